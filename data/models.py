@@ -1,0 +1,111 @@
+"""The words everyone shares: what flows between Slack, the store, serving and the night."""
+
+from dataclasses import dataclass
+from typing import Literal, TypedDict
+
+Task = Literal["reply", "summary", "answer"]
+TASKS: tuple[Task, ...] = ("reply", "summary", "answer")
+Speaker = Literal["customer", "agent"]
+DecisionKind = Literal["accepted", "edited", "dismissed"]
+SuggestionState = Literal["requested", "drafted", "shown", "failed"]
+Role = Literal["agent", "supervisor"]
+Cause = Literal["gate", "manual", "rollback"]
+
+BASE = "base"
+"""The adapter with no weights: the name under which vLLM serves the bare base model."""
+
+
+class Message(TypedDict):
+    """One chat message, as the engine and the chat template take it."""
+
+    role: Literal["system", "user", "assistant"]
+    content: str
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One message of a thread as the prompt sees it."""
+
+    speaker: Speaker
+    text: str
+    ts: str | None = None
+
+
+@dataclass(frozen=True)
+class Passage:
+    """A chunk of the help centre that search found."""
+
+    chunk_id: int
+    document_id: str
+    title: str
+    text: str
+    score: float
+
+
+@dataclass(frozen=True)
+class Example:
+    """A past prompt (its thread only) and the text a human sent: a few-shot example."""
+
+    pair_id: str
+    thread: str
+    target: str
+
+
+@dataclass(frozen=True)
+class Suggestion:
+    """What the model drafted, with the exact prompt that was sent and the adapter that wrote it."""
+
+    id: str
+    request_key: str
+    task: Task
+    team_id: str
+    channel_id: str
+    thread_ts: str | None
+    thread_id: str | None
+    requested_by: str
+    request: dict[str, str]
+    state: SuggestionState
+    messages: list[Message] | None
+    draft: str | None
+    base: str | None
+    adapter: str | None
+    error: str | None
+    created_at: str
+    shown_at: str | None
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What an agent did with one suggestion. `text` is what was sent, None when dismissed."""
+
+    id: str
+    suggestion_id: str
+    kind: DecisionKind
+    text: str | None
+    reason: str | None
+    decided_by: str
+    posted_ts: str | None
+    created_at: str
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One SFT pair: the prompt as it was sent and the text the human sent."""
+
+    id: str
+    task: Task
+    thread_id: str
+    messages: list[Message]
+    target: str
+    source: Literal["suggestion", "history"]
+    weight: float
+    created_at: str
+
+
+@dataclass(frozen=True)
+class Base:
+    """A base model's identity: a hash of its configuration and weights, not its path."""
+
+    hash: str
+    model: str
+    root: str

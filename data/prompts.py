@@ -1,0 +1,75 @@
+"""Turns, passages and examples → the chat messages that are sent to the model. Pure.
+
+It lives in data/ and not in bot/, because two sides build prompts: the desk, for a suggestion, and
+`import-history`, for the pair that a closed ticket makes. One function serves both, so what training
+reads is what serving would have sent.
+"""
+
+from collections.abc import Sequence
+
+from data.models import Example, Message, Passage, Turn
+
+REPLY = "Draft the support agent's next reply. Use the help centre where it fits. Invent nothing."
+SUMMARY = "Summarise this support thread for a colleague under: Customer wants, Done, Open, Next step."
+ANSWER = "Answer the question from the help centre and cite the passage as [n]. If it is not there, say so."
+NOT_FOUND = "I could not find this in the help centre."
+
+NAMES = {"customer": "Customer", "agent": "Agent"}
+
+
+def transcript(turns: Sequence[Turn]) -> str:
+    """One line per message, `Customer: …` or `Agent: …`; line breaks inside a message become spaces."""
+    return "\n".join(f"{NAMES[turn.speaker]}: {' '.join(turn.text.split())}" for turn in turns)
+
+
+def help_centre(passages: Sequence[Passage]) -> str:
+    """The numbered passages, or an empty string when there are none."""
+    if not passages:
+        return ""
+    lines = [f"[{n}] {p.title}: {' '.join(p.text.split())}" for n, p in enumerate(passages, start=1)]
+    return "Help centre:\n" + "\n".join(lines) + "\n\n"
+
+
+def reply_messages(
+    turns: Sequence[Turn], passages: Sequence[Passage] = (), examples: Sequence[Example] = ()
+) -> list[Message]:
+    """Ask for the agent's next message. Examples stand before as finished exchanges, so roles alternate."""
+    asked = help_centre(passages) + "Conversation:\n" + transcript(turns)
+    return [_system(REPLY), *_exchanges(examples), _user(asked)]
+
+
+def summary_messages(turns: Sequence[Turn], examples: Sequence[Example] = ()) -> list[Message]:
+    """Ask for a summary of a thread or channel."""
+    return [_system(SUMMARY), *_exchanges(examples), _user("Conversation:\n" + transcript(turns))]
+
+
+def answer_messages(question: str, passages: Sequence[Passage], examples: Sequence[Example] = ()) -> list[Message]:
+    """Ask for an answer to one question from the passages."""
+    asked = help_centre(passages) + "Question: " + " ".join(question.split())
+    return [_system(ANSWER), *_exchanges(examples), _user(asked)]
+
+
+def without_examples(messages: Sequence[Message]) -> list[Message]:
+    """The same prompt with its few-shot exchanges taken out: the system message and the last user message."""
+    return [messages[0], messages[-1]]
+
+
+def asked_thread(messages: Sequence[Message]) -> str:
+    """The thread or question part of a prompt's last message: what an example shows, without passages."""
+    content = messages[-1]["content"]
+    for mark in ("Conversation:\n", "Question: "):
+        if mark in content:
+            return mark + content.split(mark, 1)[1]
+    return content
+
+
+def _exchanges(examples: Sequence[Example]) -> list[Message]:
+    return [message for e in examples for message in (_user(e.thread), Message(role="assistant", content=e.target))]
+
+
+def _system(text: str) -> Message:
+    return Message(role="system", content=text)
+
+
+def _user(text: str) -> Message:
+    return Message(role="user", content=text)
