@@ -72,4 +72,5 @@ def _system(text: str) -> Message:
 
 
 def _user(text: str) -> Message:
-    return Message(role="user", content=text)
+    # A customer who types a control token such as <|end|> must not end the message: split the mark that opens one.
+    return Message(role="user", content=text.replace("<|", "< |"))

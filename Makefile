@@ -1,0 +1,45 @@
+# Every target sets itself up first; the second time that takes a second.
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+# Nothing here may wait for a model hub, and nobody is told how the software is used.
+export HF_HUB_OFFLINE := 1
+export VLLM_NO_USAGE_STATS := 1
+export DO_NOT_TRACK := 1
+
+.PHONY: setup demo test lint bench soak run sandbox clean
+setup: $(READY)
+
+# torchvision, torchaudio and torchcodec are left out of the lock on purpose: vLLM names them, text serving needs none of
+# them, and builds that do not match the CPU torch make `import transformers` fail.
+$(READY): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Nightshift needs Python 3.11 or newer; this is $$($(PYTHON) --version). Set PYTHON=…"; exit 1; }
+	@test -x $(BIN)/python || { echo "Making .venv …"; $(PYTHON) -m venv .venv; }
+	@echo "Installing torch (CPU build) …"
+	@$(PIP) 'torch==2.13.0+cpu' 2>/dev/null || $(PIP) 'torch==2.13.0+cpu' --extra-index-url https://download.pytorch.org/whl/cpu
+	@echo "Installing the pinned packages (a few minutes the first time) …"
+	@$(PIP) --no-deps -r requirements.lock
+	@$(BIN)/python -m pip uninstall --quiet --yes torchvision torchaudio torchcodec 2>/dev/null || true
+	@$(PIP) --no-deps --no-build-isolation --editable .
+	@$(BIN)/python -c 'import transformers, vllm' 2>/dev/null || { echo "The installed packages do not import; remove .venv and run make setup again."; exit 1; }
+	@touch $(READY)
+
+demo: $(READY)
+	@$(BIN)/python -m bot.demo
+
+test: $(READY)
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest
+
+lint: $(READY)
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
+
+run: $(READY)
+	@test -f .env || { echo "No .env here: copy .env.example to .env and fill in the Slack tokens (README, \"Connect a workspace\")."; exit 1; }
+	@$(BIN)/honcho start
+
+sandbox: $(READY)
+	@$(BIN)/python -m bot sandbox
+
+clean:
+	rm -rf .venv var
