@@ -109,3 +109,99 @@ class Base:
     hash: str
     model: str
     root: str
+
+
+@dataclass(frozen=True)
+class PreferencePair:
+    """One prompt with the text a human sent in place of the draft, and that draft."""
+
+    id: str
+    task: Task
+    thread_id: str
+    messages: list[Message]
+    chosen: str
+    rejected: str
+    created_at: str
+
+
+@dataclass(frozen=True)
+class HistoryPair:
+    """What a closed ticket gives: the prompt that serving would have sent, and what the agent wrote then."""
+
+    position: int
+    task: Task
+    messages: list[Message]
+    target: str
+
+
+@dataclass(frozen=True)
+class Rating:
+    """One person's thumb. `value` is -1, 0 (taken back) or 1."""
+
+    suggestion_id: str
+    user_id: str
+    role: Role
+    value: int
+    created_at: str
+
+
+@dataclass(frozen=True)
+class Consent:
+    """One entry of a channel's consent ledger: the newest says whether its decisions may be learned from."""
+
+    channel_id: str
+    granted_by: str
+    granted: bool
+    created_at: str
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training. `facts` is what the night notes about it: counts, losses, seconds."""
+
+    id: str
+    base: str
+    status: str
+    error: str | None
+    facts: dict[str, object]
+    created_at: str
+    updated_at: str
+
+
+@dataclass(frozen=True)
+class Adapter:
+    """Published LoRA weights, immutable, named once. `base` is the hash of the base they were trained on."""
+
+    name: str
+    run_id: str
+    base: str
+    path: str
+    sha256: str
+    config: dict[str, object]
+    created_at: str
+
+
+@dataclass(frozen=True)
+class GateReport:
+    """One gate's verdict on one task, with its whole report."""
+
+    id: str
+    run_id: str
+    task: Task
+    passed: bool
+    report: dict[str, object]
+    created_at: str
+
+
+@dataclass(frozen=True)
+class Promotion:
+    """From here on `adapter` serves `task` on `base` (a hash): the newest row is the pointer."""
+
+    id: int
+    task: Task
+    base: str
+    adapter: str
+    cause: Cause
+    gate_report_id: str | None
+    forced: bool
+    created_at: str

@@ -1,0 +1,19 @@
+"""The store's settings, read from the environment and from .env."""
+
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class DataSettings(BaseSettings):
+    """What data/ needs to know."""
+
+    model_config = SettingsConfigDict(env_file=".env", extra="ignore", env_ignore_empty=True, frozen=True)
+
+    database_path: Path = Path("var/nightshift.db")
+    """The SQLite file that holds everything."""
+    embedding_model: str = ""
+    """A sentence-transformers model for hybrid search; empty means full-text search alone."""
+    retain_days: int = Field(default=90, ge=1)
+    """Texts of suggestions, decisions and imported history are blanked after so many days."""
