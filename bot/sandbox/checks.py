@@ -1,0 +1,112 @@
+"""Small checks that rules.py is written in: each looks at one JSON value and reports as Slack words it."""
+
+from collections.abc import Callable
+
+Check = Callable[[object, str, list[str]], None]
+"""(value, JSON pointer, complaints so far): appends complaints like "must be an array [json-pointer:/blocks]"."""
+
+
+def complain(complaints: list[str], sentence: str, pointer: str) -> None:
+    """Add one complaint in Slack's form."""
+    complaints.append(f"{sentence} [json-pointer:{pointer}]")
+
+
+def string(most: int, least: int = 1) -> Check:
+    """A string of `least` to `most` characters."""
+
+    def check(value: object, pointer: str, complaints: list[str]) -> None:
+        if not isinstance(value, str):
+            return complain(complaints, "must be a string", pointer)
+        if len(value) > most:
+            complain(complaints, f"must be less than {most + 1} characters", pointer)
+        if len(value) < least:
+            complain(complaints, f"must be more than {least - 1} characters", pointer)
+
+    return check
+
+
+def integer(least: int, most: int) -> Check:
+    """A whole number from `least` to `most`."""
+
+    def check(value: object, pointer: str, complaints: list[str]) -> None:
+        if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
+            complain(complaints, f"must be an integer from {least} to {most}", pointer)
+
+    return check
+
+
+def boolean(value: object, pointer: str, complaints: list[str]) -> None:
+    """true or false."""
+    if not isinstance(value, bool):
+        complain(complaints, "must be a boolean", pointer)
+
+
+def anything(value: object, pointer: str, complaints: list[str]) -> None:
+    """A value that Slack checks elsewhere or not at all."""
+
+
+def one_of(*allowed: str) -> Check:
+    """One of these words."""
+
+    def check(value: object, pointer: str, complaints: list[str]) -> None:
+        if value not in allowed:
+            complain(complaints, f"must be a valid enum value: {', '.join(allowed)}", pointer)
+
+    return check
+
+
+def array(of: Check, most: int, least: int = 1) -> Check:
+    """A list of `least` to `most` values, each of which passes `of`."""
+
+    def check(value: object, pointer: str, complaints: list[str]) -> None:
+        if not isinstance(value, list):
+            return complain(complaints, "must be an array", pointer)
+        if len(value) > most:
+            complain(complaints, f"no more than {most} items allowed", pointer)
+        if len(value) < least:
+            complain(complaints, f"must provide at least {least} items", pointer)
+        for index, item in enumerate(value):
+            of(item, f"{pointer}/{index}", complaints)
+
+    return check
+
+
+def shape(required: dict[str, Check] | None = None, optional: dict[str, Check] | None = None) -> Check:
+    """An object with these fields and no others; `type` is always allowed, since `typed` has looked at it."""
+    required, optional = required or {}, optional or {}
+    fields = {"type": anything, **required, **optional}
+
+    def check(value: object, pointer: str, complaints: list[str]) -> None:
+        if not isinstance(value, dict):
+            return complain(complaints, "must be an object", pointer)
+        for name in required:
+            if name not in value:
+                complain(complaints, f"missing required field: {name}", pointer)
+        for name, item in value.items():
+            if name not in fields:
+                complain(complaints, f"invalid additional property: {name}", pointer)
+            else:
+                fields[name](item, f"{pointer}/{name}", complaints)
+
+    return check
+
+
+def typed(table: dict[str, Check]) -> Check:
+    """An object whose `type` names the check it must pass."""
+
+    def check(value: object, pointer: str, complaints: list[str]) -> None:
+        if not isinstance(value, dict):
+            return complain(complaints, "must be an object", pointer)
+        kind = value.get("type")
+        if kind is None:
+            return complain(complaints, "missing required field: type", pointer)
+        if not isinstance(kind, str) or kind not in table:
+            return complain(complaints, f"unsupported type: {kind}", f"{pointer}/type")
+        table[kind](value, pointer, complaints)
+
+    return check
+
+
+def only(table: dict[str, Check], *kinds: str) -> Check:
+    """`typed`, but with these types of the table alone."""
+    return typed({kind: table[kind] for kind in kinds})

@@ -1,0 +1,179 @@
+"""The control API under /sandbox: act as any person, see what they see, make things go wrong.
+
+    GET  /sandbox/users                       people with their roles, and the environment for the bot
+    GET  /sandbox/state?user=ID               what this person sees (state.py has its shape)
+    GET  /sandbox/changes                     server-sent events: one line whenever something changed
+    POST /sandbox/message   {channel, user, text, thread_ts?}                → {ok, channel, ts}
+    POST /sandbox/command   {channel, user, command, text}                   → {ok, ack_ms, response}
+    POST /sandbox/shortcut  {channel, user, message_ts, callback_id}         → {ok, ack_ms, response}
+    POST /sandbox/action    {user, action_id, value?, channel?, message_ts?, view_id?}
+    POST /sandbox/submit    {user, view_id, values: {block: {action: value}}}  → also {errors: {block: sentence}}
+    POST /sandbox/close     {user, view_id}
+    POST /sandbox/home      {user, tab?: home|messages}
+    POST /sandbox/reaction  {channel, user, message_ts, name, remove?}
+    POST /sandbox/fault     {method?, error?, retry_after?, times?, delay_s?} | {drop_ack: n} | {disconnect: true}
+                            | {channel_rate: per second, burst?} | {retry_delays_s: [s, s, s]}
+    POST /sandbox/reset     {}
+
+`channel` is an id or a name. Wrong input is 400 with {"ok": false, "error": one sentence}. An app that does not ack
+in 3 s or is not connected is {"ok": false, "error": "operation_timeout" | "dispatch_failed"} with status 200, because
+that is what the person would meet.
+"""
+
+import asyncio
+import dataclasses
+import json
+from collections.abc import Awaitable, Callable
+
+from aiohttp import web
+
+from bot.sandbox import directory, events, interactions, people
+from bot.sandbox.faults import WrongFault
+from bot.sandbox.interactions import channel_seen, person
+from bot.sandbox.sandbox import Sandbox
+from bot.sandbox.state import state_of
+from bot.sandbox.values import WrongInput
+from bot.sandbox.workspace import Json, SlackError
+
+MOST_TEXT = 40_000
+
+
+async def message(sandbox: Sandbox, body: Json) -> Json:
+    """A person writes a message."""
+    user = person(sandbox, body.get("user"))
+    channel = channel_seen(sandbox, user, body.get("channel"))
+    text, thread_ts = body.get("text"), body.get("thread_ts")
+    if not isinstance(text, str) or not text.strip() or len(text) > MOST_TEXT:
+        raise WrongInput(f"text must be 1 to {MOST_TEXT} characters")
+    thread: Json = {}
+    if thread_ts:
+        parent = channel.messages.get(str(thread_ts))
+        if parent is None:
+            raise WrongInput(f"no message {thread_ts!r} in {channel.id} to reply to")
+        thread = {"thread_ts": parent.get("thread_ts", parent["ts"])}
+    escaped = events.escape(text, keep_entities=False)
+    posted = sandbox.workspace.post(
+        channel,
+        {
+            "user": user.id,
+            "client_msg_id": str(sandbox.workspace.revision),
+            "text": escaped,
+            "team": people.TEAM_ID,
+            "blocks": events.rich_text(text),
+            **thread,
+        },
+    )
+    sandbox.announce(channel, events.message_event(channel, posted))
+    if f"<@{people.BOT_USER}>" in text and not channel.is_im:
+        sandbox.announce(channel, events.mention_event(channel, posted))
+    return {"ok": True, "channel": channel.id, "ts": posted["ts"], "thread_ts": posted.get("thread_ts")}
+
+
+async def reaction(sandbox: Sandbox, body: Json) -> Json:
+    """A person reacts to a message, or takes it back."""
+    user = person(sandbox, body.get("user"))
+    channel = channel_seen(sandbox, user, body.get("channel"))
+    target = channel.messages.get(str(body.get("message_ts")))
+    if target is None:
+        raise WrongInput(f"no message {body.get('message_ts')!r} in {channel.id}")
+    if not isinstance(body.get("name"), str):
+        raise WrongInput("name must be an emoji name, like +1")
+    try:
+        directory.react(sandbox, channel, target, user.id, body["name"], remove=bool(body.get("remove")))
+    except SlackError as error:
+        raise WrongInput(f"{user.id} cannot do that: {error.error}") from error
+    return {"ok": True}
+
+
+async def fault(sandbox: Sandbox, body: Json) -> Json:
+    """Switch a fault on."""
+    try:
+        sandbox.faults.add(body)
+    except (TypeError, ValueError) as error:
+        raise WrongInput(f"a number is expected: {error}") from error
+    if body.get("disconnect"):
+        return {"ok": True, "disconnected": await sandbox.socket.disconnect()}
+    return {"ok": True}
+
+
+async def home(sandbox: Sandbox, body: Json) -> Json:
+    """A person opens the app's Home."""
+    return interactions.open_home(sandbox, body)
+
+
+async def reset(sandbox: Sandbox, body: Json) -> Json:
+    """Back to the seed; the app stays connected."""
+    await sandbox.reset()
+    return {"ok": True}
+
+
+Deed = Callable[[Sandbox, Json], Awaitable[Json]]
+
+DEEDS: dict[str, Deed] = {
+    "message": message,
+    "command": interactions.command,
+    "shortcut": interactions.shortcut,
+    "action": interactions.action,
+    "submit": interactions.submit,
+    "close": interactions.close,
+    "home": home,
+    "reaction": reaction,
+    "fault": fault,
+    "reset": reset,
+}
+
+
+def refused(sentence: str) -> web.Response:
+    """Wrong input: 400 and one sentence."""
+    return web.json_response({"ok": False, "error": sentence}, status=400)
+
+
+def control_api(sandbox: Sandbox) -> list[web.RouteDef]:
+    """The routes under /sandbox."""
+
+    async def act(request: web.Request) -> web.Response:
+        deed = DEEDS.get(request.match_info["deed"])
+        if deed is None:
+            return refused(f"no /sandbox/{request.match_info['deed']}; there are {', '.join(DEEDS)}")
+        try:
+            body = json.loads(await request.text() or "{}")
+        except json.JSONDecodeError:
+            return refused("the body must be JSON")
+        if not isinstance(body, dict):
+            return refused("the body must be a JSON object")
+        try:
+            return web.json_response(await deed(sandbox, body))
+        except (WrongInput, WrongFault) as error:
+            return refused(str(error))
+
+    async def users(request: web.Request) -> web.Response:
+        found = [dataclasses.asdict(user) for user in sandbox.workspace.users.values()]
+        return web.json_response({"ok": True, "users": found, "environment": people.environment(sandbox.port)})
+
+    async def state(request: web.Request) -> web.Response:
+        try:
+            user = person(sandbox, request.query.get("user", ""))
+        except WrongInput as error:
+            return refused(str(error))
+        return web.json_response(state_of(sandbox, user))
+
+    async def changes(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-cache"})
+        await response.prepare(request)
+        told = -1
+        try:
+            while not request.transport.is_closing() if request.transport else False:
+                if told != sandbox.workspace.revision:
+                    told = sandbox.workspace.revision
+                    await response.write(f"data: {told}\n\n".encode())
+                await asyncio.sleep(0.25)
+        except ConnectionError:
+            pass
+        return response
+
+    return [
+        web.get("/sandbox/users", users),
+        web.get("/sandbox/state", state),
+        web.get("/sandbox/changes", changes),
+        web.post("/sandbox/{deed}", act),
+    ]

@@ -1,0 +1,83 @@
+"""Faults on demand: refusals, delays, lost acks and rate limits that a test or a person switches on."""
+
+from dataclasses import dataclass, field
+
+from bot.sandbox.workspace import Json
+
+RETRY_DELAYS = (0.0, 60.0, 300.0)
+"""Seconds before each of the three retries of an unacked event (facts: slack.md 14)."""
+
+
+class WrongFault(Exception):
+    """A fault that the sandbox does not know; the message says which ones it does."""
+
+
+@dataclass
+class MethodFault:
+    """What the next calls of one Web API method get."""
+
+    method: str
+    error: str | None
+    delay_s: float
+    retry_after: int
+    times: int
+
+
+@dataclass
+class Faults:
+    """All faults that are switched on now."""
+
+    methods: list[MethodFault] = field(default_factory=list)
+    drop_acks: int = 0
+    channel_rate: float | None = None
+    """Messages per second and channel that chat.postMessage takes; None: no limit."""
+    channel_burst: int = 1
+    retry_delays: tuple[float, ...] = RETRY_DELAYS
+    posted: dict[str, list[float]] = field(default_factory=dict)
+
+    def add(self, fault: Json) -> None:
+        """Switch on what `fault` names."""
+        known = {"method", "error", "retry_after", "times", "delay_s", "drop_ack", "channel_rate", "burst",
+                 "retry_delays_s", "disconnect"}  # fmt: skip
+        unknown = set(fault) - known
+        if unknown or not fault:
+            raise WrongFault(f"a fault takes {', '.join(sorted(known))}; got {', '.join(sorted(unknown)) or 'nothing'}")
+        if "drop_ack" in fault:
+            self.drop_acks += int(fault["drop_ack"])
+        if "channel_rate" in fault:
+            self.channel_rate = float(fault["channel_rate"]) if fault["channel_rate"] else None
+            self.channel_burst = int(fault.get("burst", 1))
+        if "retry_delays_s" in fault:
+            self.retry_delays = tuple(float(delay) for delay in fault["retry_delays_s"])
+        if {"method", "error", "delay_s"} & set(fault):
+            self.methods.append(
+                MethodFault(
+                    method=fault.get("method", "*"),
+                    error=fault.get("error"),
+                    delay_s=float(fault.get("delay_s", 0)),
+                    retry_after=int(fault.get("retry_after", 1)),
+                    times=int(fault.get("times", 1)),
+                )
+            )
+
+    def take(self, method: str) -> MethodFault | None:
+        """The fault that this call meets, counted down."""
+        for fault in self.methods:
+            if fault.method in (method, "*"):
+                fault.times -= 1
+                if fault.times <= 0:
+                    self.methods.remove(fault)
+                return fault
+        return None
+
+    def over_rate(self, channel: str, now: float) -> bool:
+        """Whether one more message in this channel is too much; counts it when it is not."""
+        if self.channel_rate is None:
+            return False
+        window = self.channel_burst / self.channel_rate
+        recent = [at for at in self.posted.get(channel, []) if now - at < window]
+        self.posted[channel] = recent
+        if len(recent) >= self.channel_burst:
+            return True
+        recent.append(now)
+        return False
