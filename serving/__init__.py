@@ -1,0 +1,1 @@
+"""How vLLM is started, spoken to, and given adapters."""

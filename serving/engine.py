@@ -1,0 +1,209 @@
+"""Speak to vLLM: whole completions or a clear error, token counts, what is being served."""
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from typing import cast
+
+import openai
+from openai.types.chat import ChatCompletionMessageParam
+
+from data.errors import BadSetting, ContextTooLong, EngineFailed, EngineUnreachable, UnknownAdapter
+from data.models import BASE, Message
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Timeouts:
+    """In seconds."""
+
+    connect: float = 5.0
+    between_tokens: float = 60.0
+    """Also until the first token: a request may wait for its turn, and for its adapter to be read."""
+    whole: float = 180.0
+    """For one call with all its retries."""
+
+
+@dataclass(frozen=True)
+class Completion:
+    """A whole completion. `finish_reason` is `stop`, or `length` when `max_tokens` cut it."""
+
+    text: str
+    finish_reason: str
+    model: str
+
+
+@dataclass(frozen=True)
+class Served:
+    """What the server says about its base model. `root` is the string that adapters must name as their base."""
+
+    root: str
+    max_tokens: int
+
+
+@dataclass(frozen=True)
+class _Piece:
+    text: str
+    finish_reason: str | None
+
+
+class Engine:
+    """Holds the connections to one vLLM server. Every method may raise EngineUnreachable and EngineFailed."""
+
+    def __init__(self, base_url: str, api_key: str = "", timeouts: Timeouts | None = None) -> None:
+        self.base_url = base_url.rstrip("/")
+        self._timeouts = timeouts or Timeouts()
+        self._client = openai.AsyncOpenAI(
+            base_url=self.base_url,
+            # The client insists on a key; a server that was started without one ignores it.
+            api_key=api_key or "none",
+            # Of the client's own retries: refused connections, 408, 409, 429 and 5xx, before the first token.
+            max_retries=2,
+            timeout=openai.Timeout(self._timeouts.between_tokens, connect=self._timeouts.connect),
+        )
+
+    async def close(self) -> None:
+        await self._client.close()
+
+    async def complete(
+        self, messages: Sequence[Message], *, model: str, max_tokens: int, temperature: float = 0.0
+    ) -> Completion:
+        """The answer of adapter `model` (`base` for none), at most `max_tokens` long.
+
+        A stream that ends without its end is asked for once more. Raises UnknownAdapter and ContextTooLong too.
+        """
+        started = time.monotonic()
+        try:
+            async with asyncio.timeout(self._timeouts.whole):
+                try:
+                    completion = await self._whole(messages, model, max_tokens, temperature)
+                except EngineFailed as error:
+                    log.warning("completion by %s failed (%s); trying once more", model, error)
+                    completion = await self._whole(messages, model, max_tokens, temperature)
+        except TimeoutError:
+            raise EngineFailed(
+                f"vLLM at {self.base_url} did not finish within {self._timeouts.whole:.0f} s: try again, "
+                "or give it more processors."
+            ) from None
+        log.info("completion by %s in %.2f s, ended by %s", model, time.monotonic() - started, completion.finish_reason)
+        return completion
+
+    async def stream(
+        self, messages: Sequence[Message], *, model: str, max_tokens: int, temperature: float = 0.0
+    ) -> AsyncIterator[str]:
+        """The answer piece by piece. Raises EngineFailed when the stream stops before its end: drop the pieces then."""
+        async for piece in self._pieces(messages, model, max_tokens, temperature):
+            if piece.text:
+                yield piece.text
+
+    async def count_tokens(self, messages: Sequence[Message]) -> int:
+        """How many tokens the prompt takes, chat template included."""
+        address = self.base_url.removesuffix("/v1") + "/tokenize"
+        body = {"model": BASE, "messages": list(messages), "add_generation_prompt": True}
+        try:
+            answer = await self._client.post(address, cast_to=object, body=body)
+        except openai.OpenAIError as error:
+            raise self._translated(error, BASE) from error
+        return cast(dict[str, int], answer)["count"]
+
+    async def served(self) -> Served:
+        """The base model's root and context length, from /v1/models."""
+        try:
+            page = await self._client.models.list()
+        except openai.OpenAIError as error:
+            raise self._translated(error, BASE) from error
+        for card in page.data:
+            facts = card.model_extra or {}
+            if card.id == BASE and "root" in facts and "max_model_len" in facts:
+                return Served(root=str(facts["root"]), max_tokens=int(facts["max_model_len"]))
+        raise EngineFailed(
+            f"The server at {self.base_url} serves no model named {BASE}: start it with `python -m serving up`."
+        )
+
+    async def root(self) -> str:
+        """The string that adapters must name as their base."""
+        return (await self.served()).root
+
+    async def max_tokens(self) -> int:
+        """The context length: prompt and answer together."""
+        return (await self.served()).max_tokens
+
+    async def ready(self, model: str = BASE) -> bool:
+        """Whether `model` answers now: one token is asked for. Raises UnknownAdapter when it never will."""
+        try:
+            await self._client.with_options(max_retries=0).chat.completions.create(
+                model=model, messages=[{"role": "user", "content": "Hello"}], max_tokens=1
+            )
+        except openai.OpenAIError as error:
+            translated = self._translated(error, model)
+            if isinstance(translated, EngineUnreachable | EngineFailed):
+                return False
+            raise translated from error
+        return True
+
+    async def _whole(self, messages: Sequence[Message], model: str, max_tokens: int, temperature: float) -> Completion:
+        pieces = [piece async for piece in self._pieces(messages, model, max_tokens, temperature)]
+        finish_reason = next(piece.finish_reason for piece in reversed(pieces) if piece.finish_reason)
+        return Completion("".join(piece.text for piece in pieces), finish_reason, model)
+
+    async def _pieces(
+        self, messages: Sequence[Message], model: str, max_tokens: int, temperature: float
+    ) -> AsyncIterator[_Piece]:
+        ended = False
+        try:
+            stream = await self._client.chat.completions.create(
+                model=model,
+                messages=cast(list[ChatCompletionMessageParam], list(messages)),
+                max_tokens=max_tokens,
+                temperature=temperature,
+                stream=True,
+            )
+        except openai.OpenAIError as error:
+            raise self._translated(error, model) from error
+        async with stream:
+            try:
+                async for chunk in stream:
+                    for choice in chunk.choices:
+                        ended = ended or choice.finish_reason is not None
+                        yield _Piece(choice.delta.content or "", choice.finish_reason)
+            except (openai.OpenAIError, ValueError) as error:
+                # ValueError: the connection was cut inside an event, so its JSON is cut too.
+                raise EngineFailed(f"The answer of vLLM at {self.base_url} was cut off: try again.") from error
+        if not ended:
+            raise EngineFailed(f"The answer of vLLM at {self.base_url} stopped before its end: try again.")
+
+    def _translated(self, error: openai.OpenAIError, model: str) -> Exception:
+        """Our sentence for what the client met before the first token."""
+        match error:
+            case openai.APITimeoutError():
+                return EngineFailed(
+                    f"vLLM at {self.base_url} accepts requests and does not answer within "
+                    f"{self._timeouts.between_tokens:.0f} s: see its log, or restart `python -m serving up`."
+                )
+            case openai.APIConnectionError():
+                return EngineUnreachable(
+                    f"Nothing answers at LLM_BASE_URL {self.base_url}: start vLLM with `python -m serving up`."
+                )
+            case openai.NotFoundError() if "does not exist" in error.message and model != BASE:
+                return UnknownAdapter(model, f"the server at {self.base_url} does not find it in its ADAPTER_STORE")
+            case openai.NotFoundError():
+                return EngineFailed(
+                    f"The server at LLM_BASE_URL {self.base_url} does not serve what was asked of it: "
+                    "check that the address ends in /v1 and that `python -m serving up` started the server."
+                )
+            case openai.AuthenticationError() | openai.PermissionDeniedError():
+                return BadSetting(
+                    f"The server at {self.base_url} refuses LLM_API_KEY: set the key that it was started with."
+                )
+            case openai.BadRequestError() if "maximum context length" in error.message:
+                return ContextTooLong(
+                    "The thread is longer than the model's context: shorten it, or ask on a part of it."
+                )
+            case openai.APIStatusError():
+                return EngineFailed(f"vLLM at {self.base_url} answered with status {error.status_code}: see its log.")
+        return EngineFailed(
+            f"vLLM at {self.base_url} did not answer as expected ({type(error).__name__}): see its log."
+        )

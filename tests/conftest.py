@@ -1,0 +1,136 @@
+"""Real parts for every test: a tiny random base model, a fresh store, a vLLM server on loopback."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from sqlite_utils import Database
+
+from data import store
+
+# Two processor cores are shared with vLLM; also no test may wait for a model hub.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
+CHAT_TEMPLATE = (
+    "<|start|>{% for message in messages %}<|{{ message['role'] }}|>{{ message['content'] }}<|end|>{% endfor %}"
+    "{% if add_generation_prompt %}<|assistant|>{% endif %}"
+)
+
+
+@pytest.fixture
+def db(tmp_path: Path) -> Iterator[Database]:
+    """A migrated store in a file of its own."""
+    database = store.connect(tmp_path / "nightshift.db")
+    yield database
+    database.conn.close()
+
+
+@pytest.fixture(scope="session")
+def tiny_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A random Llama of two layers with a tokenizer and a chat template: the smallest model that vLLM serves."""
+    return make_tiny_base(tmp_path_factory.mktemp("tiny-base"), seed=0)
+
+
+def make_tiny_base(directory: Path, *, seed: int, **config: int) -> Path:
+    import torch
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    special = ["<|pad|>", "<|start|>", "<|end|>", "<|system|>", "<|user|>", "<|assistant|>"]
+    trainer = trainers.BpeTrainer(
+        vocab_size=384,
+        special_tokens=special,
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(["Customer: the invoice is wrong.\nAgent: I am sorry to hear that."] * 4, trainer)
+    fast = PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, pad_token="<|pad|>", bos_token="<|start|>", eos_token="<|end|>"
+    )
+    fast.chat_template = CHAT_TEMPLATE
+    fast.save_pretrained(directory)
+    torch.manual_seed(seed)
+    sizes = {"hidden_size": 128, "intermediate_size": 256, "num_hidden_layers": 2, "num_attention_heads": 2}
+    model = LlamaForCausalLM(
+        LlamaConfig(
+            **(sizes | config),
+            vocab_size=len(fast),
+            head_dim=64,
+            max_position_embeddings=2048,
+            tie_word_embeddings=True,
+            pad_token_id=0,
+            bos_token_id=1,
+            eos_token_id=2,
+            # Wide enough that the two likeliest tokens never tie: greedy text is then comparable between engines.
+            initializer_range=0.3,
+        )
+    )
+    model.save_pretrained(directory)
+    return directory
+
+
+@dataclass(frozen=True)
+class VllmServer:
+    """A running `python -m serving up`."""
+
+    base_url: str
+    database: Path
+    adapter_store: Path
+    model: Path
+    environment: dict[str, str]
+    process: subprocess.Popen[str]
+
+
+@pytest.fixture(scope="session")
+def vllm_server(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[VllmServer]:
+    """One real vLLM for the whole session, on the tiny base."""
+    here = tmp_path_factory.mktemp("vllm")
+    url = f"http://127.0.0.1:{free_port()}/v1"
+    environment = serving_environment(here, base_model=tiny_base, url=url)
+    log = (here / "serving.log").open("w")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "serving", "up", "--json"],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=log,
+        text=True,
+    )
+    assert process.stdout is not None
+    line = process.stdout.readline()
+    if not line or not json.loads(line)["ready"]:
+        process.wait(timeout=30)
+        pytest.fail("serving up ended: " + (here / "serving.log").read_text()[-4000:])
+    yield VllmServer(url, here / "nightshift.db", here / "adapters", tiny_base, environment, process)
+    process.terminate()
+    process.wait(timeout=30)
+    process.stdout.close()
+    log.close()
+
+
+def serving_environment(directory: Path, *, base_model: Path | str, url: str) -> dict[str, str]:
+    """The environment of a `python -m serving …` that keeps everything under `directory`."""
+    return os.environ | {
+        "BASE_MODEL": str(base_model),
+        "LLM_BASE_URL": url,
+        "LLM_API_KEY": "",
+        "DATABASE_PATH": str(directory / "nightshift.db"),
+        "ADAPTER_STORE": str(directory / "adapters"),
+        "OMP_NUM_THREADS": "1",
+        "HF_HUB_OFFLINE": "1",
+    }
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
