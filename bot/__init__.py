@@ -1,0 +1,1 @@
+"""Slack in, suggestion out, decision down."""

@@ -1,0 +1,27 @@
+"""The Bolt app. Async, because the sync one runs acks on five threads: five slow completions stop the sixth ack."""
+
+from slack_bolt.async_app import AsyncApp
+from sqlite_utils import Database
+
+from bot.desk import Desk
+from bot.listeners import register_listeners
+from bot.settings import BotSettings
+from bot.workspace import Workspace, web_client
+from serving.engine import Engine
+
+
+def build_desk(settings: BotSettings, db: Database, engine: Engine, *, base_model: str) -> Desk:
+    """The desk, with its own line to Slack."""
+    workspace = Workspace(web_client(settings), settings)
+    return Desk(db, engine, workspace, base_model=base_model, review_channel=settings.review_channel)
+
+
+def build_app(settings: BotSettings, desk: Desk) -> AsyncApp:
+    """The app, ready for Socket Mode or HTTP."""
+    app = AsyncApp(
+        client=desk.workspace.client,
+        signing_secret=settings.slack_signing_secret,
+        # In Socket Mode there is no signature; Bolt skips the check there by itself.
+    )
+    register_listeners(app, desk)
+    return app

@@ -1,0 +1,170 @@
+"""Our types → Block Kit. Pure: nothing here touches Slack.
+
+Limits (docs.slack.dev, Block Kit reference): 50 blocks per message, 3,000 characters per section and per
+input, 2,000 per button value, 10 elements per context. Slack counts UTF-16 units, so we do.
+"""
+
+import json
+from collections.abc import Callable, Sequence
+
+from bot.slack import Json, escape, mrkdwn
+from data.models import BASE, Decision, Suggestion
+
+SECTION_LIMIT = 3000
+INPUT_LIMIT = 3000
+MESSAGE_LIMIT = 9_000
+"""Text per message: near 13,200 for the whole message Slack answers `msg_blocks_too_long`; the notes need the rest."""
+TITLE_LIMIT = 150
+
+POSITIVE, NEGATIVE = "👍", "👎"
+
+
+def size(text: str) -> int:
+    """Length as Slack counts it, in UTF-16 units."""
+    return len(text.encode("utf-16-le")) // 2
+
+
+def split(text: str, limit: int, render: Callable[[str], str] = mrkdwn) -> list[str]:
+    """Cut a text into pieces that render within `limit`, at a paragraph, line or word where possible."""
+    pieces, rest = [], text.strip()
+    while size(render(rest)) > limit:
+        low, high = 1, len(rest)
+        while low < high:
+            middle = (low + high + 1) // 2
+            low, high = (middle, high) if size(render(rest[:middle])) <= limit else (low, middle - 1)
+        cut = next((at for mark in ("\n\n", "\n", " ") if (at := rest.rfind(mark, 0, low + 1)) > low // 2), low)
+        pieces.append(rest[:cut].rstrip())
+        rest = rest[cut:].lstrip()
+    return [*pieces, rest] if rest else pieces
+
+
+def text_sections(text: str) -> list[Json]:
+    """A text that people or the model wrote, as sections that show exactly it."""
+    return [
+        {"type": "section", "text": {"type": "mrkdwn", "text": mrkdwn(piece), "verbatim": True}}
+        for piece in split(text, SECTION_LIMIT)
+    ]
+
+
+def note(text: str) -> Json:
+    """A line of small grey text, without any markup."""
+    return {"type": "context", "elements": [{"type": "plain_text", "text": _clip(text, 2000), "emoji": True}]}
+
+
+def messages_of(text: str) -> list[tuple[str, list[Json]]]:
+    """A text as one or more messages: (top-level text, blocks)."""
+    return [(escape(piece), text_sections(piece)) for piece in split(text, MESSAGE_LIMIT)]
+
+
+def draft_messages(
+    suggestion: Suggestion, *, titles: Sequence[str] = (), remarks: Sequence[str] = (), buttons: bool = True
+) -> list[tuple[str, list[Json]]]:
+    """A draft for one person's eyes, as one or more messages; sources, author and buttons stand under the last."""
+    draft = suggestion.draft or ""
+    *before, (text, blocks) = messages_of(draft)
+    lines = [f"Drafted by AI ({written_by(suggestion.adapter)}). Only you can see this."]
+    if titles:
+        lines.append("Sources: " + " · ".join(f"[{n}] {_clip(t, TITLE_LIMIT)}" for n, t in enumerate(titles, start=1)))
+    lines += remarks
+    editable = size(draft) <= INPUT_LIMIT
+    if buttons and not editable:
+        lines.append(f"Too long to edit here: a Slack form holds {INPUT_LIMIT:,} characters.")
+    blocks = [*blocks, *(note(line) for line in lines)]
+    if buttons:
+        blocks.append(decision_buttons(suggestion, editable=editable))
+    return [*before, (text, blocks)]
+
+
+def decision_buttons(suggestion: Suggestion, *, editable: bool = True) -> Json:
+    """Accept, edit, dismiss. The value is the suggestion's id, never the draft."""
+    accept = "Send" if suggestion.task == "reply" else "Good as it is"
+    buttons = [_button("accept", accept, suggestion.id, style="primary")]
+    if editable:
+        buttons.append(_button("edit", "Edit", suggestion.id))
+    buttons.append(_button("dismiss", "Dismiss", suggestion.id))
+    return {"type": "actions", "elements": buttons}
+
+
+def send_again(suggestion: Suggestion) -> Json:
+    """The button under a reply that was decided on and could not be posted."""
+    return {"type": "actions", "elements": [_button("accept", "Send", suggestion.id, style="primary")]}
+
+
+def answer_messages(suggestion: Suggestion, *, titles: Sequence[str]) -> list[tuple[str, list[Json]]]:
+    """An answer that everybody in the thread sees."""
+    *before, (text, blocks) = messages_of(suggestion.draft or "")
+    lines = [f"Answered by AI ({written_by(suggestion.adapter)})."]
+    if titles:
+        lines.append("Sources: " + " · ".join(f"[{n}] {_clip(t, TITLE_LIMIT)}" for n, t in enumerate(titles, start=1)))
+    return [*before, (text, [*blocks, *(note(line) for line in lines)])]
+
+
+def reply_messages(text: str, *, sender: str) -> list[tuple[str, list[Json]]]:
+    """The reply that the customer reads. The sender is a plain name, so nobody is pinged."""
+    *before, (top, blocks) = messages_of(text)
+    return [*before, (top, [*blocks, note(f"Drafted by AI, sent by {sender}")])]
+
+
+def review_messages(
+    suggestion: Suggestion, decision: Decision, *, sender: str, link: str
+) -> list[tuple[str, list[Json]]]:
+    """What supervisors see of one sent reply, with two thumbs."""
+    verb = "sent this draft as it was" if decision.kind == "accepted" else "edited and sent this"
+    *before, (text, blocks) = messages_of(decision.text or "")
+    where: Json = {"type": "mrkdwn", "text": f"<{escape(link)}|Open the thread>", "verbatim": True}
+    thumbs: Json = {
+        "type": "actions",
+        "elements": [
+            _button("rate_up", POSITIVE, suggestion.id),
+            _button("rate_down", NEGATIVE, suggestion.id),
+        ],
+    }
+    context: Json = {"type": "context", "elements": [where]}
+    head = note(f"{_clip(sender, 200)} {verb}. Drafted by AI ({written_by(suggestion.adapter)}).")
+    return [*before, (text, [head, *blocks, context, thumbs])]
+
+
+def edit_modal(suggestion: Suggestion, *, channel_id: str, response_url: str) -> Json:
+    """The form in which an agent changes a draft."""
+    return {
+        "type": "modal",
+        "callback_id": "edit_draft",
+        "title": _plain("Edit the draft"),
+        "submit": _plain("Send" if suggestion.task == "reply" else "Save"),
+        "close": _plain("Cancel"),
+        "private_metadata": json.dumps(
+            {"suggestion_id": suggestion.id, "channel_id": channel_id, "response_url": response_url}
+        ),
+        "blocks": [
+            {
+                "type": "input",
+                "block_id": "draft",
+                "label": _plain({"reply": "Your reply", "summary": "Summary", "answer": "Answer"}[suggestion.task]),
+                "element": {
+                    "type": "plain_text_input",
+                    "action_id": "text",
+                    "multiline": True,
+                    "max_length": INPUT_LIMIT,
+                    "initial_value": suggestion.draft or "",
+                },
+            }
+        ],
+    }
+
+
+def written_by(adapter: str | None) -> str:
+    """Who wrote a draft, in words."""
+    return "base model" if adapter in (None, BASE) else f"adapter {adapter}"
+
+
+def _button(action_id: str, label: str, value: str, *, style: str | None = None) -> Json:
+    button: Json = {"type": "button", "action_id": action_id, "text": _plain(label), "value": value}
+    return button | {"style": style} if style else button
+
+
+def _plain(text: str) -> Json:
+    return {"type": "plain_text", "text": text, "emoji": True}
+
+
+def _clip(text: str, limit: int) -> str:
+    return text if size(text) <= limit else text[: limit // 2 - 1] + "…"

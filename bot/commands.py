@@ -1,0 +1,64 @@
+"""/nightshift: what is served, and this channel's consent to learning; and what commands say about themselves."""
+
+import asyncio
+from collections.abc import Coroutine
+
+from bot.desk import Desk
+from bot.slack import Json
+from data import store
+from data.models import TASKS
+from serving import promotion
+
+HELP = (
+    "• Suggest a reply, Summarise thread: in the menu of any message\n"
+    "• /summarize, or /summarize with a link to a thread\n"
+    "• /ask and a question: answered from the help centre, for your eyes only\n"
+    "• /nightshift status: what is served, and whether I learn in this channel\n"
+    "• /nightshift consent on, /nightshift consent off: an admin lets me learn in this channel, or not"
+)
+USAGE = {
+    "/ask": "Type a question after /ask, for example: /ask How do I reset a password?",
+    "/summarize": "Type /summarize for this channel's last 50 messages, or /summarize and a link to a thread.",
+}
+NOT_AN_ADMIN = "Only admins may change whether I learn in a channel. They are listed in ADMINS."
+
+
+def answer(desk: Desk, body: Json) -> Coroutine[None, None, str]:
+    """Store what the command changes, at once, and return the sentence as work still to do."""
+    words = (body.get("text") or "").split()
+    if words[:1] == ["consent"]:
+        return _said(_consent(desk, body, words[1:]))
+    if words == ["status"]:
+        return _status(desk, body["channel_id"])
+    return _said(HELP)
+
+
+def _consent(desk: Desk, body: Json, words: list[str]) -> str:
+    channel_id, user_id = body["channel_id"], body["user_id"]
+    if words not in (["on"], ["off"]):
+        return "Type /nightshift consent on, or /nightshift consent off."
+    if not desk.workspace.is_admin(user_id):
+        return NOT_AN_ADMIN
+    granted = words == ["on"]
+    store.set_consent(desk.db, channel_id, granted_by=user_id, granted=granted, request_key=body["trigger_id"])
+    if granted:
+        return "From now on I learn from what agents send, edit and dismiss in this channel."
+    return "I no longer learn from this channel; the next night trains without it."
+
+
+async def _status(desk: Desk, channel_id: str) -> str:
+    base = store.base_of_model(desk.db, desk.base_model)
+    # Not an error here: whether the server answers is what was asked.
+    (reached,) = await asyncio.gather(desk.engine.root(), return_exceptions=True)
+    lines = [f"• Model server: {reached if isinstance(reached, Exception) else 'answers'}"]
+    if base is not None:
+        served = ", ".join(f"{task} {promotion.live_adapter(desk.db, task, base.hash)}" for task in TASKS)
+        lines.append(f"• Served: {served}")
+    consent = store.consent(desk.db, channel_id)
+    on = consent is not None and consent.granted
+    lines.append("• Learning in this channel: " + (f"on since {consent.created_at[:10]}" if on else "off"))
+    return "\n".join(lines)
+
+
+async def _said(sentence: str) -> str:
+    return sentence

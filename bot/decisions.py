@@ -1,0 +1,98 @@
+"""What an agent does with a draft: accept, edit, dismiss. Each decides first (a row), then acts in Slack."""
+
+from dataclasses import dataclass
+
+from bot import blocks
+from bot.desk import Desk
+from bot.slack import Address, Click
+from bot.workspace import Message
+from data import store
+from data.errors import DeskError, EmptyText
+from data.models import Decision, DecisionKind, Suggestion
+
+DONE: dict[DecisionKind, str] = {"accepted": "sent", "edited": "edited and sent", "dismissed": "dismissed"}
+
+
+@dataclass(frozen=True)
+class Decided:
+    """A decision that stands. `new`: this click made it."""
+
+    suggestion: Suggestion
+    decision: Decision
+    new: bool
+
+
+async def accept(desk: Desk, click: Click) -> Decided:
+    """Decide to use the draft as it is."""
+    suggestion = await draft_of(desk, click)
+    return _decide(desk, suggestion, "accepted", suggestion.draft, click.user_id)
+
+
+async def dismiss(desk: Desk, click: Click) -> Decided:
+    """Decide not to use the draft."""
+    suggestion = await draft_of(desk, click)
+    return _decide(desk, suggestion, "dismissed", None, click.user_id)
+
+
+async def edit(desk: Desk, suggestion_id: str, user_id: str, text: str) -> Decided:
+    """Decide to use this text in the draft's place. A text that was not changed counts as accepted.
+
+    Raises EmptyText, and DeskError when another decision stands: the text is then still in the form.
+    """
+    await desk.expect_agent(user_id)
+    suggestion = store.suggestion(desk.db, suggestion_id)
+    if not text.strip():
+        raise EmptyText("Write the text that should be sent, or press Cancel.")
+    decided = _decide(desk, suggestion, "accepted" if text == suggestion.draft else "edited", text, user_id)
+    if not decided.new and decided.decision.text != text:
+        raise DeskError(f"This draft was already {DONE[decided.decision.kind]}, so nothing was changed.")
+    return decided
+
+
+async def draft_of(desk: Desk, click: Click) -> Suggestion:
+    """The suggestion that a button belongs to. Raises NotAllowed, UnknownSuggestion, DeskError."""
+    await desk.expect_agent(click.user_id)
+    suggestion = store.suggestion(desk.db, click.suggestion_id)
+    if suggestion.draft is None:
+        raise DeskError("This draft is no longer kept: ask for a new one.")
+    return suggestion
+
+
+def expect_undecided(desk: Desk, suggestion: Suggestion) -> None:
+    """Raise DeskError when a decision stands."""
+    decision = store.decision(desk.db, suggestion.id)
+    if decision is not None:
+        raise DeskError(f"This draft was already {DONE[decision.kind]}.")
+
+
+async def act(desk: Desk, decided: Decided, told: Address, *, wanted: DecisionKind) -> None:
+    """Carry a decision out and tell the agent, in the draft's place, what became of it."""
+    suggestion, decision = decided.suggestion, decided.decision
+    posted = False
+    if suggestion.task == "reply" and decision.kind != "dismissed":
+        posted = await desk.post(suggestion, decision, look=not decided.new)
+    await desk.workspace.whisper(_confirmation(decided, posted=posted, wanted=wanted), told, replace=True)
+    if posted:
+        await desk.review(suggestion, look=not decided.new)
+
+
+def _decide(desk: Desk, suggestion: Suggestion, kind: DecisionKind, text: str | None, user_id: str) -> Decided:
+    decision, new = store.decide(desk.db, suggestion.id, kind=kind, text=text, reason=None, decided_by=user_id)
+    return Decided(suggestion, decision, new)
+
+
+def _confirmation(decided: Decided, *, posted: bool, wanted: DecisionKind) -> list[Message]:
+    suggestion, decision = decided.suggestion, decided.decision
+    if posted or (decided.new and suggestion.task == "reply"):
+        return [_line("Dismissed." if decision.kind == "dismissed" else "Sent.")]
+    if suggestion.task == "reply" or decision.kind == "dismissed":
+        again = decision.kind != wanted or not decided.new
+        return [_line(f"This draft was already {DONE[decision.kind]}." if again else "Dismissed.")]
+    # A summary or an answer is for the person who asked: it stays in view, without its buttons.
+    saved = "Saved, thank you." if decided.new else "This was already saved."
+    *before, (text, sections) = blocks.messages_of(decision.text or "")
+    return [*before, (text, [*sections, blocks.note(saved)])]
+
+
+def _line(sentence: str) -> Message:
+    return sentence, blocks.text_sections(sentence)

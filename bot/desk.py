@@ -1,0 +1,308 @@
+"""The agents' desk: a request becomes a draft, a draft a decision, a decision a posted reply.
+
+A suggestion's row is the queue: `run` carries it from `requested` over `drafted` to `shown`, `post` carries a
+decision to Slack, and `resume` takes both up where a crash left them.
+"""
+
+import asyncio
+import logging
+from collections import defaultdict
+from collections.abc import Coroutine
+from datetime import UTC, datetime, timedelta
+
+from sqlite_utils import Database
+
+from bot import blocks, drafting
+from bot.errors import TooOld
+from bot.slack import ANSWER_EVENT, REPLY_EVENT, REVIEW_EVENT, Address, Request
+from bot.workspace import Message, Workspace
+from data import store, store_desk
+from data.errors import EmptyText, EmptyThread, NightshiftError, NotAllowed
+from data.models import Decision, Suggestion, Turn
+from serving.engine import Engine
+
+log = logging.getLogger(__name__)
+
+ENGINE_SLOTS = 8
+"""Completions asked for at once; vLLM batches them, and more would only time out in its queue."""
+LATEST_MESSAGES = 50
+STATUS_AFTER = 2.0
+"""Seconds after which a person who waits for a draft is told that it is being written."""
+WAITED_FOR = timedelta(minutes=30)
+"""How long a person waits: a `response_url` lives as long. Older work found at a restart is failed, not done."""
+
+
+class Desk:
+    """Holds what the work needs, the slots of the engine, and one lock per channel that is posted to."""
+
+    def __init__(
+        self, db: Database, engine: Engine, workspace: Workspace, *, base_model: str, review_channel: str
+    ) -> None:
+        self.db = db
+        self.engine = engine
+        self.workspace = workspace
+        self.base_model = base_model
+        self.review_channel = review_channel
+        self._slots = asyncio.Semaphore(ENGINE_SLOTS)
+        self._posting: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._resumed: set[asyncio.Task[None]] = set()
+
+    # From a request to a draft that is seen
+
+    def remember(self, request: Request) -> Suggestion | None:
+        """Store a request before it is acked. None: it came before."""
+        return store.request_suggestion(
+            self.db,
+            request_key=request.key,
+            task=request.task,
+            team_id=request.team_id,
+            channel_id=request.channel_id,
+            thread_ts=request.thread_ts,
+            requested_by=request.user_id,
+            request=request.details,
+        )
+
+    def see_thread(self, team_id: str, channel_id: str, thread_ts: str) -> None:
+        """Let the store decide, once and for good, whether this thread is held out."""
+        store.see_thread(
+            self.db,
+            store.thread_id_of(team_id, channel_id, thread_ts),
+            source="slack",
+            team_id=team_id,
+            channel_id=channel_id,
+            thread_ts=thread_ts,
+        )
+
+    async def run(self, suggestion: Suggestion, *, resumed: bool = False) -> None:
+        """Carry a suggestion to where it is shown. Raises what must be told to the person (see `fail`)."""
+        remarks: list[str] = []
+        if suggestion.state == "requested":
+            waiting = asyncio.create_task(self._say_that_it_takes_long(suggestion))
+            try:
+                suggestion, remarks = await self._draft(suggestion)
+            finally:
+                waiting.cancel()
+        await self._show(suggestion, remarks=remarks, look=resumed)
+        store.record_shown(self.db, suggestion.id)
+
+    async def _draft(self, suggestion: Suggestion) -> tuple[Suggestion, list[str]]:
+        await self._expect_allowed(suggestion)
+        turns = await self._turns(suggestion)
+        async with self._slots:
+            draft = await drafting.draft(self.db, self.engine, suggestion, turns, base_model=self.base_model)
+        drafted = store.record_draft(
+            self.db,
+            suggestion.id,
+            messages=draft.prompt.messages,
+            draft=draft.text,
+            base=draft.base,
+            adapter=draft.adapter,
+            pair_ids=[example.pair_id for example in draft.prompt.examples],
+            chunk_ids=[passage.chunk_id for passage in draft.prompt.passages],
+        )
+        return drafted, draft.remarks
+
+    async def _say_that_it_takes_long(self, suggestion: Suggestion) -> None:
+        # What a command's or shortcut's response_url showed can never be replaced (bolt-python issue 1268), so a
+        # status that most people would see for a second only would stay and be noise.
+        await asyncio.sleep(STATUS_AFTER)
+        await self.workspace.status("Drafting… it will appear below.", address_of(suggestion))
+
+    async def _expect_allowed(self, suggestion: Suggestion) -> None:
+        user_id, channel_id = suggestion.requested_by, suggestion.channel_id
+        if suggestion.task == "reply":
+            await self.expect_agent(user_id)
+        if suggestion.request.get("asked_in", channel_id) != channel_id:
+            await self._expect_member(channel_id, user_id)
+        if not await self.workspace.is_shared(channel_id):
+            return
+        consent = store.consent(self.db, channel_id)
+        if consent is None or not consent.granted:
+            raise NotAllowed(
+                "People of another company are in this channel, so I keep out of it until an admin "
+                "switches me on here with `/nightshift consent on`."
+            )
+
+    async def expect_agent(self, user_id: str) -> None:
+        """Raise NotAllowed unless this person answers customers or rates those who do."""
+        if await self.workspace.role(user_id) is None:
+            raise NotAllowed("Only support agents can do this. An admin can add you to AGENTS or to the agents' group.")
+
+    async def _expect_member(self, channel_id: str, user_id: str) -> None:
+        if not await self.workspace.is_member(channel_id, user_id):
+            raise NotAllowed("You are not in the channel of that thread, so I cannot summarise it for you.")
+
+    async def _turns(self, suggestion: Suggestion) -> list[Turn]:
+        if suggestion.task == "answer":
+            question = suggestion.request["text"].strip()
+            if not question:
+                raise EmptyText("Ask me a question, for example: how do I reset a password?")
+            return [Turn("customer", question)]
+        if suggestion.thread_ts is None:
+            turns = await self.workspace.latest(suggestion.channel_id, limit=LATEST_MESSAGES)
+        else:
+            turns = await self.workspace.thread(suggestion.channel_id, suggestion.thread_ts)
+        if not turns:
+            raise EmptyThread("There is no text here that I could read, so there is nothing to draft from.")
+        return turns
+
+    async def _show(self, suggestion: Suggestion, *, remarks: list[str], look: bool) -> None:
+        titles = store_desk.source_titles(self.db, suggestion.id)
+        if suggestion.request["kind"] in ("mention", "direct"):
+            await self.workspace.post_once(
+                blocks.answer_messages(suggestion, titles=titles),
+                channel_id=suggestion.channel_id,
+                thread_ts=suggestion.thread_ts,
+                event_type=ANSWER_EVENT,
+                suggestion_id=suggestion.id,
+                look=look,
+            )
+            return
+        deciding = await self.workspace.role(suggestion.requested_by) is not None
+        shown = blocks.draft_messages(suggestion, titles=titles, remarks=remarks, buttons=deciding)
+        await self.workspace.whisper(shown, address_of(suggestion))
+
+    # From a decision to a reply that is posted
+
+    async def post(self, suggestion: Suggestion, decision: Decision, *, look: bool) -> bool:
+        """Post the reply that was decided on, once. False: it was there already.
+
+        `look`: an earlier try may have reached Slack, so look there first.
+        """
+        channel_id = suggestion.channel_id
+        # Held until the row is written: a reaction on the new message waits for it (see ratings).
+        async with self._posting[channel_id]:
+            newest = store.decision(self.db, suggestion.id)
+            if newest is not None and newest.posted_ts is not None:
+                return False
+            sender = await self.workspace.name(decision.decided_by)
+            posted_ts = await self.workspace.post_once(
+                blocks.reply_messages(decision.text or "", sender=sender),
+                channel_id=channel_id,
+                thread_ts=suggestion.thread_ts,
+                event_type=REPLY_EVENT,
+                suggestion_id=suggestion.id,
+                look=look,
+            )
+            store.record_posted(self.db, suggestion.id, posted_ts)
+        return True
+
+    async def review(self, suggestion: Suggestion, *, look: bool) -> None:
+        """Ask the supervisors for their thumbs on a posted reply, once."""
+        decision = store.decision(self.db, suggestion.id)
+        if not self.review_channel or decision is None or decision.posted_ts is None:
+            return
+        sender = await self.workspace.name(decision.decided_by)
+        link = await self.workspace.permalink(suggestion.channel_id, decision.posted_ts)
+        await self.workspace.post_once(
+            blocks.review_messages(suggestion, decision, sender=sender, link=link),
+            channel_id=self.review_channel,
+            thread_ts=None,
+            event_type=REVIEW_EVENT,
+            suggestion_id=suggestion.id,
+            look=look,
+        )
+        store.remember_request(self.db, review_key(suggestion.id))
+
+    async def settled(self, channel_id: str, *, seconds: float) -> None:
+        """Wait, but not for long, until what is being posted in this channel is in the store."""
+        lock = self._posting[channel_id]
+        if not lock.locked():
+            return
+        try:
+            async with asyncio.timeout(seconds), lock:
+                pass
+        except TimeoutError:
+            log.warning("posting in %s takes long", channel_id)
+
+    # After a crash, and after an error
+
+    async def resume(self) -> None:
+        """Finish, or honestly fail, what a crash left behind.
+
+        Replies that were decided on are seen to before this returns, so that a thumb on one finds its row;
+        drafts are finished in the background.
+        """
+        for decision in store.unposted_decisions(self.db):
+            if not store_desk.request_known(self.db, unsent_key(decision.suggestion_id)):
+                suggestion = store.suggestion(self.db, decision.suggestion_id)
+                await self._or_fail(suggestion, self._repost(suggestion, decision))
+        waited_for = store.iso(datetime.now(UTC) - WAITED_FOR)
+        for decision in store_desk.unreviewed_decisions(self.db, since=waited_for) if self.review_channel else []:
+            suggestion = store.suggestion(self.db, decision.suggestion_id)
+            await self._or_fail(suggestion, self.review(suggestion, look=True))
+        for suggestion in store.unfinished_suggestions(self.db):
+            task = asyncio.create_task(self._or_fail(suggestion, self._rerun(suggestion)))
+            self._resumed.add(task)
+            task.add_done_callback(self._resumed.discard)
+
+    async def _repost(self, suggestion: Suggestion, decision: Decision) -> None:
+        if _is_old(decision.created_at):
+            raise TooOld("This reply was not sent, because I was interrupted. If it still fits, send it now.")
+        await self.post(suggestion, decision, look=True)
+        await self.review(suggestion, look=True)
+
+    async def _rerun(self, suggestion: Suggestion) -> None:
+        if _is_old(suggestion.created_at):
+            raise TooOld("I was interrupted before I could finish what you asked for. Please ask again.")
+        await self.run(suggestion, resumed=True)
+
+    async def _or_fail(self, suggestion: Suggestion, work: Coroutine[None, None, None]) -> None:
+        # Bolt's error handler sees to the work that a listener does; this is the same for work without a listener.
+        (result,) = await asyncio.gather(work, return_exceptions=True)
+        if isinstance(result, Exception):
+            (result,) = await asyncio.gather(self.fail(suggestion, result), return_exceptions=True)
+        if isinstance(result, BaseException):
+            log.error("suggestion %s: could not tell %s: %r", suggestion.id, suggestion.requested_by, result)
+
+    async def fail(self, suggestion: Suggestion, error: Exception, *, told: Address | None = None) -> None:
+        """Record that work on a suggestion failed, and tell the person who waits for it, in one sentence."""
+        sentence = sentence_of(error, suggestion.id)
+        suggestion = store.suggestion(self.db, suggestion.id)
+        decision = store.decision(self.db, suggestion.id)
+        messages: list[Message] = [(sentence, blocks.text_sections(sentence))]
+        if decision is not None and decision.posted_ts is not None:
+            # The customer has the reply; only the review message is missing.
+            log.error("suggestion %s: no review message: %s", suggestion.id, type(error).__name__)
+            return
+        log.warning("suggestion %s failed: %s", suggestion.id, type(error).__name__)
+        store.record_failure(self.db, suggestion.id, sentence)
+        if decision is not None and decision.text is not None and suggestion.task == "reply":
+            # Said once, and not tried again at every restart: the text comes back with the button that sends it.
+            store.remember_request(self.db, unsent_key(suggestion.id))
+            *before, (text, sections) = blocks.messages_of(decision.text)
+            messages += [*before, (text, [*sections, blocks.send_again(suggestion)])]
+        await self.workspace.whisper(messages, told or address_of(suggestion), replace=told is not None)
+
+
+def address_of(suggestion: Suggestion) -> Address:
+    """Where the person who asked for a suggestion sees it."""
+    request = suggestion.request
+    return Address(
+        channel_id=request.get("asked_in", suggestion.channel_id),
+        user_id=suggestion.requested_by,
+        thread_ts=request.get("shown_in", ""),
+        response_url=request.get("response_url", ""),
+    )
+
+
+def review_key(suggestion_id: str) -> str:
+    """The key under which the store remembers that supervisors were asked."""
+    return f"review/{suggestion_id}"
+
+
+def unsent_key(suggestion_id: str) -> str:
+    """The key under which the store remembers that an agent was told that a reply is not sent."""
+    return f"unsent/{suggestion_id}"
+
+
+def sentence_of(error: Exception, reference: str) -> str:
+    """What a person is told. An unexpected error is a bug: its traceback goes to the log, its reference to them."""
+    if isinstance(error, NightshiftError):
+        return str(error)
+    log.error("bug at %s", reference, exc_info=error)
+    return f"Something went wrong on my side; it is in the log as {reference[:8]}. Please try again."
+
+
+def _is_old(created_at: str) -> bool:
+    return datetime.now(UTC) - datetime.fromisoformat(created_at) > WAITED_FOR

@@ -1,0 +1,170 @@
+"""Turns and knowledge → a prompt that fits the context → a draft from the adapter that is live."""
+
+import logging
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from data.search import search
+from sqlite_utils import Database
+
+from bot.errors import NoBase, NothingFound, ThreadTooLong
+from data import prompts, store
+from data.errors import EngineFailed, UnknownAdapter
+from data.models import BASE, Example, Message, Passage, Suggestion, Task, Turn
+from serving import promotion
+from serving.engine import Completion, Engine
+
+log = logging.getLogger(__name__)
+
+NEW_TOKENS: dict[Task, int] = {"reply": 320, "summary": 400, "answer": 320}
+"""The longest draft, in tokens."""
+NEW_SHARE = 4
+"""A draft takes at most one in so many tokens of the context."""
+REPLY_PASSAGES = 2
+"""As many as `import-history` puts into a closed ticket's prompt: training reads what serving sends."""
+ANSWER_PASSAGES = 3
+EXAMPLES = 2
+
+Build = Callable[[Sequence[Turn], Sequence[Passage], Sequence[Example]], list[Message]]
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """What is sent, and what stands in it."""
+
+    messages: list[Message]
+    passages: list[Passage]
+    examples: list[Example]
+    turns_left_out: int
+
+
+@dataclass(frozen=True)
+class Draft:
+    """What came back, and whom to name for it. `remarks` are sentences for the person who asked."""
+
+    prompt: Prompt
+    text: str
+    base: str
+    adapter: str
+    remarks: list[str]
+
+
+async def draft(
+    db: Database, engine: Engine, suggestion: Suggestion, turns: Sequence[Turn], *, base_model: str
+) -> Draft:
+    """Draft for one suggestion. For an answer, the question is the only turn.
+
+    Raises NoBase, NothingFound, ThreadTooLong, and the engine's errors.
+    """
+    base = store.base_of_model(db, base_model)
+    if base is None:
+        raise NoBase()
+    adapter = promotion.live_adapter(db, suggestion.task, base.hash)
+    passages = _passages(db, suggestion.task, turns)
+    examples = _examples(db, suggestion, turns) if adapter == BASE else []
+    room = await engine.max_tokens()
+    new_tokens = min(NEW_TOKENS[suggestion.task], room // NEW_SHARE)
+    prompt = await fit(
+        engine, _build(suggestion.task), turns=turns, passages=passages, examples=examples, limit=room - new_tokens
+    )
+    remarks = []
+    if prompt.turns_left_out:
+        remarks.append(f"The {prompt.turns_left_out} oldest messages did not fit and were not read.")
+    try:
+        completion = await engine.complete(prompt.messages, model=adapter, max_tokens=new_tokens)
+    except UnknownAdapter:
+        if adapter == BASE:
+            raise
+        # Not hidden: the draft says so, and the log has the ids. A person waits, and base can answer.
+        log.error("adapter %s unknown to the server; base drafts suggestion %s", adapter, suggestion.id)
+        remarks.append(f"The adapter {adapter} was unavailable, so the base model wrote this.")
+        adapter = BASE
+        completion = await engine.complete(prompt.messages, model=adapter, max_tokens=new_tokens)
+    if completion.finish_reason == "length":
+        remarks.append("The draft was cut at its longest length: check how it ends.")
+    return Draft(prompt, _text(suggestion.task, completion, prompt), base.hash, adapter, remarks)
+
+
+async def fit(
+    engine: Engine,
+    build: Build,
+    *,
+    turns: Sequence[Turn],
+    passages: Sequence[Passage],
+    examples: Sequence[Example],
+    limit: int,
+) -> Prompt:
+    """The fullest prompt within `limit` tokens: examples go first, then passages, then the oldest turns.
+
+    Raises ThreadTooLong when the newest turn alone does not fit.
+    """
+
+    async def tokens(skipped: int, kept_passages: int, kept_examples: int) -> int:
+        return await engine.count_tokens(build(turns[skipped:], passages[:kept_passages], examples[:kept_examples]))
+
+    def prompt(skipped: int, kept_passages: int, kept_examples: int) -> Prompt:
+        kept = (turns[skipped:], list(passages[:kept_passages]), list(examples[:kept_examples]))
+        return Prompt(build(*kept), kept[1], kept[2], skipped)
+
+    fuller = [(len(passages), n) for n in range(len(examples), -1, -1)]
+    for kept in [*fuller, *((n, 0) for n in range(len(passages) - 1, -1, -1))]:
+        if await tokens(0, *kept) <= limit:
+            return prompt(0, *kept)
+    newest = await tokens(len(turns) - 1, 0, 0)
+    if newest > limit:
+        raise ThreadTooLong(newest, limit)
+    # The fewest oldest turns to leave out, by bisection: leaving out one more never makes a prompt longer.
+    low, high = 1, len(turns) - 1
+    while low < high:
+        middle = (low + high) // 2
+        low, high = (low, middle) if await tokens(middle, 0, 0) <= limit else (middle + 1, high)
+    return prompt(low, 0, 0)
+
+
+def without_false_citations(text: str, passages: int) -> str:
+    """The text without `[n]` that name no passage; those that exist stay."""
+    return re.sub(r"\s?\[(\d+)\]", lambda cited: cited[0] if 1 <= int(cited[1]) <= passages else "", text)
+
+
+def last_said(turns: Sequence[Turn]) -> str:
+    """The customer's newest message: what knowledge and examples are searched by."""
+    return next((turn.text for turn in reversed(turns) if turn.speaker == "customer"), turns[-1].text)
+
+
+def _passages(db: Database, task: Task, turns: Sequence[Turn]) -> list[Passage]:
+    if task == "summary":
+        return []
+    found = search(db, last_said(turns), limit=ANSWER_PASSAGES if task == "answer" else REPLY_PASSAGES)
+    if task == "answer" and not found:
+        # A model without a passage would invent one.
+        raise NothingFound(prompts.NOT_FOUND)
+    return found
+
+
+def _examples(db: Database, suggestion: Suggestion, turns: Sequence[Turn]) -> list[Example]:
+    return store.accepted_examples(
+        db, suggestion.task, text=last_said(turns), limit=EXAMPLES, exclude_thread=suggestion.thread_id
+    )
+
+
+def _build(task: Task) -> Build:
+    def reply(turns: Sequence[Turn], passages: Sequence[Passage], examples: Sequence[Example]) -> list[Message]:
+        return prompts.reply_messages(turns, passages, examples)
+
+    def summary(turns: Sequence[Turn], passages: Sequence[Passage], examples: Sequence[Example]) -> list[Message]:
+        return prompts.summary_messages(turns, examples)
+
+    def answer(turns: Sequence[Turn], passages: Sequence[Passage], examples: Sequence[Example]) -> list[Message]:
+        return prompts.answer_messages(turns[-1].text, passages, examples)
+
+    return {"reply": reply, "summary": summary, "answer": answer}[task]
+
+
+def _text(task: Task, completion: Completion, prompt: Prompt) -> str:
+    text = completion.text.strip()
+    if task == "answer":
+        text = without_false_citations(text, len(prompt.passages)).strip()
+    if not text:
+        raise EngineFailed("The model wrote nothing. Please try again.")
+    return text

@@ -1,0 +1,168 @@
+"""What Slack sends → the desk: remembered before the ack, acked at once, worked on after.
+
+Bolt acks an event before its listener runs, so one global middleware stores whatever has to survive a crash.
+Actions and views are acked by their listeners, after the row is written.
+"""
+
+import json
+import logging
+import re
+from collections.abc import Awaitable, Callable
+
+from slack_bolt.async_app import AsyncAck, AsyncApp, AsyncBoltContext
+from slack_bolt.response import BoltResponse
+
+from bot import blocks, commands, decisions, ratings, slack
+from bot.desk import Desk, sentence_of
+from bot.slack import Address, Json
+from data.models import DecisionKind
+
+log = logging.getLogger(__name__)
+
+Next = Callable[[], Awaitable[BoltResponse | None]]
+
+
+def register_listeners(app: AsyncApp, desk: Desk) -> None:
+    """Everything that the app listens to."""
+    _remember_first(app, desk)
+    _requests(app, desk)
+    _decisions(app, desk)
+    _ratings(app, desk)
+    _errors(app, desk)
+
+
+def _remember_first(app: AsyncApp, desk: Desk) -> None:
+    @app.middleware
+    async def remember(body: Json, context: AsyncBoltContext, next_: Next) -> BoltResponse | None:
+        request = slack.request_of(body, bot_user_id=context.bot_user_id or "")
+        if request is not None:
+            suggestion = desk.remember(request)
+            if suggestion is None:
+                log.info("request %s came before", request.key)
+                return BoltResponse(status=200, body="")
+            context["suggestion"] = suggestion
+        thread = slack.seen_thread(body)
+        if thread is not None:
+            desk.see_thread(*thread)
+        thumb = slack.thumb_of(body)
+        if thumb is not None:
+            await ratings.remember_thumb(desk, thumb)
+        return await next_()
+
+
+def _requests(app: AsyncApp, desk: Desk) -> None:
+    async def work(ack: AsyncAck, context: AsyncBoltContext) -> None:
+        await ack()
+        await desk.run(context["suggestion"])
+
+    app.shortcut("suggest_reply")(work)
+    app.shortcut("summarize_thread")(work)
+
+    @app.command("/ask")
+    @app.command("/summarize")
+    async def ask(ack: AsyncAck, body: Json, context: AsyncBoltContext) -> None:
+        await ack()
+        if "suggestion" in context:
+            await desk.run(context["suggestion"])
+            return
+        await _tell(desk, body, commands.USAGE[body["command"]])
+
+    @app.command("/nightshift")
+    async def nightshift(ack: AsyncAck, body: Json) -> None:
+        answer = commands.answer(desk, body)
+        await ack()
+        await _tell(desk, body, await answer)
+
+    # One listener for all events, since an event without one is not acked, and Slack sends it again.
+    @app.event(re.compile(".*"))
+    async def event(context: AsyncBoltContext) -> None:
+        if "suggestion" in context:
+            await desk.run(context["suggestion"])
+
+
+def _decisions(app: AsyncApp, desk: Desk) -> None:
+    @app.action("accept")
+    async def accept(ack: AsyncAck, body: Json, context: AsyncBoltContext) -> None:
+        decided = await decisions.accept(desk, slack.click_of(body))
+        await ack()
+        await act(body, context, decided, "accepted")
+
+    @app.action("dismiss")
+    async def dismiss(ack: AsyncAck, body: Json, context: AsyncBoltContext) -> None:
+        decided = await decisions.dismiss(desk, slack.click_of(body))
+        await ack()
+        await act(body, context, decided, "dismissed")
+
+    @app.action("edit")
+    async def edit(ack: AsyncAck, body: Json) -> None:
+        await ack()
+        click = slack.click_of(body)
+        suggestion = await decisions.draft_of(desk, click)
+        decisions.expect_undecided(desk, suggestion)
+        view = blocks.edit_modal(suggestion, channel_id=click.channel_id, response_url=click.response_url)
+        await desk.workspace.open_modal(click.trigger_id, view)
+
+    @app.view("edit_draft")
+    async def submit(ack: AsyncAck, body: Json, view: Json, context: AsyncBoltContext) -> None:
+        text = view["state"]["values"]["draft"]["text"]["value"] or ""
+        suggestion_id = json.loads(view["private_metadata"])["suggestion_id"]
+        decided = await decisions.edit(desk, suggestion_id, body["user"]["id"], text)
+        await ack()
+        await act(body, context, decided, decided.decision.kind)
+
+    async def act(body: Json, context: AsyncBoltContext, decided: decisions.Decided, wanted: DecisionKind) -> None:
+        context["suggestion"] = decided.suggestion
+        await decisions.act(desk, decided, _told(body), wanted=wanted)
+
+
+def _ratings(app: AsyncApp, desk: Desk) -> None:
+    @app.action("rate_up")
+    async def rate_up(ack: AsyncAck, body: Json) -> None:
+        said = await ratings.rate(desk, slack.click_of(body), 1)
+        await ack()
+        await _tell(desk, body, said)
+
+    @app.action("rate_down")
+    async def rate_down(ack: AsyncAck, body: Json) -> None:
+        said = await ratings.rate(desk, slack.click_of(body), -1)
+        await ack()
+        await _tell(desk, body, said)
+
+
+def _errors(app: AsyncApp, desk: Desk) -> None:
+    @app.error
+    async def tell(
+        error: Exception, body: Json, context: AsyncBoltContext, response: BoltResponse | None
+    ) -> BoltResponse | None:
+        suggestion = context.get("suggestion")
+        unacked = response is not None
+        if unacked and body.get("type") == "view_submission":
+            # The form stays open with the sentence in it, and nothing that was typed is lost.
+            sentence = sentence_of(error, body["view"]["id"])
+            return BoltResponse(status=200, body={"response_action": "errors", "errors": {"draft": sentence}})
+        if unacked and "event" in body:
+            # It could not be stored. Unacked, Slack sends it again.
+            sentence_of(error, body.get("event_id", ""))
+            log.warning("event %s not stored: %s", body.get("event_id"), type(error).__name__)
+            return None
+        try:
+            if suggestion is not None:
+                await desk.fail(suggestion, error, told=slack.address_of(body) if "actions" in body else None)
+            else:
+                await _tell(desk, body, sentence_of(error, body.get("trigger_id", "")))
+        except Exception:
+            log.exception("could not tell the person who asked (suggestion %s)", suggestion and suggestion.id)
+        return BoltResponse(status=200, body="") if unacked else None
+
+
+async def _tell(desk: Desk, body: Json, sentence: str) -> None:
+    address = slack.address_of(body)
+    if address is not None:
+        await desk.workspace.whisper([(sentence, blocks.text_sections(sentence))], address)
+
+
+def _told(body: Json) -> Address:
+    address = slack.address_of(body)
+    if address is None:
+        raise ValueError(f"nobody to answer in a {body.get('type')} payload")
+    return address

@@ -1,0 +1,304 @@
+"""Slack's payloads ↔ our types, and Slack's mrkdwn ↔ plain text. Pure."""
+
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from data.models import Task, Turn
+from data.store_connection import clean
+
+Json = dict[str, Any]
+
+REPLY_EVENT = "nightshift_reply"
+"""Metadata type of a reply that we posted for an agent."""
+ANSWER_EVENT = "nightshift_answer"
+"""Metadata type of an answer that the bot gave in its own name."""
+REVIEW_EVENT = "nightshift_review"
+"""Metadata type of a review message."""
+
+THUMBS: Mapping[str, Literal[-1, 1]] = {"+1": 1, "thumbsup": 1, "-1": -1, "thumbsdown": -1}
+SPOKEN_SUBTYPES = frozenset({None, "bot_message", "file_share", "me_message", "thread_broadcast"})
+"""Message subtypes in which somebody said something; the others are joins, renames and the like."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """Something asked of the bot, before it is a row. `details` is kept with the row for a restart."""
+
+    key: str
+    task: Task
+    team_id: str
+    channel_id: str
+    thread_ts: str | None
+    user_id: str
+    details: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Click:
+    """A button under one of our messages."""
+
+    suggestion_id: str
+    user_id: str
+    channel_id: str
+    trigger_id: str
+    response_url: str
+
+
+@dataclass(frozen=True)
+class Thumb:
+    """A thumb put under a message or taken away. `value` is the thumb's own sign."""
+
+    key: str
+    channel_id: str
+    message_ts: str
+    user_id: str
+    value: Literal[-1, 1]
+    removed: bool
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where one person can be told something privately."""
+
+    channel_id: str
+    user_id: str
+    thread_ts: str = ""
+    response_url: str = ""
+
+
+def request_of(body: Json, *, bot_user_id: str) -> Request | None:
+    """The request in a payload, or None when it asks for no suggestion."""
+    if body.get("type") == "message_action":
+        return _shortcut(body)
+    if "command" in body:
+        return _command(body)
+    event = body.get("event")
+    if isinstance(event, dict):
+        return _question(body, event, bot_user_id)
+    return None
+
+
+def _shortcut(body: Json) -> Request | None:
+    tasks: dict[str, Task] = {"suggest_reply": "reply", "summarize_thread": "summary"}
+    task = tasks.get(body["callback_id"])
+    if task is None:
+        return None
+    message = body["message"]
+    return Request(
+        key=body["trigger_id"],
+        task=task,
+        team_id=_team(body),
+        channel_id=body["channel"]["id"],
+        thread_ts=message.get("thread_ts") or message.get("ts") or body["message_ts"],
+        user_id=body["user"]["id"],
+        # Slack shows an ephemeral message in a thread only if the thread has replies already.
+        details={
+            "kind": "shortcut",
+            "response_url": body.get("response_url", ""),
+            "shown_in": message.get("thread_ts") or "",
+        },
+    )
+
+
+def _command(body: Json) -> Request | None:
+    text = (body.get("text") or "").strip()
+    details = {"kind": "command", "response_url": body.get("response_url", ""), "text": plain(text)}
+    channel_id, thread_ts = body["channel_id"], None
+    if body["command"] == "/ask" and text:
+        task: Task = "answer"
+    elif body["command"] == "/summarize":
+        task = "summary"
+        details["asked_in"] = channel_id
+        link = parse_permalink(text)
+        if text and link is None:
+            return None
+        if link is not None:
+            channel_id, thread_ts = link
+    else:
+        return None
+    return Request(
+        key=body["trigger_id"],
+        task=task,
+        team_id=_team(body),
+        channel_id=channel_id,
+        thread_ts=thread_ts,
+        user_id=body["user_id"],
+        details=details,
+    )
+
+
+def _question(body: Json, event: Json, bot_user_id: str) -> Request | None:
+    mention = event.get("type") == "app_mention"
+    direct = event.get("type") == "message" and event.get("channel_type") == "im" and not event.get("subtype")
+    if not (mention or direct) or event.get("bot_id") or event.get("edited") or not event.get("user"):
+        return None
+    # The names of others stay in the text; only the address to the bot itself is no part of the question.
+    text = re.sub(rf"<@{re.escape(bot_user_id)}(\|[^>]*)?>", "", event.get("text") or "")
+    return Request(
+        key=body["event_id"],
+        task="answer",
+        team_id=_team(body),
+        channel_id=event["channel"],
+        thread_ts=event.get("thread_ts") or event["ts"],
+        user_id=event["user"],
+        details={
+            "kind": "mention" if mention else "direct",
+            "shown_in": event.get("thread_ts") or "",
+            "text": plain(text).strip(),
+        },
+    )
+
+
+def click_of(body: Json) -> Click:
+    """The button click in a `block_actions` payload. Its value is a suggestion's id."""
+    return Click(
+        suggestion_id=body["actions"][0].get("value", ""),
+        user_id=body["user"]["id"],
+        channel_id=(body.get("channel") or {}).get("id", ""),
+        trigger_id=body["trigger_id"],
+        response_url=body.get("response_url", ""),
+    )
+
+
+def address_of(body: Json) -> Address | None:
+    """Whom to tell, and where, when what this payload asked for goes wrong."""
+    event = body.get("event")
+    if isinstance(event, dict):
+        if not event.get("user") or not event.get("channel"):
+            return None
+        return Address(event["channel"], event["user"], event.get("thread_ts") or "")
+    if body.get("type") == "view_submission":
+        kept = json.loads(body["view"]["private_metadata"] or "{}")
+        return Address(kept.get("channel_id", ""), body["user"]["id"], "", kept.get("response_url", ""))
+    channel_id = body.get("channel_id") or (body.get("channel") or {}).get("id", "")
+    user_id = body.get("user_id") or (body.get("user") or {}).get("id", "")
+    return Address(channel_id, user_id, "", body.get("response_url", "")) if user_id else None
+
+
+def thumb_of(body: Json) -> Thumb | None:
+    """The thumb in a reaction event, whatever its skin tone; None for any other event or emoji."""
+    event = body.get("event") or {}
+    if event.get("type") not in ("reaction_added", "reaction_removed"):
+        return None
+    value = THUMBS.get(event.get("reaction", "").split("::")[0])
+    if value is None or event["item"].get("type") != "message":
+        return None
+    return Thumb(
+        key=body["event_id"],
+        channel_id=event["item"]["channel"],
+        message_ts=event["item"]["ts"],
+        user_id=event["user"],
+        value=value,
+        removed=event["type"] == "reaction_removed",
+    )
+
+
+def seen_thread(body: Json) -> tuple[str, str, str] | None:
+    """(team, channel, thread) of a message that somebody wrote in a thread."""
+    event = body.get("event") or {}
+    if event.get("type") != "message" or event.get("subtype") not in SPOKEN_SUBTYPES or not event.get("thread_ts"):
+        return None
+    return _team(body), event["channel"], event["thread_ts"]
+
+
+def turns_of(
+    messages: Iterable[Json],
+    *,
+    agents: frozenset[str],
+    our_bot_id: str,
+    allowed_bots: frozenset[str] = frozenset(),
+    names: Mapping[str, str] | None = None,
+) -> list[Turn]:
+    """What was said in a thread or channel, oldest first. `names` maps user ids to plain names.
+
+    A reply that we posted for an agent is the agent's; the bot's other messages are nobody's turn.
+    """
+    turns = []
+    for message in messages:
+        text = plain(message.get("text") or "", names or {}).strip()
+        if not text or message.get("subtype") not in SPOKEN_SUBTYPES or message.get("hidden"):
+            continue
+        bot_id = message.get("bot_id")
+        if bot_id == our_bot_id:
+            if (message.get("metadata") or {}).get("event_type") != REPLY_EVENT:
+                continue
+            turns.append(Turn("agent", text, message["ts"]))
+        elif bot_id and bot_id not in allowed_bots:
+            continue
+        else:
+            turns.append(Turn("agent" if message.get("user") in agents else "customer", text, message["ts"]))
+    return turns
+
+
+def posted_parts(messages: Iterable[Json], *, event_type: str, suggestion_id: str, our_bot_id: str) -> dict[int, str]:
+    """Which parts of a suggestion we posted already: part number → ts."""
+    found = {}
+    for message in messages:
+        metadata = message.get("metadata") or {}
+        payload = metadata.get("event_payload") or {}
+        ours = message.get("bot_id") == our_bot_id and metadata.get("event_type") == event_type
+        if ours and payload.get("suggestion_id") == suggestion_id:
+            found[int(payload.get("part", 0))] = message["ts"]
+    return found
+
+
+def mentioned(messages: Sequence[Json]) -> set[str]:
+    """The user ids that the messages' texts mention."""
+    return {user for message in messages for user in re.findall(r"<@([UW][A-Z0-9]+)", message.get("text") or "")}
+
+
+def parse_permalink(text: str) -> tuple[str, str] | None:
+    """A link to a message → (channel, thread), or None when the text is no such link."""
+    found = re.fullmatch(
+        r"<?https?://[^\s/]+/archives/([A-Z0-9]+)/p(\d{10})(\d{6})(\?[^\s>|]*)?(\|[^>]*)?>?", text.strip()
+    )
+    if found is None:
+        return None
+    channel, seconds, micros, query = found[1], found[2], found[3], found[4] or ""
+    thread = re.search(r"[?&;]thread_ts=(\d{10}\.\d{6})", query)
+    return channel, thread[1] if thread else f"{seconds}.{micros}"
+
+
+def escape(text: str) -> str:
+    """Slack's three characters, and nothing else. No mention survives it: `<@U1>` becomes `&lt;@U1&gt;`."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def mrkdwn(text: str) -> str:
+    """Plain text → mrkdwn that shows the same, with its web addresses as links.
+
+    Text objects that carry it are `verbatim`, so Slack looks for no names or addresses of its own in it.
+    """
+    out, end = [], 0
+    for found in re.finditer(r"https?://[^\s<>|\"'`]+", text):
+        address = found[0].rstrip(".,;:!?)]}*_~")
+        out += [escape(text[end : found.start()]), f"<{escape(address)}>"]
+        end = found.start() + len(address)
+    return "".join(out) + escape(text[end:])
+
+
+def plain(text: str, names: Mapping[str, str] | None = None) -> str:
+    """Slack's mrkdwn as it arrives → the text that people see."""
+
+    def shown(found: re.Match[str]) -> str:
+        target, _, label = found[1].partition("|")
+        if target.startswith("@"):
+            return "@" + (label or (names or {}).get(target[1:], "someone"))
+        if target.startswith("#"):
+            return "#" + (label or "channel")
+        if target.startswith("!"):
+            word = target[1:].split("^")[0]
+            return label or ("@" + word if word in ("here", "channel", "everyone") else "")
+        address = target.removeprefix("mailto:").removeprefix("tel:")
+        return address if label in ("", address, address.split("://")[-1]) else f"{label} ({address})"
+
+    text = re.sub(r"<([^<>]+)>", shown, clean(text))
+    return text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
+
+
+def _team(body: Json) -> str:
+    # In an org-wide install `team` is null for some payloads.
+    return body.get("team_id") or (body.get("team") or {}).get("id") or (body.get("enterprise") or {}).get("id") or ""

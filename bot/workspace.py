@@ -1,0 +1,319 @@
+"""Slack's Web API as the desk needs it: read a thread, whisper, post once, who somebody is."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import aiohttp
+from slack_sdk.errors import SlackApiError
+from slack_sdk.http_retry.async_handler import AsyncRetryHandler
+from slack_sdk.http_retry.builtin_async_handlers import (
+    AsyncConnectionErrorRetryHandler,
+    AsyncRateLimitErrorRetryHandler,
+)
+from slack_sdk.http_retry.request import HttpRequest
+from slack_sdk.http_retry.response import HttpResponse
+from slack_sdk.http_retry.state import RetryState
+from slack_sdk.web.async_client import AsyncWebClient
+from slack_sdk.web.async_slack_response import AsyncSlackResponse
+from slack_sdk.webhook.async_client import AsyncWebhookClient
+
+from bot import slack
+from bot.errors import NotInChannel, SlackRefused, SlackUnreachable
+from bot.settings import BotSettings
+from bot.slack import Address, Json
+from data.models import Role, Turn
+
+log = logging.getLogger(__name__)
+
+CACHE_SECONDS = 600
+"""How long user groups, names and channel facts are believed (slack.md, 23: 5 to 15 minutes)."""
+GROUP_TIMEOUT = 2.0
+"""Seconds that a role check may take, since an ack must come within 3."""
+RATE_LIMIT_RETRIES = 5
+PAGE = 200
+
+Message = tuple[str, list[Json]]
+"""Top-level text and blocks of one message."""
+
+
+class _ConnectionErrorRetryHandler(AsyncConnectionErrorRetryHandler):
+    """Tries again when the connection broke, except for what would then be said twice."""
+
+    async def _can_retry_async(
+        self,
+        *,
+        state: RetryState,
+        request: HttpRequest,
+        response: HttpResponse | None = None,
+        error: Exception | None = None,
+    ) -> bool:
+        if request.url.endswith("chat.postMessage"):
+            return False
+        return await super()._can_retry_async(state=state, request=request, response=response, error=error)
+
+
+def retry_handlers() -> list[AsyncRetryHandler]:
+    """For every client of ours: wait out `Retry-After`, survive one broken connection."""
+    return [AsyncRateLimitErrorRetryHandler(max_retry_count=RATE_LIMIT_RETRIES), _ConnectionErrorRetryHandler()]
+
+
+def web_client(settings: BotSettings) -> AsyncWebClient:
+    """The Web API's client, for Bolt and for us."""
+    return AsyncWebClient(
+        token=settings.slack_bot_token, base_url=settings.slack_api_url, retry_handlers=retry_handlers()
+    )
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Who we are in this workspace, by auth.test."""
+
+    team_id: str
+    user_id: str
+    bot_id: str
+
+
+class Workspace:
+    """Holds the client and what was lately learnt from it: groups, names, channels."""
+
+    def __init__(self, client: AsyncWebClient, settings: BotSettings) -> None:
+        self.client = client
+        self.settings = settings
+        self._identity: Identity | None = None
+        self._groups: dict[str, tuple[float, frozenset[str]]] = {}
+        self._names: dict[str, tuple[float, str]] = {}
+        self._shared: dict[str, tuple[float, bool]] = {}
+
+    async def identity(self) -> Identity:
+        """Who we are; asked once."""
+        if self._identity is None:
+            me = await self._call("auth.test")
+            self._identity = Identity(me.get("team_id", ""), me["user_id"], me.get("bot_id", ""))
+        return self._identity
+
+    # Who somebody is
+
+    async def role(self, user_id: str) -> Role | None:
+        """Supervisor before agent; None is everybody else, customers included."""
+        if user_id in self.settings.supervisors or user_id in await self._group(self.settings.supervisor_usergroup):
+            return "supervisor"
+        return "agent" if user_id in await self.agents() else None
+
+    async def agents(self) -> frozenset[str]:
+        """The humans who answer customers."""
+        return self.settings.agents | await self._group(self.settings.agent_usergroup)
+
+    def is_admin(self, user_id: str) -> bool:
+        """May this person switch a channel's consent?"""
+        return user_id in self.settings.admins
+
+    async def name(self, user_id: str) -> str:
+        """A person's plain name, without an at sign that would ping."""
+        known = self._names.get(user_id)
+        if known is None or known[0] < time.monotonic():
+            user = (await self._call("users.info", user=user_id))["user"]
+            profile = user.get("profile") or {}
+            name = profile.get("display_name") or user.get("real_name") or profile.get("real_name") or user.get("name")
+            known = self._names[user_id] = (time.monotonic() + CACHE_SECONDS, name or "a colleague")
+        return known[1]
+
+    async def _group(self, usergroup: str) -> frozenset[str]:
+        if not usergroup:
+            return frozenset()
+        known = self._groups.get(usergroup)
+        if known is None or known[0] < time.monotonic():
+            try:
+                async with asyncio.timeout(GROUP_TIMEOUT):
+                    answer = await self._call("usergroups.users.list", usergroup=usergroup)
+            except TimeoutError as error:
+                raise SlackUnreachable("usergroups.users.list") from error
+            known = self._groups[usergroup] = (time.monotonic() + CACHE_SECONDS, frozenset(answer["users"]))
+        return known[1]
+
+    # What was said
+
+    async def thread(self, channel_id: str, thread_ts: str) -> list[Turn]:
+        """The thread's turns, oldest first."""
+        return await self._turns(await self._replies(channel_id, thread_ts))
+
+    async def latest(self, channel_id: str, *, limit: int) -> list[Turn]:
+        """The channel's newest messages, oldest first, without their threads."""
+        answer = await self._call("conversations.history", channel=channel_id, limit=limit, include_all_metadata=True)
+        return await self._turns(list(reversed(answer["messages"])))
+
+    async def is_member(self, channel_id: str, user_id: str) -> bool:
+        """Is this person in the channel?"""
+        cursor = ""
+        while True:
+            answer = await self._call("conversations.members", channel=channel_id, limit=PAGE, cursor=cursor)
+            if user_id in answer["members"]:
+                return True
+            cursor = _next_cursor(answer)
+            if not cursor:
+                return False
+
+    async def is_shared(self, channel_id: str) -> bool:
+        """Are people of other companies in the channel (Slack Connect)? A direct message with us never is."""
+        if channel_id.startswith("D"):
+            return False
+        known = self._shared.get(channel_id)
+        if known is None or known[0] < time.monotonic():
+            channel = (await self._call("conversations.info", channel=channel_id))["channel"]
+            shared = bool(channel.get("is_ext_shared") or channel.get("is_pending_ext_shared"))
+            known = self._shared[channel_id] = (time.monotonic() + CACHE_SECONDS, shared)
+        return known[1]
+
+    async def permalink(self, channel_id: str, message_ts: str) -> str:
+        """A link that opens a message."""
+        answer = await self._call("chat.getPermalink", channel=channel_id, message_ts=message_ts)
+        return str(answer["permalink"])
+
+    async def _replies(self, channel_id: str, thread_ts: str) -> list[Json]:
+        messages: list[Json] = []
+        cursor = ""
+        while True:
+            answer = await self._call(
+                "conversations.replies",
+                channel=channel_id,
+                ts=thread_ts,
+                limit=PAGE,
+                cursor=cursor,
+                include_all_metadata=True,
+            )
+            # Every page begins with the thread's first message.
+            messages += [m for m in answer["messages"] if not messages or m["ts"] != messages[0]["ts"]]
+            cursor = _next_cursor(answer)
+            if not cursor:
+                return messages
+
+    async def _turns(self, messages: Sequence[Json]) -> list[Turn]:
+        mentioned = sorted(slack.mentioned(messages))
+        names = dict(zip(mentioned, await asyncio.gather(*map(self.name, mentioned)), strict=True))
+        return slack.turns_of(
+            messages,
+            agents=await self.agents(),
+            our_bot_id=(await self.identity()).bot_id,
+            allowed_bots=self.settings.allowed_bots,
+            names=names,
+        )
+
+    # What we say
+
+    async def whisper(
+        self,
+        messages: Sequence[Message],
+        to: Address,
+        *,
+        replace: bool = False,
+    ) -> None:
+        """Show messages to one person; the first one in the place of what `response_url` showed before.
+
+        A `response_url` works 5 times in 30 minutes; after that, an ephemeral message or a direct one does.
+        """
+        for number, (text, blocks) in enumerate(messages):
+            body: Json = {"response_type": "ephemeral", "replace_original": replace and number == 0, "text": text}
+            body |= {"blocks": blocks} if blocks else {}
+            body |= {"thread_ts": to.thread_ts} if to.thread_ts else {}
+            if to.response_url and await self._respond(to.response_url, body):
+                continue
+            said: Json = {"text": text, "blocks": blocks or None, "thread_ts": to.thread_ts}
+            if to.channel_id.startswith("D"):
+                await self._call("chat.postMessage", channel=to.channel_id, **said)
+            else:
+                await self._call("chat.postEphemeral", channel=to.channel_id, user=to.user_id, **said)
+
+    async def status(self, sentence: str, to: Address) -> None:
+        """Say that work goes on. A person without a `response_url` asked in a thread and sees the answer there."""
+        if to.response_url:
+            body: Json = {"response_type": "ephemeral", "replace_original": False, "text": sentence}
+            await self._respond(to.response_url, body | ({"thread_ts": to.thread_ts} if to.thread_ts else {}))
+
+    async def post_once(
+        self,
+        messages: Sequence[Message],
+        *,
+        channel_id: str,
+        thread_ts: str | None,
+        event_type: str,
+        suggestion_id: str,
+        look: bool,
+    ) -> str:
+        """Post what is not posted yet and return the first part's ts.
+
+        `look`: something may have been posted before (a restart, a second click, a connection that broke),
+        so ask Slack first.
+        """
+        parts: dict[int, str] = {}
+        if look:
+            seen = await self._replies(channel_id, thread_ts) if thread_ts else await self._newest(channel_id)
+            bot_id = (await self.identity()).bot_id
+            parts = slack.posted_parts(seen, event_type=event_type, suggestion_id=suggestion_id, our_bot_id=bot_id)
+        for number, (text, blocks) in enumerate(messages):
+            if number in parts:
+                continue
+            answer = await self._call(
+                "chat.postMessage",
+                channel=channel_id,
+                thread_ts=thread_ts,
+                text=text,
+                blocks=blocks,
+                metadata={
+                    "event_type": event_type,
+                    "event_payload": {"suggestion_id": suggestion_id, "part": number},
+                },
+                unfurl_links=False,
+                unfurl_media=False,
+            )
+            parts[number] = answer["ts"]
+        return parts[0]
+
+    async def open_modal(self, trigger_id: str, view: Json) -> None:
+        """Open a modal; the trigger lives for 3 seconds."""
+        await self._call("views.open", trigger_id=trigger_id, view=view)
+
+    async def _newest(self, channel_id: str) -> list[Json]:
+        answer = await self._call("conversations.history", channel=channel_id, limit=PAGE, include_all_metadata=True)
+        return list(answer["messages"])
+
+    async def _respond(self, response_url: str, body: Json) -> bool:
+        try:
+            answer = await AsyncWebhookClient(response_url, retry_handlers=retry_handlers()).send_dict(body)
+        except (aiohttp.ClientError, TimeoutError):
+            log.warning("response_url unreachable")
+            return False
+        if answer.status_code != 200:
+            log.info("response_url refused: status %s", answer.status_code)
+        return answer.status_code == 200
+
+    async def _call(self, method: str, **arguments: object) -> Json:
+        """One Web API call; Slack's refusals become sentences."""
+        try:
+            answer = await getattr(self.client, method.replace(".", "_"))(**_given(arguments))
+        except SlackApiError as error:
+            raise _refused(method, error) from error
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise SlackUnreachable(method) from error
+        if not isinstance(answer.data, dict):
+            raise SlackUnreachable(method)
+        return answer.data
+
+
+def _given(arguments: Json) -> Json:
+    return {name: value for name, value in arguments.items() if value is not None and value != ""}
+
+
+def _next_cursor(answer: Json) -> str:
+    return str((answer.get("response_metadata") or {}).get("next_cursor") or "")
+
+
+def _refused(method: str, error: SlackApiError) -> SlackRefused:
+    answer = error.response
+    reason = (
+        str(answer.get("error", "unknown_error")) if isinstance(answer, AsyncSlackResponse) else "unreadable_answer"
+    )
+    if reason in ("not_in_channel", "channel_not_found") and method != "chat.getPermalink":
+        return NotInChannel(method, reason)
+    return SlackRefused(method, reason)
