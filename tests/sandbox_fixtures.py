@@ -1,4 +1,6 @@
-"""A sandbox in its own process for tests: `from sandbox_fixtures import sandbox` gives a fixture that yields a client.
+"""A sandbox in its own process for tests: the fixture `sandbox` yields a client for its control API.
+
+    pytest_plugins = ["sandbox_fixtures"]
 
     def test_x(sandbox):
         ts = sandbox.message("C0HELP", "U0CUSTOMER1", "My invoice is wrong")["ts"]
