@@ -54,6 +54,11 @@ def without_examples(messages: Sequence[Message]) -> list[Message]:
     return [messages[0], messages[-1]]
 
 
+def with_examples(messages: Sequence[Message], examples: Sequence[Example]) -> list[Message]:
+    """A prompt without examples, with these put in: what the base would get where an adapter gets none."""
+    return [messages[0], *_exchanges(examples), messages[-1]]
+
+
 def asked_thread(messages: Sequence[Message]) -> str:
     """The thread or question part of a prompt's last message: what an example shows, without passages."""
     content = messages[-1]["content"]

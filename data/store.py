@@ -1,11 +1,14 @@
 """The store: every read and write of the project, one verb each. Callers write `from data import store`.
 
 Connections and threads stand in store_connection.py, the desk's rows in store_suggestions.py, what learning
-reads in store_pairs.py, the nights' ledger in store_ledger.py, the help centre in store_knowledge.py.
+reads in store_pairs.py, the nights' ledger in store_ledger.py, the help centre in store_knowledge.py, and
+backups, checks and erasure in store_care.py.
 """
 
+from data.store_care import ailments, backup, counts, pending, purge, schema_version
 from data.store_connection import (
     connect,
+    connect_and_migrate,
     held_out_threads,
     immediate,
     iso,
@@ -16,6 +19,15 @@ from data.store_connection import (
     salt,
     see_thread,
     thread_id_of,
+)
+from data.store_knowledge import (
+    Chunk,
+    document_sha256,
+    passages_matching,
+    put_document,
+    remove_document,
+    source_titles,
+    sources_below,
 )
 from data.store_ledger import (
     adapter,
@@ -37,10 +49,9 @@ from data.store_ledger import (
 )
 from data.store_pairs import (
     accepted_examples,
-    counts,
     preference_pairs,
-    purge,
     record_history,
+    thread_known,
     training_pairs,
 )
 from data.store_suggestions import (
@@ -60,20 +71,26 @@ from data.store_suggestions import (
     suggestion_of_request,
     unfinished_suggestions,
     unposted_decisions,
+    unreviewed_decisions,
 )
 
 __all__ = [
+    "Chunk",
     "accepted_examples",
     "adapter",
     "adapter_pairs",
     "adapters",
+    "ailments",
     "append_promotion",
+    "backup",
     "base_of_model",
     "connect",
+    "connect_and_migrate",
     "consent",
     "counts",
     "decide",
     "decision",
+    "document_sha256",
     "gate_report",
     "gate_reports",
     "held_out_threads",
@@ -82,9 +99,12 @@ __all__ = [
     "migrate",
     "new_id",
     "now",
+    "passages_matching",
+    "pending",
     "preference_pairs",
     "promotions",
     "purge",
+    "put_document",
     "rate",
     "ratings",
     "record_adapter",
@@ -96,20 +116,26 @@ __all__ = [
     "record_posted",
     "record_shown",
     "remember_request",
+    "remove_document",
     "request_suggestion",
     "run",
     "runs",
     "salt",
+    "schema_version",
     "see_thread",
     "set_consent",
+    "source_titles",
+    "sources_below",
     "start_run",
     "suggestion",
     "suggestion_at",
     "suggestion_of_request",
     "thread_id_of",
+    "thread_known",
     "training_pairs",
     "unfinished_runs",
     "unfinished_suggestions",
     "unposted_decisions",
+    "unreviewed_decisions",
     "update_run",
 ]

@@ -28,6 +28,11 @@ def connect(path: Path | str) -> Database:
 
     One connection belongs to one thread at a time: a transaction must not span an `await`.
     """
+    return connect_and_migrate(path)[0]
+
+
+def connect_and_migrate(path: Path | str) -> tuple[Database, list[str]]:
+    """The open database, and the names of the migrations that were applied to it."""
     path = Path(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -39,14 +44,14 @@ def connect(path: Path | str) -> Database:
         db = Database(conn)
         migrations.refuse_newer(db, path)
         _configure(db)
-        migrate(db)
+        applied = migrate(db)
     except sqlite3.DatabaseError as error:
         conn.close()
         raise DatabaseUnusable(str(path), str(error)) from error
     except BaseException:
         conn.close()
         raise
-    return db
+    return db, applied
 
 
 def migrate(db: Database) -> list[str]:

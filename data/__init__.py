@@ -1,0 +1,1 @@
+"""The store, and the words that everyone shares."""

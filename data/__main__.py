@@ -1,0 +1,149 @@
+"""`python -m data`: look after the store, the help centre and imported history."""
+
+import argparse
+import shutil
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from sqlite_utils import Database
+
+from data import cli, store
+from data.errors import DatabaseUnusable
+from data.history import import_history
+from data.knowledge import import_knowledge
+from data.search import evaluate_search, search
+from data.settings import DataSettings
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code."""
+    return cli.run(_parser(), argv)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m data", description=__doc__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    cli.add_command(commands, "migrate", _migrate, help="make the database, or bring it up to this version")
+    cli.add_command(commands, "stats", _stats, help="count what the store holds")
+    knowledge = cli.add_command(commands, "import-knowledge", _import_knowledge, help="import help-centre files")
+    knowledge.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="a folder, or a .md or .txt file")
+    find = cli.add_command(commands, "search", _search, help="search the help centre")
+    find.add_argument("text", nargs="+", metavar="TEXT")
+    find.add_argument("--limit", type=int, default=5, help="passages to show (default 5)")
+    evaluate = cli.add_command(commands, "evaluate-search", _evaluate_search, help="measure search on questions")
+    evaluate.add_argument("docs", type=Path, metavar="DOCS", help='JSON lines of {"id", "title", "text"}')
+    evaluate.add_argument("questions", type=Path, metavar="QUESTIONS", help='JSON lines of {"question", "gold"}')
+    history = cli.add_command(commands, "import-history", _import_history, help="import closed conversations as pairs")
+    history.add_argument("file", type=Path, metavar="FILE", help='JSON lines of {"id", "turns"}, may be gzipped')
+    cli.add_command(commands, "purge", _purge, help="blank the texts that are older than RETAIN_DAYS")
+    backup = cli.add_command(commands, "backup", _backup, help="write a copy of the database while it is in use")
+    backup.add_argument("path", type=Path, metavar="PATH", help="a file that does not exist yet")
+    cli.add_command(commands, "doctor", _doctor, help="check the database and say what is pending")
+    return parser
+
+
+def _migrate(arguments: argparse.Namespace) -> int:
+    path = _settings().database_path
+    db, applied = store.connect_and_migrate(path)
+    document = {"database": str(path), "applied": applied, "schema_version": store.schema_version(db)}
+    lines = [f"applied {name}" for name in applied] or [f"{path} is up to date"]
+    cli.report(arguments, document, lines)
+    return 0
+
+
+def _stats(arguments: argparse.Namespace) -> int:
+    counts = store.counts(_database())
+    cli.report(arguments, counts, (_counted(name, value) for name, value in counts.items()))
+    return 0
+
+
+def _import_knowledge(arguments: argparse.Namespace) -> int:
+    counts = import_knowledge(_database(), arguments.paths, progress=True)
+    cli.report(
+        arguments,
+        counts,
+        ["{added} added, {changed} changed, {unchanged} unchanged, {removed} removed".format(**counts)]
+        + [f"skipped {path}: {reason}" for path, reason in counts["failed"].items()],
+    )
+    return 0
+
+
+def _search(arguments: argparse.Namespace) -> int:
+    found = search(_database(), " ".join(arguments.text), limit=arguments.limit)
+    passages = [
+        {"document_id": p.document_id, "title": p.title, "text": p.text, "score": round(p.score, 3)} for p in found
+    ]
+    lines = [f"[{n}] {p.title}\n    {' '.join(p.text.split())}" for n, p in enumerate(found, start=1)]
+    cli.report(arguments, {"passages": passages}, lines or ["nothing found"])
+    return 0
+
+
+def _evaluate_search(arguments: argparse.Namespace) -> int:
+    measured = evaluate_search(arguments.docs, arguments.questions, progress=True)
+    cli.report(arguments, measured, (f"{name:<10} {value:.4g}" for name, value in measured.items()))
+    return 0
+
+
+def _import_history(arguments: argparse.Namespace) -> int:
+    counts = import_history(_database(), arguments.file, progress=True)
+    line = (
+        "{conversations} conversations ({new} new, {known} known before, {held_out} held out): "
+        "{reply} reply pairs and {summary} summary pairs added, {skipped} lines skipped"
+    )
+    cli.report(arguments, counts, [line.format(**counts)])
+    return 0
+
+
+def _purge(arguments: argparse.Namespace) -> int:
+    days = _settings().retain_days
+    before = store.iso(datetime.now(UTC) - timedelta(days=days))
+    count = store.purge(_database(), before)
+    cli.report(arguments, {"blanked": count, "before": before}, [f"blanked the texts of {count} rows before {before}"])
+    return 0
+
+
+def _backup(arguments: argparse.Namespace) -> int:
+    size = store.backup(_database(), arguments.path)
+    cli.report(arguments, {"path": str(arguments.path), "bytes": size}, [f"wrote {arguments.path} ({size:,} bytes)"])
+    return 0
+
+
+def _doctor(arguments: argparse.Namespace) -> int:
+    path = _settings().database_path
+    db = _database()
+    ailments = store.ailments(db)
+    document = {
+        "ok": not ailments,
+        "database": str(path),
+        "bytes": path.stat().st_size,
+        "free_bytes": shutil.disk_usage(path.parent).free,
+        "schema_version": store.schema_version(db),
+        "ailments": ailments,
+        "pending": store.pending(db),
+    }
+    cli.report(arguments, document, (_counted(name, value) for name, value in document.items()))
+    if ailments:
+        raise DatabaseUnusable(str(path), ailments[0])
+    return 0
+
+
+def _counted(name: str, value: object) -> str:
+    if isinstance(value, dict):
+        value = f"{sum(value.values()):,} ({', '.join(f'{part} {count:,}' for part, count in value.items())})"
+    if isinstance(value, list):
+        value = "; ".join(value) or "none"
+    return f"{name.replace('_', ' '):<20} {f'{value:,}' if type(value) is int else value}"
+
+
+def _settings() -> DataSettings:
+    return cli.load_settings(DataSettings)
+
+
+def _database() -> Database:
+    return store.connect(_settings().database_path)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

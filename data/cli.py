@@ -1,0 +1,67 @@
+"""What every command line of the project shares: exit codes, --json, logs on stderr, settings told apart from bugs.
+
+Exit 0: done. 1: an expected error, told in one sentence on stderr. 2: wrong usage.
+"""
+
+import argparse
+import json
+import logging
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TypeVar
+
+from pydantic import ValidationError
+from pydantic_settings import BaseSettings
+
+from data.errors import BadSetting, NightshiftError
+
+Handler = Callable[[argparse.Namespace], int]
+Settings = TypeVar("Settings", bound=BaseSettings)
+
+
+def run(parser: argparse.ArgumentParser, argv: Sequence[str] | None = None) -> int:
+    """Parse, call the handler that `add_command` set, and turn an expected error into one sentence and exit 1."""
+    logging.basicConfig(
+        stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s", force=True
+    )
+    try:
+        arguments = parser.parse_args(argv)
+    except SystemExit as usage:
+        return int(usage.code or 0)
+    handler: Handler = arguments.handle
+    try:
+        return handler(arguments)
+    except NightshiftError as error:
+        print(error, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+def add_command(
+    commands: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str, handler: Handler, *, help: str
+) -> argparse.ArgumentParser:
+    """A subcommand with --json. `commands` comes from `parser.add_subparsers(required=True)`."""
+    parser = commands.add_parser(name, help=help, description=help)
+    parser.add_argument("--json", action="store_true", help="print one JSON document on stdout")
+    parser.set_defaults(handle=handler)
+    return parser
+
+
+def report(arguments: argparse.Namespace, document: Mapping[str, object], lines: Iterable[str]) -> None:
+    """Print the document with --json, else the lines."""
+    if arguments.json:
+        print(json.dumps(document, ensure_ascii=False, indent=2))
+        return
+    for line in lines:
+        print(line)
+
+
+def load_settings(kind: type[Settings]) -> Settings:
+    """Read settings from the environment and .env; raises BadSetting that names the variable."""
+    try:
+        return kind()
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = "_".join(str(part) for part in first["loc"]).upper()
+        raise BadSetting(f"{name} cannot be used: {first['msg']}. Mend it in the environment or in .env.") from error

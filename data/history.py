@@ -1,0 +1,168 @@
+"""Closed conversations → pairs: what an agent wrote, under the prompt that serving would have sent."""
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import groupby
+from pathlib import Path
+from typing import cast
+
+from sqlite_utils import Database
+from tqdm import tqdm
+
+from data import store
+from data.errors import BadFile
+from data.jsonlines import BadLine, objects, read_lines
+from data.models import HistoryPair, Speaker, Turn
+from data.prompts import reply_messages, summary_messages
+from data.search import search
+
+log = logging.getLogger(__name__)
+
+PASSAGES = 2
+"""Passages in a reply's prompt: as many as the desk puts there."""
+BATCH = 200
+"""Conversations per transaction: short enough that a bot at work never waits long for the write lock."""
+
+
+class BadConversation(ValueError):
+    """Why one line is no conversation. It never leaves this file."""
+
+
+@dataclass(frozen=True)
+class Said:
+    """One turn of a closed conversation. What is not scored is context only."""
+
+    turn: Turn
+    scored: bool
+
+
+@dataclass(frozen=True)
+class Conversation:
+    """One closed ticket. `turns` holds what one speaker wrote in a row as one turn."""
+
+    id: str
+    turns: list[Said]
+    summary: str | None
+    team: str
+    closed_at: str | None
+
+
+def import_history(db: Database, path: Path, *, progress: bool = False) -> dict[str, int]:
+    """Store the pairs of every conversation in a JSON-lines file. Importing again changes nothing.
+
+    Returns counts: conversations read, new and known ones, new held-out threads, new pairs by task, lines
+    skipped. Raises BadFile when the file cannot be read or holds no conversation.
+    """
+    counts = dict.fromkeys(("conversations", "new", "known", "held_out", "reply", "summary", "skipped"), 0)
+    batch: list[tuple[Conversation, str, list[HistoryPair]]] = []
+    started = datetime.now(UTC)
+    lines = read_lines(path)
+    for found in tqdm(conversations(lines), total=len(lines), unit="line", disable=None if progress else True):
+        if isinstance(found, BadLine):
+            log.warning("%s: line %d skipped: %s", path.name, found.number, found.reason)
+            counts["skipped"] += 1
+            continue
+        # Without a closing time the file's order is the order.
+        time = found.closed_at or store.iso(started + timedelta(microseconds=counts["conversations"]))
+        counts["conversations"] += 1
+        batch.append((found, time, list(history_pairs(db, found))))
+        if len(batch) == BATCH:
+            _store(db, batch, counts)
+            batch = []
+    _store(db, batch, counts)
+    if not counts["conversations"]:
+        raise BadFile(f'{path} holds no conversation: each line must be {{"id": …, "turns": [{{"role", "text"}}]}}.')
+    return counts
+
+
+def conversations(lines: list[bytes]) -> Iterator[Conversation | BadLine]:
+    """Each line as a conversation, or what is wrong with it."""
+    for found in objects(lines):
+        if isinstance(found, BadLine):
+            yield found
+            continue
+        number, value = found
+        try:
+            yield _conversation(value)
+        except BadConversation as reason:
+            yield BadLine(number, str(reason))
+
+
+def history_pairs(db: Database, conversation: Conversation) -> Iterator[HistoryPair]:
+    """A pair for each scored agent turn that follows a customer's, and one for the summary."""
+    turns = [said.turn for said in conversation.turns]
+    customer_said = ""
+    for position, said in enumerate(conversation.turns):
+        if said.turn.speaker == "customer":
+            customer_said = said.turn.text
+        elif customer_said and said.scored:
+            passages = search(db, customer_said, limit=PASSAGES)
+            yield HistoryPair(position, "reply", reply_messages(turns[:position], passages), said.turn.text)
+    if conversation.summary:
+        yield HistoryPair(len(turns), "summary", summary_messages(turns), conversation.summary)
+
+
+def _store(db: Database, batch: list[tuple[Conversation, str, list[HistoryPair]]], counts: dict[str, int]) -> None:
+    with store.immediate(db):
+        for conversation, time, pairs in batch:
+            thread_id = f"history/{conversation.id}"
+            known = store.thread_known(db, thread_id)
+            held_out, new = store.record_history(db, thread_id, team_id=conversation.team, created_at=time, pairs=pairs)
+            counts["known" if known else "new"] += 1
+            counts["held_out"] += held_out and not known
+            for pair in new:
+                counts[pair.task] += 1
+
+
+def _conversation(value: dict[str, object]) -> Conversation:
+    if not isinstance(value.get("id"), (str, int)) or str(value["id"]).strip() == "":
+        raise BadConversation('it has no "id"')
+    summary, team = value.get("summary"), value.get("team")
+    for key, text in (("summary", summary), ("team", team)):
+        if text is not None and not isinstance(text, str):
+            raise BadConversation(f'"{key}" is not a text')
+    return Conversation(
+        id=str(value["id"]),
+        turns=_merge(_turns(value.get("turns"))),
+        summary=cast(str | None, summary) or None,
+        team=cast(str | None, team) or "",
+        closed_at=_time(value.get("closed_at")),
+    )
+
+
+def _turns(value: object) -> list[Said]:
+    if not isinstance(value, list) or not value:
+        raise BadConversation('it has no "turns"')
+    turns = []
+    for number, turn in enumerate(value, start=1):
+        if not isinstance(turn, dict) or turn.get("role") not in ("customer", "agent"):
+            raise BadConversation(f'turn {number} has no "role" that is customer or agent')
+        if not isinstance(turn.get("text"), str):
+            raise BadConversation(f'turn {number} has no "text"')
+        if turn["text"].strip():
+            speaker: Speaker = turn["role"]
+            turns.append(Said(Turn(speaker, turn["text"].strip()), scored=turn.get("score") is not False))
+    return turns
+
+
+def _merge(turns: list[Said]) -> list[Said]:
+    """What one speaker wrote in a row becomes one turn; a scored text never swallows an unscored one."""
+    merged = []
+    for (speaker, scored), row in groupby(turns, key=lambda said: (said.turn.speaker, said.scored)):
+        merged.append(Said(Turn(speaker, "\n".join(said.turn.text for said in row)), scored))
+    return merged
+
+
+def _time(value: object) -> str | None:
+    if value is None:
+        return None
+    try:
+        if isinstance(value, str):
+            return store.iso(datetime.fromisoformat(value))
+        if isinstance(value, (int, float)) and not isinstance(value, bool):
+            return store.iso(datetime.fromtimestamp(value, UTC))
+    except (ValueError, OverflowError, OSError):
+        pass
+    raise BadConversation('"closed_at" is no ISO 8601 time and no number of seconds since 1970')

@@ -1,0 +1,87 @@
+"""Find passages of the help centre for a question, and measure how well that works."""
+
+import tempfile
+import time
+from pathlib import Path
+
+from sqlite_utils import Database
+from tqdm import tqdm
+
+from data import query, store
+from data.errors import BadFile
+from data.jsonlines import BadLine, objects, read_lines
+from data.knowledge import chunk_markdown
+from data.models import Passage
+
+CHUNKS_PER_DOCUMENT = 5
+"""Chunks asked for per document wanted, since several of one document may match."""
+
+
+def search(db: Database, text: str, *, limit: int = 5) -> list[Passage]:
+    """The passages that match any telling word of the text, best first (BM25). Empty when none does."""
+    expression = query.any_of(text)
+    return store.passages_matching(db, expression, limit=limit) if expression else []
+
+
+def search_documents(db: Database, text: str, *, limit: int) -> list[str]:
+    """The ids of the documents whose best passage matches best."""
+    found = search(db, text, limit=limit * CHUNKS_PER_DOCUMENT)
+    return list(dict.fromkeys(passage.document_id for passage in found))[:limit]
+
+
+def evaluate_search(docs: Path, questions: Path, *, progress: bool = False) -> dict[str, float]:
+    """Hit rates, recall, mean reciprocal rank and the 95th percentile of the time, in ms, over labelled questions.
+
+    Documents are cut as import-knowledge cuts them, in a store of their own. A question finds a document by its
+    best passage. Raises BadFile naming the first line that cannot be used.
+    """
+    ranks: list[int | None] = []
+    recalls: dict[int, list[float]] = {5: [], 10: []}
+    milliseconds: list[float] = []
+    bar = None if progress else True
+    with tempfile.TemporaryDirectory() as folder, store.connect(Path(folder) / "evaluation.db") as db:
+        with store.immediate(db):
+            for document in tqdm(_lines(docs, ("id", "title", "text")), unit="document", disable=bar):
+                title, text = str(document["title"]), str(document["text"])
+                store.put_document(
+                    db,
+                    source=str(document["id"]),
+                    title=title,
+                    text=text,
+                    sha256="",
+                    chunks=chunk_markdown(text, title=title),
+                    document_id=str(document["id"]),
+                )
+        for question in tqdm(_lines(questions, ("question", "gold")), unit="question", disable=bar):
+            gold = {str(one) for one in question["gold"]} if isinstance(question["gold"], list) else set()
+            if not gold:
+                continue
+            started = time.perf_counter()
+            found = search_documents(db, str(question["question"]), limit=10)
+            milliseconds.append(1000 * (time.perf_counter() - started))
+            ranks.append(next((n for n, one in enumerate(found, start=1) if one in gold), None))
+            for k, recall in recalls.items():
+                recall.append(len(gold & set(found[:k])) / len(gold))
+    if not ranks:
+        raise BadFile(f"{questions} holds no question with a gold document.")
+    count = len(ranks)
+    return {
+        "questions": count,
+        **{f"hit@{k}": sum(rank is not None and rank <= k for rank in ranks) / count for k in (1, 5, 10)},
+        **{f"recall@{k}": sum(recall) / count for k, recall in recalls.items()},
+        "mrr": sum(1 / rank for rank in ranks if rank) / count,
+        "p95_ms": sorted(milliseconds)[max(0, -(-95 * count // 100) - 1)],
+    }
+
+
+def _lines(path: Path, keys: tuple[str, ...]) -> list[dict[str, object]]:
+    found = []
+    for line in objects(read_lines(path)):
+        if isinstance(line, BadLine):
+            raise BadFile(f"{path}: line {line.number}: {line.reason}.")
+        number, value = line
+        missing = [key for key in keys if key not in value]
+        if missing:
+            raise BadFile(f'{path}: line {number} has no "{missing[0]}".')
+        found.append(value)
+    return found

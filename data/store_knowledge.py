@@ -1,0 +1,95 @@
+"""The help centre's rows: documents, their chunks, and full-text search over them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlite_utils import Database
+
+from data.models import Passage
+from data.store_connection import clean, immediate, new_id, now, row, rows
+
+TITLE_WEIGHT = 4.0
+"""A word in a title counts as much as four in the text (tried on shared retrieval sets)."""
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """A piece of a document, small enough for a prompt."""
+
+    title: str
+    text: str
+
+
+def document_sha256(db: Database, source: str) -> str | None:
+    """The hash of what was imported from this source, or None."""
+    found = row(db, "select sha256 from documents where source = ?", [source])
+    return found["sha256"] if found else None
+
+
+def put_document(
+    db: Database, *, source: str, title: str, text: str, sha256: str, chunks: Sequence[Chunk], document_id: str = ""
+) -> None:
+    """Store a document with its chunks; one that is there keeps its id and gets new chunks."""
+    with immediate(db):
+        known = row(db, "select id from documents where source = ?", [source])
+        document_id = known["id"] if known else document_id or new_id()
+        db.execute(
+            """
+            insert into documents (id, source, title, text, sha256, imported_at) values (?, ?, ?, ?, ?, ?)
+            on conflict (id) do update
+            set title = excluded.title, text = excluded.text, sha256 = excluded.sha256,
+                imported_at = excluded.imported_at
+            """,
+            [document_id, clean(source), clean(title), clean(text), sha256, now()],
+        )
+        db.execute("delete from chunks where document_id = ?", [document_id])
+        db.conn.executemany(
+            "insert into chunks (document_id, position, title, text) values (?, ?, ?, ?)",
+            [(document_id, n, clean(chunk.title), clean(chunk.text)) for n, chunk in enumerate(chunks)],
+        )
+
+
+def sources_below(db: Database, folder: Path) -> list[str]:
+    """The sources of the documents that were imported from a folder or below it."""
+    found = rows(db, "select source from documents order by source")
+    return [one["source"] for one in found if folder in Path(one["source"]).parents]
+
+
+def remove_document(db: Database, source: str) -> None:
+    """Take a document and its chunks out."""
+    db.execute("delete from documents where source = ?", [source])
+
+
+def passages_matching(db: Database, expression: str, *, limit: int) -> list[Passage]:
+    """The chunks that match an FTS5 expression, best first; the score is BM25, higher is better."""
+    found = rows(
+        db,
+        """
+        with hits as (
+            select rowid as id, bm25(chunks_fts, :title_weight, 1.0) as rank
+            from chunks_fts where chunks_fts match :expression
+            order by rank limit :limit
+        )
+        select c.id as chunk_id, c.document_id, c.title, c.text, -h.rank as score
+        from hits h join chunks c on c.id = h.id
+        order by h.rank, c.id
+        """,
+        {"expression": expression, "title_weight": TITLE_WEIGHT, "limit": limit},
+    )
+    return [Passage(**one) for one in found]
+
+
+def source_titles(db: Database, suggestion_id: str) -> list[str]:
+    """The titles of the passages in a suggestion's prompt, in the order in which it numbers them."""
+    found = rows(
+        db,
+        """
+        select coalesce(c.title, 'no longer in the help centre') as title
+        from suggestion_sources s left join chunks c on c.id = s.chunk_id
+        where s.suggestion_id = ? and s.chunk_id is not null
+        order by s.rowid
+        """,
+        [suggestion_id],
+    )
+    return [one["title"] for one in found]
