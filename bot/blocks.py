@@ -16,6 +16,9 @@ MESSAGE_LIMIT = 9_000
 """Text per message: near 13,200 for the whole message Slack answers `msg_blocks_too_long`; the notes need the rest."""
 TITLE_LIMIT = 150
 
+Message = tuple[str, list[Json]]
+"""Top-level text and blocks of one message."""
+
 POSITIVE, NEGATIVE = "👍", "👎"
 
 
@@ -51,14 +54,14 @@ def note(text: str) -> Json:
     return {"type": "context", "elements": [{"type": "plain_text", "text": _clip(text, 2000), "emoji": True}]}
 
 
-def messages_of(text: str) -> list[tuple[str, list[Json]]]:
+def messages_of(text: str) -> list[Message]:
     """A text as one or more messages: (top-level text, blocks)."""
     return [(escape(piece), text_sections(piece)) for piece in split(text, MESSAGE_LIMIT)]
 
 
 def draft_messages(
     suggestion: Suggestion, *, titles: Sequence[str] = (), remarks: Sequence[str] = (), buttons: bool = True
-) -> list[tuple[str, list[Json]]]:
+) -> list[Message]:
     """A draft for one person's eyes, as one or more messages; sources, author and buttons stand under the last."""
     draft = suggestion.draft or ""
     *before, (text, blocks) = messages_of(draft)
@@ -90,7 +93,7 @@ def send_again(suggestion: Suggestion) -> Json:
     return {"type": "actions", "elements": [_button("accept", "Send", suggestion.id, style="primary")]}
 
 
-def answer_messages(suggestion: Suggestion, *, titles: Sequence[str]) -> list[tuple[str, list[Json]]]:
+def answer_messages(suggestion: Suggestion, *, titles: Sequence[str]) -> list[Message]:
     """An answer that everybody in the thread sees."""
     *before, (text, blocks) = messages_of(suggestion.draft or "")
     lines = [f"Answered by AI ({written_by(suggestion.adapter)})."]
@@ -99,15 +102,13 @@ def answer_messages(suggestion: Suggestion, *, titles: Sequence[str]) -> list[tu
     return [*before, (text, [*blocks, *(note(line) for line in lines)])]
 
 
-def reply_messages(text: str, *, sender: str) -> list[tuple[str, list[Json]]]:
+def reply_messages(text: str, *, sender: str) -> list[Message]:
     """The reply that the customer reads. The sender is a plain name, so nobody is pinged."""
     *before, (top, blocks) = messages_of(text)
     return [*before, (top, [*blocks, note(f"Drafted by AI, sent by {sender}")])]
 
 
-def review_messages(
-    suggestion: Suggestion, decision: Decision, *, sender: str, link: str
-) -> list[tuple[str, list[Json]]]:
+def review_messages(suggestion: Suggestion, decision: Decision, *, sender: str, link: str) -> list[Message]:
     """What supervisors see of one sent reply, with two thumbs."""
     verb = "sent this draft as it was" if decision.kind == "accepted" else "edited and sent this"
     *before, (text, blocks) = messages_of(decision.text or "")

@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 
 from bot import blocks
+from bot.blocks import Message
 from bot.desk import Desk
 from bot.slack import Address, Click
-from bot.workspace import Message
 from data import store
 from data.errors import DeskError, EmptyText
 from data.models import Decision, DecisionKind, Suggestion

@@ -13,9 +13,10 @@ from datetime import UTC, datetime, timedelta
 from sqlite_utils import Database
 
 from bot import blocks, drafting
+from bot.blocks import Message
 from bot.errors import TooOld
 from bot.slack import ANSWER_EVENT, REPLY_EVENT, REVIEW_EVENT, Address, Request
-from bot.workspace import Message, Workspace
+from bot.workspace import Workspace
 from data import store, store_desk
 from data.errors import EmptyText, EmptyThread, NightshiftError, NotAllowed
 from data.models import Decision, Suggestion, Turn

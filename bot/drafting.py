@@ -5,13 +5,13 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from data.search import search
 from sqlite_utils import Database
 
 from bot.errors import NoBase, NothingFound, ThreadTooLong
 from data import prompts, store
 from data.errors import EngineFailed, UnknownAdapter
 from data.models import BASE, Example, Message, Passage, Suggestion, Task, Turn
+from data.search import search
 from serving import promotion
 from serving.engine import Completion, Engine
 

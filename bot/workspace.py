@@ -21,6 +21,7 @@ from slack_sdk.web.async_slack_response import AsyncSlackResponse
 from slack_sdk.webhook.async_client import AsyncWebhookClient
 
 from bot import slack
+from bot.blocks import Message
 from bot.errors import NotInChannel, SlackRefused, SlackUnreachable
 from bot.settings import BotSettings
 from bot.slack import Address, Json
@@ -34,9 +35,6 @@ GROUP_TIMEOUT = 2.0
 """Seconds that a role check may take, since an ack must come within 3."""
 RATE_LIMIT_RETRIES = 5
 PAGE = 200
-
-Message = tuple[str, list[Json]]
-"""Top-level text and blocks of one message."""
 
 
 class _ConnectionErrorRetryHandler(AsyncConnectionErrorRetryHandler):

@@ -104,6 +104,11 @@ def kept(rule: str, turns: Sequence[Turn], reply: str) -> bool | None:
     return verdict if verdict is None else verdict and bool(reply.strip())
 
 
+def asks_something(rule: str, turns: Sequence[Turn]) -> bool:
+    """Whether a rule says anything about a reply to these turns."""
+    return kept(rule, turns, "-") is not None
+
+
 def keeps_all(turns: Sequence[Turn], reply: str) -> bool:
     """Whether a reply may go out as it is."""
     return all(kept(rule, turns, reply) is not False for rule in RULES)

@@ -33,6 +33,11 @@ class Kind:
     parts: list[str]
     faults: list[str]
 
+    def headings(self) -> list[str]:
+        """The headings of the kind's article."""
+        lines = (HELP_CENTRE / f"{self.article}.md").read_text().splitlines()
+        return [line.lstrip("# ") for line in lines if line.startswith("#")]
+
 
 def _kind(row: dict) -> Kind:
     follow_up = [FollowUp(**entry) for entry in row["follow_up"]]

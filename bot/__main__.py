@@ -1,0 +1,129 @@
+"""python -m bot [--http PORT] | sandbox [--port PORT]: the bot, or a Slack workspace on your own machine."""
+
+import argparse
+import asyncio
+import logging
+import signal
+import sys
+from collections.abc import Sequence
+
+from aiohttp import web
+from slack_bolt.adapter.socket_mode.aiohttp import AsyncSocketModeHandler
+from slack_sdk.errors import SlackApiError
+
+from bot.app import build_app, build_desk
+from bot.desk import Desk
+from bot.errors import SlackRefused
+from bot.settings import BotSettings
+from data import cli, store
+from data.errors import BadSetting, MissingToken
+from data.settings import DataSettings
+from serving.engine import Engine
+from serving.settings import ServingSettings
+
+SANDBOX_PORT = 8300
+PATH = "/slack/events"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Exit 0 done, 1 an expected error in one sentence, 2 wrong usage."""
+    parser = argparse.ArgumentParser(prog="python -m bot", description=__doc__)
+    parser.add_argument("--http", type=int, metavar="PORT", help="listen for Slack's requests, not over Socket Mode")
+    parser.add_argument("--host", default="127.0.0.1", help="where --http listens (default: %(default)s)")
+    parser.set_defaults(handle=_bot)
+    commands = parser.add_subparsers(title="commands")
+    sandbox = commands.add_parser("sandbox", help="a Slack workspace on this machine, to try the bot in")
+    sandbox.add_argument("--port", type=int, default=SANDBOX_PORT, help="default: %(default)s; 0: any free one")
+    sandbox.set_defaults(handle=_sandbox)
+    return cli.run(parser, argv)
+
+
+def _bot(arguments: argparse.Namespace) -> int:
+    settings, serving = cli.load_settings(BotSettings), cli.load_settings(ServingSettings)
+    _expect(settings, http=arguments.http is not None)
+    # slack_bolt and slack_sdk write whole payloads at DEBUG; ids are all that a log may have.
+    logging.getLogger("slack_bolt").setLevel(logging.WARNING)
+    logging.getLogger("slack_sdk").setLevel(logging.WARNING)
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    asyncio.run(_serve(arguments, settings, serving))
+    return 0
+
+
+def _expect(settings: BotSettings, *, http: bool) -> None:
+    needed = {
+        "SLACK_BOT_TOKEN": settings.slack_bot_token,
+        **(
+            {"SLACK_SIGNING_SECRET": settings.slack_signing_secret}
+            if http
+            else {"SLACK_APP_TOKEN": settings.slack_app_token}
+        ),
+    }
+    for variable, value in needed.items():
+        if not value:
+            raise MissingToken(f"{variable} is not set: copy it from your Slack app's settings into .env.")
+
+
+async def _serve(arguments: argparse.Namespace, settings: BotSettings, serving: ServingSettings) -> None:
+    db = store.connect(cli.load_settings(DataSettings).database_path)
+    engine = Engine(serving.llm_base_url, serving.llm_api_key)
+    desk = build_desk(settings, db, engine, base_model=serving.base_model)
+    app = build_app(settings, desk)
+    await _expect_welcome(desk, settings)
+    ended = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, ended.set)
+    if arguments.http is None:
+        handler = AsyncSocketModeHandler(app, settings.slack_app_token)
+        handler.client.wss_uri = await _socket_address(desk, settings)
+        await desk.resume()
+        await handler.connect_async()
+        print("ready: connected to Slack over Socket Mode", flush=True)
+        await ended.wait()
+        await handler.close_async()
+    else:
+        runner = web.AppRunner(app.web_app(path=PATH), access_log=None)
+        await runner.setup()
+        await desk.resume()
+        try:
+            await web.TCPSite(runner, arguments.host, arguments.http).start()
+        except OSError as error:
+            raise BadSetting(f"Port {arguments.http} on {arguments.host} cannot be used: {error.strerror}.") from error
+        host, port = runner.addresses[0][:2]
+        print(f"ready: listening for Slack on http://{host}:{port}{PATH}", flush=True)
+        await ended.wait()
+        await runner.cleanup()
+    await engine.close()
+
+
+async def _expect_welcome(desk: Desk, settings: BotSettings) -> None:
+    try:
+        await desk.workspace.identity()
+    except SlackRefused as error:
+        raise MissingToken(_refused("SLACK_BOT_TOKEN", error.error)) from error
+
+
+async def _socket_address(desk: Desk, settings: BotSettings) -> str:
+    # Asked for here, because Bolt's own client tries a refused token again for ever.
+    try:
+        answer = await desk.workspace.client.apps_connections_open(app_token=settings.slack_app_token)
+    except SlackApiError as error:
+        raise MissingToken(_refused("SLACK_APP_TOKEN", error.response["error"])) from error
+    return str(answer["url"])
+
+
+def _refused(variable: str, error: str) -> str:
+    return f"Slack refuses {variable} ({error}): copy it again from your Slack app's settings into .env."
+
+
+def _sandbox(arguments: argparse.Namespace) -> int:
+    from bot.sandbox import server
+
+    try:
+        server.serve(arguments.port)
+    except OSError as error:
+        raise BadSetting(f"Port {arguments.port} cannot be used for the sandbox: {error.strerror}.") from error
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,224 @@
+"""The bot as a process of its own, a store that the test reads beside it, and a stand-in for the model's server.
+
+The server stands for the network peer alone: it speaks vLLM's protocol, strictly, so that a test can hold an
+answer back or lose it. What the real vLLM does with the bot's requests is tested in test_bot_end_to_end.py.
+"""
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import web
+from sandbox_fixtures import SandboxClient
+from sqlite_utils import Database
+
+from data import store
+from data.models import Base
+
+Json = dict[str, Any]
+ROOT = Path(__file__).resolve().parents[1]
+BASE = Base(hash="b" * 64, model="tests/base", root="tests/base")
+CONTEXT = 600
+
+
+class ModelServer:
+    """An OpenAI-compatible server in a thread. What it answers and withholds can be changed while it runs."""
+
+    def __init__(self) -> None:
+        self.answer: Callable[[list[Json]], str] = lambda messages: "We will look into it today."
+        self.names = {"base"}
+        self.asked: list[Json] = []
+        self.refusals: list[str] = []
+        self.flowing = threading.Event()
+        self.flowing.set()
+        self.url = ""
+        self._loop = asyncio.new_event_loop()
+        self._started = threading.Event()
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+        self._thread.start()
+        assert self._started.wait(10)
+
+    def reset(self) -> None:
+        self.answer = lambda messages: "We will look into it today."
+        self.names = {"base"}
+        self.asked.clear()
+        self.flowing.set()
+
+    def close(self) -> None:
+        self.flowing.set()
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(10)
+
+    def _serve(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        self._loop.run_until_complete(self._start())
+        self._started.set()
+        self._loop.run_forever()
+        self._loop.run_until_complete(self._runner.cleanup())
+        self._loop.close()
+
+    async def _start(self) -> None:
+        app = web.Application()
+        app.add_routes(
+            [
+                web.get("/v1/models", self._models),
+                web.post("/tokenize", self._tokenize),
+                web.post("/v1/chat/completions", self._complete),
+            ]
+        )
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, "127.0.0.1", 0)
+        await site.start()
+        self.url = f"http://127.0.0.1:{self._runner.addresses[0][1]}/v1"
+
+    async def _models(self, request: web.Request) -> web.Response:
+        card = {"id": "base", "object": "model", "created": 0, "owned_by": "vllm"}
+        return web.json_response(
+            {"object": "list", "data": [card | {"root": BASE.root, "parent": None, "max_model_len": CONTEXT}]}
+        )
+
+    async def _tokenize(self, request: web.Request) -> web.Response:
+        return web.json_response({"count": tokens((await request.json())["messages"]), "max_model_len": CONTEXT})
+
+    def _error(self, status: int, message: str) -> web.Response:
+        self.refusals.append(message)
+        return web.json_response({"error": {"message": message, "type": "Error", "code": status}}, status=status)
+
+    async def _complete(self, request: web.Request) -> web.StreamResponse:
+        body = await request.json()
+        messages = body["messages"]
+        roles = [message["role"] for message in messages]
+        if roles[:1] != ["system"] or roles[1:] != ["user", "assistant"] * (len(roles) // 2 - 1) + ["user"]:
+            return self._error(400, f"roles must alternate, got {roles}")
+        if body["model"] not in self.names:
+            return self._error(404, f"The model `{body['model']}` does not exist.")
+        if tokens(messages) + body["max_tokens"] > CONTEXT:
+            return self._error(400, f"This model's maximum context length is {CONTEXT} tokens.")
+        self.asked.append(body)
+        while not self.flowing.is_set():
+            await asyncio.sleep(0.02)
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        await response.prepare(request)
+        for word in self.answer(messages).split(" "):
+            await self._event(response, body["model"], {"delta": {"content": word + " "}, "finish_reason": None})
+        await self._event(response, body["model"], {"delta": {}, "finish_reason": "stop"})
+        await response.write(b"data: [DONE]\n\n")
+        return response
+
+    async def _event(self, response: web.StreamResponse, model: str, choice: Json) -> None:
+        chunk = {"id": "c", "object": "chat.completion.chunk", "created": 0, "model": model}
+        await response.write(f"data: {json.dumps(chunk | {'choices': [{'index': 0, **choice}]})}\n\n".encode())
+
+
+def tokens(messages: list[Json]) -> int:
+    """As good as a tokenizer here: a token per four characters, and some for each message's frame."""
+    return sum(4 + len(message["content"]) // 4 for message in messages)
+
+
+@dataclass
+class Bot:
+    """The bot's process and the store that it writes."""
+
+    environment: dict[str, str]
+    db: Database
+    arguments: tuple[str, ...] = ()
+    process: subprocess.Popen[str] | None = field(default=None)
+
+    def start(self) -> str:
+        """Start, and return the line that says it is ready."""
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "bot", *self.arguments],
+            cwd=ROOT,
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        assert line.startswith("ready"), f"the bot did not start: {line!r}"
+        return line
+
+    def kill(self) -> None:
+        """kill -9."""
+        assert self.process is not None
+        self.process.kill()
+        self.process.communicate(timeout=10)
+
+    def stop(self) -> int:
+        """The exit code after a SIGTERM."""
+        assert self.process is not None
+        self.process.terminate()
+        self.process.communicate(timeout=20)
+        return self.process.returncode
+
+    def newest(self) -> Json:
+        """The newest suggestion's row."""
+        return next(self.db.query("select * from suggestions order by created_at desc, rowid desc limit 1"))
+
+    def count(self, table: str) -> int:
+        return self.db[table].count
+
+    def until(self, seen: Callable[[], Any], *, seconds: float = 10) -> Any:
+        """What `seen` returns as soon as it is true."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            found = seen()
+            if found:
+                return found
+            time.sleep(0.03)
+        raise AssertionError(f"not so within {seconds} s")
+
+
+def bot_environment(sandbox: SandboxClient, model: ModelServer, folder: Path, **more: str) -> dict[str, str]:
+    """Everything the bot's process needs, and nothing of the developer's own."""
+    return {
+        **{name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "LANG", "VIRTUAL_ENV")},
+        **sandbox.environment,
+        "PYTHONUNBUFFERED": "1",
+        "OMP_NUM_THREADS": "1",
+        "DATABASE_PATH": str(folder / "nightshift.db"),
+        "LLM_BASE_URL": model.url,
+        "BASE_MODEL": BASE.model,
+        "REVIEW_CHANNEL": "C0SUPERVISORS",
+        **more,
+    }
+
+
+def open_store(folder: Path) -> Database:
+    """The store beside the bot, with the base that a server would have recorded."""
+    db = store.connect(folder / "nightshift.db")
+    store.record_base(db, BASE)
+    return db
+
+
+@pytest.fixture(scope="module")
+def model_process() -> Iterator[ModelServer]:
+    server = ModelServer()
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def model(model_process: ModelServer) -> ModelServer:
+    model_process.reset()
+    return model_process
+
+
+def last_ephemeral(sandbox: SandboxClient, user: str, has: str) -> Json:
+    """The newest ephemeral message of this person that contains a text or an action id."""
+    return sandbox.wait_for(
+        user,
+        lambda state: next(
+            (m for m in reversed(state["ephemerals"]) if has in json.dumps(m, ensure_ascii=False)), None
+        ),
+    )
