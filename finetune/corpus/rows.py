@@ -1,0 +1,240 @@
+"""Training rows for the starter: prompts built exactly as serving builds them, and the text that should follow.
+
+Four sources: human dialogues (STAR without bank and hotel, which stay unseen for measuring), and, written by the
+project, support cases drawn from domains_*.json, copying drills, and summaries of the drawn cases.
+"""
+
+import gzip
+import json
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from data.errors import BadFile
+from data.models import Example, Message, Passage, Turn
+from data.prompts import NOT_FOUND, answer_messages, asked_thread, reply_messages, summary_messages
+from finetune.corpus import drills
+from finetune.corpus.values import values
+
+HELD_OUT_DOMAINS = {"bank", "hotel"}
+HERE = Path(__file__).parent
+Row = tuple[list[Message], str]
+
+# How one reply may begin and end; an empty one is drawn most often. A phrase with a placeholder is used only when the
+# thread has said its value.
+GREETINGS = [
+    *(
+        "",
+        "",
+        "",
+        "Hi {first}, ",
+        "Hello {first}. ",
+        "Thanks, {first}. ",
+        "Thank you for the details. ",
+        "I understand. ",
+    ),
+    *("I see. ", "Of course. ", "Sure, I can help with that. ", "I am sorry to hear that. ", "Good question. "),
+    *(
+        "Okay, {first}. ",
+        "Thanks for waiting. ",
+        "Sorry for the trouble with the {item}. ",
+        "I have {order} open here. ",
+    ),
+]
+CLOSINGS = [
+    *("", "", "", "", " Is there anything else I can help with?", " Let me know if that works.", " Does that help?"),
+    *(" I hope that helps, {first}.", " Have a nice {weekday}.", " Please write again if it does not."),
+    *(" You can reply here at any time.", " Shall I do that for you?"),
+]
+OPENERS = ["Hi", "Hello"]
+WELCOMES = [
+    "Hello, how can I help you?",
+    "Good morning, what can I do for you?",
+    "Welcome to {company}, how can I help?",
+]
+THANKS = ["Thanks!", "Great, thank you.", "ok thanks, that's all", "Perfect. Thanks a lot, bye"]
+BYES = ["You are welcome, {first}. Goodbye.", "Happy to help. Have a good day.", "Glad that helped. Bye."]
+IDENTITIES = [
+    *(
+        "I'm {first}. ",
+        "My name is {name}. ",
+        "Hi, {first} here. ",
+        "This is {name}, order {order}. ",
+        "Order {order}. ",
+    ),
+    *("Hello. ", "Good evening, I am {first}. ", "{name} here, my number is {order}. "),
+]
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """Everything that rows are drawn from."""
+
+    dialogues: list[list[Turn]]
+    domains: list[dict]
+
+
+def load(dialogues: Path) -> Corpus:
+    """Read STAR's conversations (JSON lines, gzipped or not) without the held-out domains, and our own domains."""
+    if not dialogues.is_file():
+        raise BadFile(f"No dialogues at {dialogues}: give STAR's train split with --dialogues FILE.")
+    kept: list[list[Turn]] = []
+    with gzip.open(dialogues, "rt") if dialogues.suffix == ".gz" else dialogues.open() as lines:
+        for record in map(json.loads, lines):
+            if HELD_OUT_DOMAINS.isdisjoint(record["domains"]) and record["domains"]:
+                kept.append([Turn(speaker=t["role"], text=t["text"]) for t in record["turns"] if t["text"].strip()])
+    domains = [d for path in sorted(HERE.glob("domains_*.json")) for d in json.loads(path.read_text())]
+    return Corpus(dialogues=kept, domains=domains)
+
+
+def rows(corpus: Corpus, seed: int) -> Iterator[Row]:
+    """Rows without end; the same seed gives the same rows."""
+    rng = random.Random(seed)
+    makers = [dialogue_row, case_reply, case_answer, case_summary, drill_row, lookup_row]
+    weights = [0.34, 0.24, 0.14, 0.09, 0.11, 0.08]
+    while True:
+        yield rng.choices(makers, weights)[0](corpus, rng)
+
+
+def dialogue_row(corpus: Corpus, rng: random.Random) -> Row:
+    """A human dialogue, cut before one of its agent's turns."""
+    turns, cut = _cut(corpus, rng)
+    examples = []
+    if rng.random() < 0.1:
+        other, at = _cut(corpus, rng)
+        examples = [_example(reply_messages(other[:at]), other[at].text)]
+    passages = _passages(rng, corpus, []) if rng.random() < 0.25 else []
+    return reply_messages(turns[:cut], passages, examples), turns[cut].text
+
+
+def case_reply(corpus: Corpus, rng: random.Random) -> Row:
+    """An invented support case; the reply solves it by the passage, asks for what is missing, or says goodbye."""
+    fact, value, domain = _draw(corpus, rng)
+    turns, target = _case(rng, fact, value)
+    passages = _passages(rng, corpus, [(fact, value)], domain) if rng.random() < 0.85 else []
+    examples = []
+    if rng.random() < 0.15:
+        other, other_value, _ = _draw(corpus, rng, domain)
+        other_turns, other_target = _case(rng, other, other_value)
+        examples = [_example(reply_messages(other_turns), other_target)]
+    return reply_messages(turns, passages, examples), target
+
+
+def case_answer(corpus: Corpus, rng: random.Random) -> Row:
+    """A question and passages; the answer quotes the right one and cites it, or says that it is not there."""
+    fact, value, domain = _draw(corpus, rng)
+    pair = rng.choice(fact["qa"])
+    question = rng.choice(pair["questions"]).format_map(value)
+    if rng.random() < 0.12:
+        return answer_messages(question, _passages(rng, corpus, [], domain, leave_out=fact)), NOT_FOUND
+    passages = _passages(rng, corpus, [(fact, value)], domain)
+    number = next(n for n, p in enumerate(passages, start=1) if p.document_id == "asked")
+    return answer_messages(question, passages), f"{pair['answer'].format_map(value)} [{number}]"
+
+
+def case_summary(corpus: Corpus, rng: random.Random) -> Row:
+    """One to three cases in one thread, and a summary under its four headings."""
+    turns: list[Turn] = []
+    wants, done, still, after = [], [], [], []
+    solved = False
+    for _ in range(rng.choice((1, 1, 1, 2, 2, 3))):
+        fact, value, _ = _draw(corpus, rng)
+        case, target = _case(rng, fact, value, always_solve=True)
+        solved = rng.random() < 0.75
+        turns += [*case, Turn("agent", target)] if solved else case
+        wants.append(fact["wants"].format_map(value))
+        (done if solved else still).append((fact["done"] if solved else fact["open"]).format_map(value))
+        if solved and rng.random() < 0.5:
+            turns.append(Turn("customer", rng.choice(THANKS).format_map(value)))
+        else:
+            still.append(fact["open"].format_map(value))
+            after.append(fact["next"].format_map(value))
+    lines = [("Customer wants", wants), ("Done", done), ("Open", list(dict.fromkeys(still))), ("Next step", after)]
+    return summary_messages(turns), "\n".join(f"{head}: {'; '.join(parts) or 'nothing'}." for head, parts in lines)
+
+
+def drill_row(corpus: Corpus, rng: random.Random) -> Row:
+    """Copy names, numbers and invented words from the customer's message."""
+    _, value, domain = _draw(corpus, rng)
+    asked, reply = drills.echo(rng, value)
+    turns = [Turn("customer", asked)]
+    for _ in range(rng.choice((0, 0, 1, 2))):
+        _, before, _ = _draw(corpus, rng, domain)
+        earlier, answered = drills.echo(rng, before)
+        turns = [Turn("customer", earlier), Turn("agent", answered), *turns]
+    return reply_messages(turns, _passages(rng, corpus, [], domain) if rng.random() < 0.4 else []), reply
+
+
+def lookup_row(corpus: Corpus, rng: random.Random) -> Row:
+    """Find one row of a list in the passages and repeat it."""
+    drawn = [_draw(corpus, rng)[1] for _ in range(rng.randint(2, 6))]
+    text, question, answer = drills.lookup(rng, drawn)
+    passages = [*_passages(rng, corpus, [])[:2], Passage(0, "asked", "List", text, 0.0)]
+    rng.shuffle(passages)
+    number = next(n for n, p in enumerate(passages, start=1) if p.document_id == "asked")
+    return answer_messages(question, passages), f"{answer} [{number}]"
+
+
+def _case(rng: random.Random, fact: dict, value: dict, *, always_solve: bool = False) -> tuple[list[Turn], str]:
+    """The turns of a case up to the agent's next message, and that message."""
+
+    def say(speaker: str, text: str) -> Turn:
+        return Turn(speaker, text.format_map(value))
+
+    greet = rng.choice(GREETINGS)
+    identity = rng.choice(IDENTITIES) if rng.random() < 0.6 else ""
+    turns: list[Turn] = []
+    if rng.random() < 0.2:
+        turns = [say("customer", rng.choice(OPENERS)), say("agent", rng.choice(WELCOMES))]
+    turns.append(say("customer", identity + rng.choice(fact["problems"])))
+    number = rng.randrange(len(fact["asks"]))
+    stage = "solve" if always_solve else rng.choices(("solve", "ask", "bye"), (0.68, 0.18, 0.14))[0]
+    if stage == "ask":
+        return turns, (_known(greet, turns, value) + fact["asks"][number]).format_map(value)
+    if rng.random() < 0.45:
+        turns += [say("agent", fact["asks"][number]), say("customer", fact["gives"][number])]
+    solved = (
+        _known(greet, turns, value) + rng.choice(fact["resolves"]) + _known(rng.choice(CLOSINGS), turns, value)
+    ).format_map(value)
+    if stage == "solve":
+        return turns, solved
+    turns += [Turn("agent", solved), say("customer", rng.choice(THANKS))]
+    return turns, _known(rng.choice(BYES), turns, value).format_map(value) or "Goodbye."
+
+
+def _known(text: str, turns: list[Turn], value: dict) -> str:
+    """The text, or nothing when it would name what nobody in the thread has said."""
+    said = " ".join(turn.text for turn in turns)
+    return text if all(value[n] in said for n in value if "{" + n + "}" in text) else ""
+
+
+def _cut(corpus: Corpus, rng: random.Random) -> tuple[list[Turn], int]:
+    while True:
+        turns = rng.choice(corpus.dialogues)
+        cuts = [n for n, turn in enumerate(turns) if n and turn.speaker == "agent"]
+        if cuts:
+            # Late cuts: every turn before is read as well, so one row shows nearly the whole dialogue.
+            return turns, max(rng.choice(cuts), rng.choice(cuts))
+
+
+def _draw(corpus: Corpus, rng: random.Random, domain: dict | None = None) -> tuple[dict, dict[str, str], dict]:
+    domain = domain or rng.choice(corpus.domains)
+    return rng.choice(domain["facts"]), values(rng, domain["items"], rng.choice(domain["companies"])), domain
+
+
+def _passages(rng, corpus, asked: list, domain: dict | None = None, leave_out: dict | None = None) -> list[Passage]:
+    """The passage that is asked for among one to four others, in any order."""
+    found = [Passage(0, "asked", f["title"], f["passage"].format_map(v), 0.0) for f, v in asked]
+    titles = {f["title"] for f, _ in asked} | ({leave_out["title"]} if leave_out else set())
+    for _ in range(rng.choice((0, 1, 1, 2, 2, 3, 4)) or (not asked)):
+        fact, value, _ = _draw(corpus, rng, domain)
+        if fact["title"] not in titles:
+            titles.add(fact["title"])
+            found.append(Passage(0, "other", fact["title"], fact["passage"].format_map(value), 0.0))
+    rng.shuffle(found)
+    return found
+
+
+def _example(messages: list[Message], target: str) -> Example:
+    return Example(pair_id="", thread=asked_thread(messages), target=target)

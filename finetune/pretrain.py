@@ -1,0 +1,253 @@
+"""Train the embedded base model ("starter") from scratch: tokenizer, model, resumable loop, files for serving.
+
+    python -m finetune pretrain --tokens 6500000
+
+A checkpoint is written every few minutes; the same command goes on from it. The rows of a step depend on the seed and
+the step alone, so a resumed run sees what an unbroken one would have seen.
+"""
+
+import argparse
+import itertools
+import json
+import math
+import os
+import time
+from pathlib import Path
+
+import torch
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from tqdm import tqdm
+from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
+from finetune.corpus.rows import Corpus, Row, load, rows
+
+SPECIAL = ["<|pad|>", "<|start|>", "<|end|>", "<|system|>", "<|user|>", "<|assistant|>"]
+CHAT_TEMPLATE = (
+    "<|start|>{% for message in messages %}<|{{ message['role'] }}|>{{ message['content'] }}<|end|>{% endfor %}"
+    "{% if add_generation_prompt %}<|assistant|>{% endif %}"
+)
+VOCABULARY = 6144
+PROMPT_WEIGHT = 0.4
+"""Loss weight of a thread's own words: they teach the language; the target, at weight 1, teaches the task."""
+PASSAGE_WEIGHT = 0.05
+"""Of passages and the fixed words before them: mostly numbers drawn at random, which nothing predicts."""
+LONG_SHARE = 0.12
+"""The last share of the tokens is read in lines of 2,048, the context that serving offers; before that of 512."""
+
+
+def train_tokenizer(corpus: Corpus) -> PreTrainedTokenizerFast:
+    """Byte-level BPE; every digit is a token of its own, so that numbers are copied digit by digit."""
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)]
+    )
+    tokenizer.decoder = decoders.ByteLevel()
+    drawn = itertools.islice(rows(corpus, seed=-1), 12_000)
+    texts = (text for messages, target in drawn for text in (*(m["content"] for m in messages), target))
+    trainer = trainers.BpeTrainer(
+        vocab_size=VOCABULARY,
+        special_tokens=SPECIAL,
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(texts, trainer)
+    fast = PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, pad_token="<|pad|>", bos_token="<|start|>", eos_token="<|end|>",
+        clean_up_tokenization_spaces=False, model_max_length=2048,
+    )  # fmt: skip
+    fast.chat_template = CHAT_TEMPLATE
+    return fast
+
+
+def new_model() -> LlamaForCausalLM:
+    """About 12 million parameters; 64 per head, since vLLM's attention kernels want it."""
+    torch.manual_seed(0)
+    return LlamaForCausalLM(
+        LlamaConfig(
+            vocab_size=VOCABULARY, hidden_size=320, intermediate_size=864, num_hidden_layers=8, num_attention_heads=5,
+            num_key_value_heads=5, head_dim=64, max_position_embeddings=2048, tie_word_embeddings=True,
+            pad_token_id=0, bos_token_id=1, eos_token_id=2, rms_norm_eps=1e-5, use_cache=False,
+        )
+    )  # fmt: skip
+
+
+def encode(tokenizer: PreTrainedTokenizerFast, row: Row) -> tuple[list[int], list[float]]:
+    """Token ids of prompt and target, and the loss weight of each: see PROMPT_WEIGHT and PASSAGE_WEIGHT."""
+    messages, target = row
+    prompt = tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
+    thread_at = max(prompt.rfind("Conversation:\n"), prompt.rfind("Question: "))
+    before = tokenizer(prompt, add_special_tokens=False, return_offsets_mapping=True)
+    after = tokenizer(target + "<|end|>", add_special_tokens=False)["input_ids"]
+    weights = [PROMPT_WEIGHT if start >= thread_at else PASSAGE_WEIGHT for start, _ in before["offset_mapping"]]
+    return before["input_ids"] + after, weights + [1.0] * len(after)
+
+
+def batch(tokenizer, corpus: Corpus, step: int, count: int, length: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """`count` lines of `length` tokens, each filled with whole rows, first fit; padding where none fits any more."""
+    ids: list[list[int]] = [[] for _ in range(count)]
+    weights: list[list[float]] = [[] for _ in range(count)]
+    misses = 0
+    for row in rows(corpus, seed=step):
+        more, more_weights = encode(tokenizer, row)
+        line = next((n for n in range(count) if len(ids[n]) + len(more) <= length), None)
+        if line is None:
+            misses += 1
+            if misses > 2 * count:
+                break
+            continue
+        ids[line] += more
+        weights[line] += more_weights
+    pad = [length - len(line) for line in ids]
+    return (
+        torch.tensor([line + [0] * n for line, n in zip(ids, pad, strict=True)]),
+        torch.tensor([line + [0.0] * n for line, n in zip(weights, pad, strict=True)]),
+    )
+
+
+def loss_of(model, ids: torch.Tensor, weights: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Weighted mean loss to train on, and the plain mean loss over the targets alone (nats per token)."""
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        hidden = model.model(input_ids=ids).last_hidden_state
+        logits = model.lm_head(hidden[:, :-1])
+    each = torch.nn.functional.cross_entropy(logits.flatten(0, 1).float(), ids[:, 1:].flatten(), reduction="none")
+    weight = weights[:, 1:].flatten()
+    target = weight == 1.0
+    return (each * weight).sum() / weight.sum(), each[target].sum() / target.sum()
+
+
+def rate(done: float) -> float:
+    """Warm-up, flat, then a fall over the last 35%, as a share of the top rate; `done` is the share of tokens seen."""
+    return min(1.0, done / 0.015, max(0.0, (1 - done) / 0.35))
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m finetune pretrain", description=__doc__.splitlines()[0])
+    parser.add_argument("--dialogues", type=Path, default=Path("../shared/data/dialogues/star.train.jsonl.gz"))
+    parser.add_argument("--dev", type=Path, default=Path("../shared/data/dialogues/star.dev.jsonl.gz"))
+    parser.add_argument("--work", type=Path, default=Path("var/pretrain"), help="checkpoints and the loss log")
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent.parent / "serving" / "starter")
+    parser.add_argument("--tokens", type=int, default=6_500_000, help="tokens to see in all")
+    parser.add_argument("--tokens-per-step", type=int, default=4096)
+    parser.add_argument("--checkpoint-seconds", type=float, default=240)
+    parser.add_argument("--compile", action="store_true", help="needs a C++ compiler; about a third faster")
+    parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
+    arguments = parser.parse_args(argv)
+    torch.set_num_threads(arguments.threads)
+    pretrain(arguments)
+    return 0
+
+
+def pretrain(arguments: argparse.Namespace) -> None:
+    """Train until `tokens` were seen, then write model, tokenizer and card to `out`."""
+    arguments.work.mkdir(parents=True, exist_ok=True)
+    corpus, dev = load(arguments.dialogues), load(arguments.dev)
+    tokenizer_at = arguments.work / "tokenizer"
+    if not tokenizer_at.exists():
+        train_tokenizer(corpus).save_pretrained(tokenizer_at)
+    tokenizer = PreTrainedTokenizerFast.from_pretrained(tokenizer_at)
+    model = new_model()
+    matrices = [p for name, p in model.named_parameters() if p.ndim == 2 and "embed" not in name]
+    others = [p for name, p in model.named_parameters() if p.ndim != 2 or "embed" in name]
+    optimizers = [
+        torch.optim.Muon(matrices, lr=0.02, weight_decay=0.01, momentum=0.95, adjust_lr_fn="original"),
+        torch.optim.AdamW(others, lr=3e-3, betas=(0.9, 0.95), weight_decay=0.0),
+    ]
+    tops = [group["lr"] for optimizer in optimizers for group in optimizer.param_groups]
+    train_loss = torch.compile(loss_of) if arguments.compile else loss_of
+    checkpoint = arguments.work / "checkpoint.pt"
+    step = seen = 0
+    spent = 0.0
+    if checkpoint.exists():
+        saved = torch.load(checkpoint, weights_only=True)
+        model.load_state_dict(saved["model"])
+        for optimizer, state in zip(optimizers, saved["optimizers"], strict=True):
+            optimizer.load_state_dict(state)
+        step, seen, spent = saved["step"], saved["seen"], saved["spent"]
+    started = last_saved = time.monotonic()
+    average = None
+    log = (arguments.work / "loss.jsonl").open("a")
+    with tqdm(total=arguments.tokens, initial=seen, unit="tok", unit_scale=True, desc="pretrain", mininterval=5) as bar:
+        while seen < arguments.tokens:
+            length = 512 if seen < (1 - LONG_SHARE) * arguments.tokens else 2048
+            ids, weights = batch(tokenizer, corpus, step, max(1, arguments.tokens_per_step // length), length)
+            share = rate(seen / arguments.tokens)
+            for group, top in zip((g for o in optimizers for g in o.param_groups), tops, strict=True):
+                group["lr"] = top * max(share, 0.01)
+            loss, target_loss = train_loss(model, ids, weights)
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+            for optimizer in optimizers:
+                optimizer.step()
+                optimizer.zero_grad(set_to_none=True)
+            step += 1
+            seen += ids.numel()
+            average = target_loss.item() if average is None else 0.95 * average + 0.05 * target_loss.item()
+            bar.update(ids.numel())
+            bar.set_postfix(loss=f"{average:.3f}", refresh=False)
+            if step % 20 == 0:
+                log.write(
+                    json.dumps(
+                        {
+                            "step": step,
+                            "seen": seen,
+                            "loss": round(average, 4),
+                            "s": round(time.monotonic() - started + spent),
+                        }
+                    )
+                    + "\n"
+                )
+                log.flush()
+            if time.monotonic() - last_saved > arguments.checkpoint_seconds or seen >= arguments.tokens:
+                last_saved = time.monotonic()
+                beside = checkpoint.with_suffix(".tmp")
+                states = [optimizer.state_dict() for optimizer in optimizers]
+                torch.save({"model": model.state_dict(), "optimizers": states, "step": step, "seen": seen,
+                            "spent": spent + last_saved - started}, beside)  # fmt: skip
+                beside.replace(checkpoint)
+                (arguments.work / "dev.jsonl").open("a").write(
+                    json.dumps({"seen": seen, "dev_loss": round(dev_loss(model, tokenizer, dev), 4)}) + "\n"
+                )
+    save(model, tokenizer, arguments.out)
+    loss = dev_loss(model, tokenizer, dev, steps=40)
+    card = (Path(__file__).parent / "corpus" / "card.md").read_text()
+    shape = model.config
+    (arguments.out / "README.md").write_text(
+        card.format(
+            parameters=model.num_parameters(),
+            layers=shape.num_hidden_layers,
+            width=shape.hidden_size,
+            heads=shape.num_attention_heads,
+            context=shape.max_position_embeddings,
+            vocabulary=shape.vocab_size,
+            seen=seen,
+            loss=f"{loss:.2f}",
+            tokens=arguments.tokens,
+            tokens_per_step=arguments.tokens_per_step,
+            hours=(spent + time.monotonic() - started) / 3600,
+            dialogues=len(corpus.dialogues),
+            domains=len(corpus.domains),
+            facts=sum(len(d["facts"]) for d in corpus.domains),
+        )
+    )
+
+
+@torch.no_grad()
+def dev_loss(model, tokenizer, dev: Corpus, steps: int = 6) -> float:
+    """Mean loss on targets of rows drawn from the dev split, nats per token."""
+    model.eval()
+    losses = [loss_of(model, *batch(tokenizer, dev, 10_000_000 + n, 8, 512))[1].item() for n in range(steps)]
+    model.train()
+    return math.fsum(losses) / steps
+
+
+def save(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, out: Path) -> None:
+    """Write weights in bfloat16 (half the size) with tokenizer, chat template and generation settings."""
+    out.mkdir(parents=True, exist_ok=True)
+    copied = LlamaForCausalLM(model.config)
+    copied.load_state_dict(model.state_dict())
+    copied = copied.to(torch.bfloat16)
+    copied.config.use_cache = True
+    copied.generation_config.do_sample = False
+    copied.generation_config.eos_token_id = 2
+    copied.save_pretrained(out)
+    tokenizer.save_pretrained(out)

@@ -1,0 +1,81 @@
+"""The starter's training: rows are serving prompts, digits are single tokens, a killed run goes on exactly."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from itertools import islice, pairwise
+from pathlib import Path
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from finetune.corpus.rows import load, rows  # noqa: E402
+from finetune.pretrain import train_tokenizer  # noqa: E402
+
+
+@pytest.fixture(scope="module")
+def dialogues(tmp_path_factory) -> Path:
+    """Forty short dialogues in STAR's form; the last is about a hotel."""
+    path = tmp_path_factory.mktemp("star") / "star.jsonl"
+    records = [
+        {
+            "domains": ["hotel" if n == 39 else "ride"],
+            "turns": [
+                {"role": "customer", "text": f"I need a ride to stop {n}."},
+                {"role": "agent", "text": f"Your ride to stop {n} comes in {n + 2} minutes."},
+                {"role": "customer", "text": "Thanks"},
+                {"role": "agent", "text": "Goodbye."},
+            ],
+        }
+        for n in range(40)
+    ]
+    path.write_text("\n".join(map(json.dumps, records)))
+    return path
+
+
+def test_dialogues_of_bank_and_hotel_are_never_read(dialogues):
+    assert len(load(dialogues).dialogues) == 39
+
+
+def test_rows_are_the_same_for_the_same_seed_and_alternate_roles(dialogues):
+    corpus = load(dialogues)
+    drawn = list(islice(rows(corpus, seed=3), 200))
+    assert drawn == list(islice(rows(corpus, seed=3), 200))
+    for messages, target in drawn:
+        assert [m["role"] for m in messages[:2]] == ["system", "user"] and messages[-1]["role"] == "user"
+        assert all(a["role"] != b["role"] for a, b in pairwise(messages))
+        assert target.strip() and "{" not in target
+
+
+def test_every_digit_is_a_token_of_its_own_and_any_text_survives(dialogues):
+    tokenizer = train_tokenizer(load(dialogues))
+    assert len(tokenizer("4071", add_special_tokens=False)["input_ids"]) == 4
+    text = "Grüße, 東京 🚲 £4.50"
+    assert tokenizer.decode(tokenizer(text, add_special_tokens=False)["input_ids"]) == text
+
+
+def test_a_killed_run_ends_with_the_same_weights_as_an_unbroken_one(dialogues, tmp_path):
+    def start(work: Path) -> subprocess.Popen:
+        command = [sys.executable, "-m", "finetune", "pretrain", "--dialogues", dialogues, "--dev", dialogues]
+        command += ["--work", work, "--out", work / "out", "--tokens", "3072", "--tokens-per-step", "512"]
+        command += ["--checkpoint-seconds", "0", "--threads", "1"]
+        return subprocess.Popen(
+            list(map(str, command)), env=os.environ | {"OMP_NUM_THREADS": "1"}, stderr=subprocess.DEVNULL
+        )
+
+    broken, whole = tmp_path / "broken", tmp_path / "whole"
+    first = start(broken)
+    while not (broken / "checkpoint.pt").exists():
+        assert first.poll() is None
+        time.sleep(0.05)
+    first.send_signal(signal.SIGKILL)
+    first.wait()
+    assert not (broken / "out").exists()
+    assert start(broken).wait() == 0
+    assert start(whole).wait() == 0
+    assert (broken / "out" / "model.safetensors").read_bytes() == (whole / "out" / "model.safetensors").read_bytes()
+    assert "tokens seen | 3" in (whole / "out" / "README.md").read_text()
