@@ -4,6 +4,7 @@ import argparse
 import shutil
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -60,13 +61,13 @@ def _stats(arguments: argparse.Namespace) -> int:
 
 
 def _import_knowledge(arguments: argparse.Namespace) -> int:
-    counts = import_knowledge(_database(), arguments.paths, progress=True)
-    cli.report(
-        arguments,
-        counts,
-        ["{added} added, {changed} changed, {unchanged} unchanged, {removed} removed".format(**counts)]
-        + [f"skipped {path}: {reason}" for path, reason in counts["failed"].items()],
-    )
+    imported = import_knowledge(_database(), arguments.paths, progress=True)
+    lines = [
+        f"{imported.added} added, {imported.changed} changed, {imported.unchanged} unchanged, "
+        f"{imported.removed} removed",
+        *(f"skipped {path}: {reason}" for path, reason in imported.failed.items()),
+    ]
+    cli.report(arguments, asdict(imported), lines)
     return 0
 
 

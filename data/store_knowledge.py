@@ -9,8 +9,8 @@ from sqlite_utils import Database
 from data.models import Passage
 from data.store_connection import clean, immediate, new_id, now, row, rows
 
-TITLE_WEIGHT = 4.0
-"""A word in a title counts as much as four in the text (tried on shared retrieval sets)."""
+TITLE_WEIGHT = 2.0
+"""A word in a title counts as much as two in the text (E-Manual questions, train: 1 to 6 differ by .01 MRR)."""
 
 
 @dataclass(frozen=True)

@@ -35,27 +35,24 @@ def accepted_examples(
     expression = query.any_of(text)
     if not expression:
         return []
+    hits = rows(
+        db,
+        "select pair_id from examples_fts where examples_fts match ? and task = ? order by rank limit ?",
+        [expression, task, CANDIDATES],
+    )
+    place = {hit["pair_id"]: n for n, hit in enumerate(hits)}
+    # Two steps: as one query SQLite walks the whole view (480 ms against 10 with 12,000 pairs).
     found = rows(
         db,
         """
-        with hits as (
-            select pair_id, bm25(examples_fts) as rank
-            from examples_fts
-            where examples_fts match ? and task = ?
-            order by rank limit ?
-        )
         select p.id, p.thread_id, p.messages, p.target
-        from training_pairs p
-        join hits h on h.pair_id = p.id
-        join threads t on t.id = p.thread_id
-        where p.id in (select pair_id from hits)
-          and t.held_out = 0 and p.thread_id is not ?
-        order by h.rank, p.created_at desc
+        from training_pairs p join threads t on t.id = p.thread_id
+        where p.id in (select value from json_each(?)) and t.held_out = 0 and p.thread_id is not ?
         """,
-        [expression, task, CANDIDATES, exclude_thread],
+        [dumps(list(place)), exclude_thread],
     )
     best: dict[str, Example] = {}
-    for one in found:
+    for one in sorted(found, key=lambda one: place[one["id"]]):
         best.setdefault(one["thread_id"], Example(one["id"], asked_thread(json.loads(one["messages"])), one["target"]))
     return list(best.values())[:limit]
 
