@@ -1,0 +1,1 @@
+"""The night: from decisions to a better adapter, or to none."""

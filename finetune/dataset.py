@@ -1,0 +1,225 @@
+"""Freeze the store's pairs into a run's files: what is trained on, what stops it early, what the gate scores."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Literal
+
+from sqlite_utils import Database
+
+from data import store
+from data.errors import BadFile, NightError
+from data.models import TASKS, Message, Pair
+from data.prompts import asked_thread, with_examples, without_examples
+from finetune.run_directory import DATASET, pair_hash, read_json, read_lines, write_json, write_lines
+
+VALIDATION_SHARE = 0.05
+MAX_VALIDATION_PAIRS = 80
+"""Validation runs eight times in a night; more pairs would cost more than they tell."""
+EXAMPLES = 2
+"""As many as the desk puts into a prompt of the base."""
+
+Kind = Literal["history", "edited", "accepted"]
+
+
+@dataclass(frozen=True)
+class Case:
+    """A held-out pair. `base_messages` is the prompt that the base would get: with examples, as its ladder says."""
+
+    pair: Pair
+    kind: Kind
+    base_messages: list[Message]
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """The pairs of one night, split by thread. `dropped` counts what was left out, by reason."""
+
+    train: list[Pair]
+    validation: list[Pair]
+    held_out: list[Case]
+    dropped: dict[str, int] = field(default_factory=dict)
+    new_pairs: int = 0
+
+
+class LeakedThreads(NightError):
+    """A thread stands on both sides of a split."""
+
+    def __init__(self, threads: Iterable[str]) -> None:
+        found = sorted(threads)
+        super().__init__(
+            f"{len(found)} held-out threads are in the training data, {found[0]} among them: "
+            "nothing was trained or promoted; check what wrote them."
+        )
+
+
+def build(db: Database, *, known: set[str] = frozenset(), seed: int = 0) -> Dataset:
+    """Read and split the store's pairs. `known` are the pairs of the last finished run: the others are new.
+
+    Raises LeakedThreads when the split does not hold.
+    """
+    held_out_threads = store.held_out_threads(db)
+    pairs = store.training_pairs(db)
+    split = split_pairs(pairs, held_out_threads, seed=seed)
+    cases = [_case(db, pair) for pair in pairs if pair.thread_id in held_out_threads]
+    dataset = replace(
+        split, held_out=cases, new_pairs=sum(p.id not in known for p in (*split.train, *split.validation))
+    )
+    check_split(dataset)
+    return dataset
+
+
+def split_pairs(pairs: Sequence[Pair], held_out_threads: set[str], *, seed: int = 0) -> Dataset:
+    """The trainable pairs without repetitions and without prompts that the gate will ask. Pure; no held-out cases.
+
+    Of equal prompt and target the heaviest and then the newest stays. Examples stay in the prompt of every second
+    pair only, so that the adapter works with and without them.
+    """
+    asked_at_the_gate = {_prompt_key(p) for p in pairs if p.thread_id in held_out_threads}
+    dropped: Counter[str] = Counter()
+    kept: dict[tuple[str, str], Pair] = {}
+    for pair in sorted(pairs, key=lambda p: (p.weight, p.created_at, p.id), reverse=True):
+        key = (_prompt_key(pair), pair.target.strip())
+        if pair.thread_id in held_out_threads:
+            continue
+        if key[0] in asked_at_the_gate:
+            dropped["prompt of a held-out pair"] += 1
+        elif key in kept:
+            dropped["repeated"] += 1
+        else:
+            kept[key] = pair
+    trainable = [_half_without_examples(p, seed) for p in sorted(kept.values(), key=lambda p: (p.created_at, p.id))]
+    validating = _validation_threads(trainable, seed)
+    return Dataset(
+        train=[p for p in trainable if p.thread_id not in validating],
+        validation=[p for p in trainable if p.thread_id in validating],
+        held_out=[],
+        dropped=dict(dropped),
+    )
+
+
+def check_split(dataset: Dataset) -> None:
+    """Raise LeakedThreads unless no thread stands on two sides."""
+    learned = {p.thread_id for p in dataset.train}
+    validating = {p.thread_id for p in dataset.validation}
+    scored = {c.pair.thread_id for c in dataset.held_out}
+    if leaked := (learned | validating) & scored or learned & validating:
+        raise LeakedThreads(leaked)
+
+
+def summary(dataset: Dataset) -> dict:
+    """The dataset in numbers, per task and together."""
+    per_task = {
+        task: {
+            "train": sum(p.task == task for p in dataset.train),
+            "validation": sum(p.task == task for p in dataset.validation),
+            "held_out": sum(c.pair.task == task for c in dataset.held_out),
+            "held_out_threads": len({c.pair.thread_id for c in dataset.held_out if c.pair.task == task}),
+        }
+        for task in TASKS
+    }
+    return {
+        "train": len(dataset.train),
+        "validation": len(dataset.validation),
+        "held_out": len(dataset.held_out),
+        "new_pairs": dataset.new_pairs,
+        "dropped": dataset.dropped,
+        "tasks": per_task,
+    }
+
+
+def freeze(dataset: Dataset, run_dir: Path) -> None:
+    """Write the dataset and its manifest into a run's folder. The manifest comes last: with it, all is there."""
+    directory = run_dir / DATASET
+    directory.mkdir(parents=True, exist_ok=True)
+    write_lines(directory / "train.jsonl", map(asdict, dataset.train))
+    write_lines(directory / "validation.jsonl", map(asdict, dataset.validation))
+    write_lines(directory / "held_out.jsonl", map(asdict, dataset.held_out))
+    manifest = summary(dataset) | {
+        "created_at": store.now(),
+        "pairs": {p.id: pair_hash(p) for p in (*dataset.train, *dataset.validation)},
+        "held_out_pairs": {c.pair.id: pair_hash(c.pair) for c in dataset.held_out},
+    }
+    write_json(directory / "manifest.json", manifest)
+
+
+def load(run_dir: Path) -> Dataset:
+    """A frozen dataset, checked against its manifest. Raises BadFile and LeakedThreads."""
+    directory = run_dir / DATASET
+    manifest = read_json(directory / "manifest.json")
+    dataset = Dataset(
+        train=[Pair(**one) for one in read_lines(directory / "train.jsonl")],
+        validation=[Pair(**one) for one in read_lines(directory / "validation.jsonl")],
+        held_out=[Case(**(one | {"pair": Pair(**one["pair"])})) for one in read_lines(directory / "held_out.jsonl")],
+        dropped=manifest["dropped"],
+        new_pairs=manifest["new_pairs"],
+    )
+    found = {p.id: pair_hash(p) for p in (*dataset.train, *dataset.validation)}
+    if (
+        found != manifest["pairs"]
+        or {c.pair.id: pair_hash(c.pair) for c in dataset.held_out} != manifest["held_out_pairs"]
+    ):
+        raise BadFile(f"{directory} does not hold the pairs that its manifest names: start a new run.")
+    check_split(dataset)
+    return dataset
+
+
+def learned_pairs(run_dir: Path) -> set[str]:
+    """The ids of the pairs that an earlier run was given; empty when its folder is gone."""
+    manifest = run_dir / DATASET / "manifest.json"
+    return set(read_json(manifest)["pairs"]) if manifest.exists() else set()
+
+
+def _case(db: Database, pair: Pair) -> Case:
+    if pair.source == "history":
+        return Case(pair, "history", _as_asked_of_base(db, pair))
+    decision, suggestion = store.decision(db, pair.id), store.suggestion(db, pair.id)
+    # An edit that changed nothing is the model's text, not the agent's.
+    edited = (
+        decision is not None and decision.kind == "edited" and pair.target.strip() != (suggestion.draft or "").strip()
+    )
+    return Case(pair, "edited" if edited else "accepted", _as_asked_of_base(db, pair))
+
+
+def _as_asked_of_base(db: Database, pair: Pair) -> list[Message]:
+    if len(pair.messages) > 2:
+        return pair.messages
+    text = _last_said(asked_thread(pair.messages))
+    examples = store.accepted_examples(db, pair.task, text=text, limit=EXAMPLES, exclude_thread=pair.thread_id)
+    return with_examples(pair.messages, examples)
+
+
+def _last_said(thread: str) -> str:
+    """The customer's newest line, or the question: what the desk searches examples by."""
+    said = [line.split(": ", 1)[1] for line in thread.split("\n") if line.startswith(("Customer: ", "Question: "))]
+    return said[-1] if said else thread
+
+
+def _prompt_key(pair: Pair) -> str:
+    return f"{pair.task} {' '.join(asked_thread(pair.messages).lower().split())}"
+
+
+def _half_without_examples(pair: Pair, seed: int) -> Pair:
+    if len(pair.messages) <= 2 or _share(pair.id, seed) < 0.5:
+        return pair
+    return replace(pair, messages=without_examples(pair.messages))
+
+
+def _validation_threads(pairs: Sequence[Pair], seed: int) -> set[str]:
+    wanted = min(MAX_VALIDATION_PAIRS, int(len(pairs) * VALIDATION_SHARE))
+    counts = Counter(p.thread_id for p in pairs)
+    chosen: set[str] = set()
+    for thread in sorted(counts, key=lambda thread: _share(thread, seed)):
+        if wanted < counts[thread]:
+            break
+        chosen.add(thread)
+        wanted -= counts[thread]
+    return chosen
+
+
+def _share(text: str, seed: int) -> float:
+    """A number in [0, 1) that hangs on the text and the seed alone."""
+    digest = hashlib.sha256(f"{seed} {text}".encode("utf-8", "surrogatepass")).digest()
+    return int.from_bytes(digest[:8], "big") / 2**64

@@ -1,0 +1,96 @@
+"""What contenders say to held-out cases: the nats of human targets, and texts of their own. In transformers."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from peft import PeftModel
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from data.models import BASE, Base
+from finetune import base_model
+from finetune.chat import Tokens, end_tokens
+from finetune.packing import ATTENTION, fill_rows, pack, target_nats
+
+WRITING_BATCH = 20
+
+
+@dataclass(frozen=True)
+class Written:
+    """A contender's own text. `ended` says whether it stopped by itself."""
+
+    text: str
+    ended: bool
+
+
+class Stage:
+    """One copy of the base in memory, with every contender's adapter on it."""
+
+    def __init__(self, base: Base, adapters: Mapping[str, Path]) -> None:
+        self.tokenizer: PreTrainedTokenizerBase = base_model.load_tokenizer(base)
+        self.model: PreTrainedModel | PeftModel = base_model.load_model(base, base_model.scoring_dtype())
+        self.ends = end_tokens(self.tokenizer, self.model.generation_config)
+        self.context = int(self.model.config.get_text_config().max_position_embeddings)
+        for name, directory in adapters.items():
+            if isinstance(self.model, PeftModel):
+                self.model.load_adapter(directory, adapter_name=name)
+            else:
+                self.model = PeftModel.from_pretrained(self.model, directory, adapter_name=name)
+        self.model.eval()
+
+    @contextmanager
+    def _with(self, name: str, attention: str) -> Iterator[PreTrainedModel | PeftModel]:
+        base = self.model.get_base_model() if isinstance(self.model, PeftModel) else self.model
+        base.set_attn_implementation(attention)
+        if not isinstance(self.model, PeftModel):
+            yield self.model
+        elif name == BASE:
+            with self.model.disable_adapter():
+                yield self.model
+        else:
+            self.model.set_adapter(name)
+            yield self.model
+
+    def nats(self, name: str, sequences: Sequence[Tokens], *, tokens_per_pass: int) -> list[float]:
+        """Negative log likelihood of each target under a contender, summed over its tokens, in nats."""
+        found = [0.0] * len(sequences)
+        with torch.inference_mode(), self._with(name, ATTENTION) as model:
+            for places in fill_rows([len(s) for s in sequences], tokens_per_pass):
+                row = pack([sequences[at] for at in places], self.model.device)
+                sums = torch.zeros(len(places), device=self.model.device).index_add_(
+                    0, row.owners, target_nats(model, row)
+                )
+                for at, nats in zip(places, sums.tolist(), strict=True):
+                    found[at] = nats
+        return found
+
+    def write(self, name: str, prompts: Sequence[tuple[int, ...]], *, longest: int) -> list[Written]:
+        """A contender's greedy answers of at most `longest` tokens, in batches padded on the left."""
+        pad = self.tokenizer.pad_token_id if self.tokenizer.pad_token_id is not None else min(self.ends)
+        order = sorted(range(len(prompts)), key=lambda at: len(prompts[at]))
+        found: dict[int, Written] = {}
+        with torch.inference_mode(), self._with(name, "sdpa") as model:
+            for first in range(0, len(order), WRITING_BATCH):
+                places = order[first : first + WRITING_BATCH]
+                width = max(len(prompts[at]) for at in places)
+                ids = torch.tensor([[pad] * (width - len(prompts[at])) + list(prompts[at]) for at in places])
+                mask = torch.tensor([[0] * (width - len(prompts[at])) + [1] * len(prompts[at]) for at in places])
+                written = model.generate(
+                    input_ids=ids.to(self.model.device),
+                    attention_mask=mask.to(self.model.device),
+                    max_new_tokens=longest,
+                    do_sample=False,
+                    use_cache=True,
+                    pad_token_id=pad,
+                    eos_token_id=sorted(self.ends),
+                )
+                for at, answer in zip(places, written[:, width:].tolist(), strict=True):
+                    found[at] = self._written(answer)
+        return [found[at] for at in range(len(prompts))]
+
+    def _written(self, answer: list[int]) -> Written:
+        ended = next((at for at, token in enumerate(answer) if token in self.ends), None)
+        text = self.tokenizer.decode(answer[:ended], skip_special_tokens=True)
+        return Written(text.strip(), ended is not None)
