@@ -50,6 +50,10 @@ class _Piece:
     finish_reason: str | None
 
 
+class StreamCut(EngineFailed):
+    """A stream that stopped before its end."""
+
+
 class Engine:
     """Holds the connections to one vLLM server. Every method may raise EngineUnreachable and EngineFailed."""
 
@@ -80,8 +84,10 @@ class Engine:
             async with asyncio.timeout(self._timeouts.whole):
                 try:
                     completion = await self._whole(messages, model, max_tokens, temperature)
-                except EngineFailed as error:
-                    log.warning("completion by %s failed (%s); trying once more", model, error)
+                except StreamCut:
+                    log.warning(
+                        "the answer of %s was cut off after %.1f s; asking again", model, time.monotonic() - started
+                    )
                     completion = await self._whole(messages, model, max_tokens, temperature)
         except TimeoutError:
             raise EngineFailed(
@@ -94,7 +100,7 @@ class Engine:
     async def stream(
         self, messages: Sequence[Message], *, model: str, max_tokens: int, temperature: float = 0.0
     ) -> AsyncIterator[str]:
-        """The answer piece by piece. Raises EngineFailed when the stream stops before its end: drop the pieces then."""
+        """The answer piece by piece. Raises StreamCut when the stream stops before its end: drop the pieces then."""
         async for piece in self._pieces(messages, model, max_tokens, temperature):
             if piece.text:
                 yield piece.text
@@ -171,9 +177,9 @@ class Engine:
                         yield _Piece(choice.delta.content or "", choice.finish_reason)
             except (openai.OpenAIError, ValueError) as error:
                 # ValueError: the connection was cut inside an event, so its JSON is cut too.
-                raise EngineFailed(f"The answer of vLLM at {self.base_url} was cut off: try again.") from error
+                raise StreamCut(f"The answer of vLLM at {self.base_url} was cut off: try again.") from error
         if not ended:
-            raise EngineFailed(f"The answer of vLLM at {self.base_url} stopped before its end: try again.")
+            raise StreamCut(f"The answer of vLLM at {self.base_url} stopped before its end: try again.")
 
     def _translated(self, error: openai.OpenAIError, model: str) -> Exception:
         """Our sentence for what the client met before the first token."""
