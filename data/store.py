@@ -1,8 +1,8 @@
 """The store: every read and write of the project, one verb each. Callers write `from data import store`.
 
-Connections and threads stand in store_connection.py, the desk's rows in store_suggestions.py, what learning
-reads in store_pairs.py, the nights' ledger in store_ledger.py, the help centre in store_knowledge.py, and
-backups, checks and erasure in store_care.py.
+Connections and threads stand in store_connection.py, the desk's rows in store_suggestions.py (store_desk.py has
+more that only the desk asks), what learning reads in store_pairs.py, the nights' ledger in store_ledger.py, the
+help centre in store_knowledge.py, and backups, checks and erasure in store_care.py.
 """
 
 from data.store_care import ailments, backup, counts, pending, purge, schema_version
@@ -26,7 +26,6 @@ from data.store_knowledge import (
     passages_matching,
     put_document,
     remove_document,
-    source_titles,
     sources_below,
 )
 from data.store_ledger import (
@@ -71,7 +70,6 @@ from data.store_suggestions import (
     suggestion_of_request,
     unfinished_suggestions,
     unposted_decisions,
-    unreviewed_decisions,
 )
 
 __all__ = [
@@ -124,7 +122,6 @@ __all__ = [
     "schema_version",
     "see_thread",
     "set_consent",
-    "source_titles",
     "sources_below",
     "start_run",
     "suggestion",
@@ -136,6 +133,5 @@ __all__ = [
     "unfinished_runs",
     "unfinished_suggestions",
     "unposted_decisions",
-    "unreviewed_decisions",
     "update_run",
 ]

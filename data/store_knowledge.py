@@ -78,18 +78,3 @@ def passages_matching(db: Database, expression: str, *, limit: int) -> list[Pass
         {"expression": expression, "title_weight": TITLE_WEIGHT, "limit": limit},
     )
     return [Passage(**one) for one in found]
-
-
-def source_titles(db: Database, suggestion_id: str) -> list[str]:
-    """The titles of the passages in a suggestion's prompt, in the order in which it numbers them."""
-    found = rows(
-        db,
-        """
-        select coalesce(c.title, 'no longer in the help centre') as title
-        from suggestion_sources s left join chunks c on c.id = s.chunk_id
-        where s.suggestion_id = ? and s.chunk_id is not null
-        order by s.rowid
-        """,
-        [suggestion_id],
-    )
-    return [one["title"] for one in found]

@@ -205,21 +205,6 @@ def unposted_decisions(db: Database) -> list[Decision]:
     return [Decision(**one) for one in found]
 
 
-def unreviewed_decisions(db: Database) -> list[Decision]:
-    """Posted replies that supervisors were not asked about yet (no request key `review/ID`), oldest first."""
-    found = rows(
-        db,
-        """
-        select d.* from decisions d
-        join suggestions s on s.id = d.suggestion_id
-        where s.task = 'reply' and d.posted_ts is not null
-          and not exists (select 1 from request_keys k where k.key = 'review/' || d.suggestion_id)
-        order by d.created_at, d.rowid
-        """,
-    )
-    return [Decision(**one) for one in found]
-
-
 def rate(
     db: Database, *, suggestion_id: str, user_id: str, role: Role, value: int, request_key: str | None = None
 ) -> bool:
