@@ -12,14 +12,15 @@ def complain(complaints: list[str], sentence: str, pointer: str) -> None:
 
 
 def string(most: int, least: int = 1) -> Check:
-    """A string of `least` to `most` characters."""
+    """A string of `least` to `most` characters, counted in UTF-16 units: the stricter reading of Slack's limits."""
 
     def check(value: object, pointer: str, complaints: list[str]) -> None:
         if not isinstance(value, str):
             return complain(complaints, "must be a string", pointer)
-        if len(value) > most:
+        length = len(value.encode("utf-16-le", "surrogatepass")) // 2
+        if length > most:
             complain(complaints, f"must be less than {most + 1} characters", pointer)
-        if len(value) < least:
+        if length < least:
             complain(complaints, f"must be more than {least - 1} characters", pointer)
 
     return check

@@ -34,10 +34,22 @@ class Delivery:
     """One envelope that is on its way."""
 
     kind: str
+    what: str
     connection: web.WebSocketResponse
     sent_at: float
     answer: asyncio.Future[Ack]
     expired: bool = False
+
+
+def name_of(payload: Json) -> str:
+    """What an envelope carries, in one word or two: an event's type, a command, an interaction and its id."""
+    if "event" in payload:
+        return str(payload["event"]["type"])
+    if "command" in payload:
+        return str(payload["command"])
+    actions = [str(action["action_id"]) for action in payload.get("actions", [])]
+    named = payload.get("callback_id") or payload.get("view", {}).get("callback_id", "")
+    return " ".join([str(payload["type"]), *(actions or [named])]).strip()
 
 
 class SocketMode:
@@ -112,7 +124,7 @@ class SocketMode:
         ack_ms = round((self.workspace.clock() - delivery.sent_at) * 1000)
         if delivery.expired:
             del self.deliveries[frame["envelope_id"]]
-            return self.workspace.problem("late_ack", envelope=delivery.kind, ack_ms=ack_ms)
+            return self.workspace.problem("late_ack", envelope=delivery.kind, what=delivery.what, ack_ms=ack_ms)
         if not delivery.answer.done():
             payload = frame.get("payload")
             delivery.answer.set_result(Ack(None, ack_ms, payload if isinstance(payload, dict) else {}))
@@ -122,8 +134,9 @@ class SocketMode:
         self, kind: str, payload: Json, *, accepts_response_payload: bool, attempt: int = 0, reason: str = ""
     ) -> Ack:
         """Send one envelope to any one connection and wait at most three seconds for its ack."""
+        what = name_of(payload)
         if not self.connections:
-            self.workspace.problem("no_connection", envelope=kind, error="no app is connected to the sandbox")
+            self.workspace.problem("no_connection", envelope=kind, what=what, error="no app is connected")
             return Ack("dispatch_failed", None, {})
         connection = self.connections[next(self.turns) % len(self.connections)]
         envelope_id = str(uuid.uuid4())
@@ -135,7 +148,7 @@ class SocketMode:
         }
         if kind == "events_api":
             envelope |= {"retry_attempt": attempt, "retry_reason": reason}
-        delivery = Delivery(kind, connection, self.workspace.clock(), asyncio.get_running_loop().create_future())
+        delivery = Delivery(kind, what, connection, self.workspace.clock(), asyncio.get_running_loop().create_future())
         self.deliveries[envelope_id] = delivery
         try:
             await connection.send_json(envelope)
@@ -145,7 +158,9 @@ class SocketMode:
         if not done:
             # Kept, so that an ack that comes late is known as one.
             delivery.expired = True
-            self.workspace.problem("no_ack", envelope=kind, error=f"the app did not ack within {ACK_SECONDS:g} s")
+            self.workspace.problem(
+                "no_ack", envelope=kind, what=what, error=f"the app did not ack within {ACK_SECONDS:g} s"
+            )
             return Ack("operation_timeout", None, {})
         del self.deliveries[envelope_id]
         return delivery.answer.result()

@@ -1,0 +1,83 @@
+"""The sandbox's page in a real headless Chromium: what a person sees and presses reaches the app, and comes back."""
+
+import shutil
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import async_playwright, expect
+from test_sandbox_socket import AGENT, CUSTOMER, HELP, bot, draft_blocks, off_loop  # noqa: F401 (bot is a fixture)
+
+pytest_plugins = ["sandbox_fixtures"]
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+ARGUMENTS = [
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync",
+]  # fmt: skip
+
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="skipped: the sandbox's page in a browser; no chromium found")
+
+
+@pytest_asyncio.fixture
+async def page(sandbox):
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        page = await browser.new_page(viewport={"width": 1680, "height": 980})
+        broken = []
+        page.on("pageerror", lambda error: broken.append(str(error)))
+        await page.goto(sandbox.url)
+        yield page
+        await browser.close()
+        assert broken == []
+
+
+def column(page, role):
+    return page.locator(f".column.{role}")
+
+
+async def test_a_customer_writes_and_the_agent_edits_the_draft_in_a_modal(sandbox, bot, page):  # noqa: F811
+    customer, agent = column(page, "customer"), column(page, "agent")
+    await customer.locator(".composer textarea").fill("My *invoice* is <wrong> & late")
+    await customer.locator(".composer textarea").press("Enter")
+    await expect(agent.locator(".message .text").first).to_have_text("My invoice is <wrong> & late")
+    await expect(agent.locator(".message .text b")).to_have_text("invoice")
+    await agent.get_by_role("button", name="Suggest reply").click()
+    modal = agent.locator(".modal")
+    await expect(modal.locator("textarea")).to_have_value("Hello")
+    await modal.locator("textarea").fill("rude")
+    await modal.get_by_role("button", name="Send").click()
+    await expect(modal.get_by_role("alert")).to_have_text("Be kind.")
+    await expect(modal.locator("textarea")).to_have_value("rude")
+    await modal.locator("textarea").fill("We are sorry.")
+    await modal.get_by_role("button", name="Send").click()
+    await expect(modal).to_have_count(0)
+    assert bot.seen[-1]["view"]["state"]["values"]["draft"]["text"]["value"] == "We are sorry."
+    await expect(page.locator("#problems-toggle")).to_have_text("No problems")
+
+
+async def test_only_the_agent_sees_the_draft_and_presses_its_button(sandbox, bot, page):  # noqa: F811
+    ts = (await off_loop(sandbox.message, HELP, CUSTOMER, "hello"))["ts"]
+    await bot.client.chat_postEphemeral(channel=HELP, user=AGENT, thread_ts=ts, text="a draft", blocks=draft_blocks())
+    ephemeral = column(page, "agent").locator(".message.ephemeral")
+    await expect(ephemeral).to_contain_text("Only visible to you")
+    await expect(page.locator(".message.ephemeral")).to_have_count(1)
+    await ephemeral.get_by_role("button", name="Accept").click()
+    await expect(ephemeral).to_contain_text("sent")
+    await expect(ephemeral.get_by_role("button", name="Accept")).to_have_count(0)
+
+
+async def test_a_supervisors_thumb_reaches_the_app_and_shows(sandbox, bot, page):  # noqa: F811
+    await bot.client.chat_postMessage(channel="C0SUPERVISORS", text="please review")
+    message = column(page, "supervisor").locator(".message")
+    await message.hover()
+    await message.get_by_title("React with 👍").click()
+    await expect(message.locator(".reaction.mine")).to_have_text("👍 1")
+    assert any(body.get("event", {}).get("reaction") == "+1" for body in bot.seen)
+
+
+async def test_a_refused_call_shows_among_the_problems(sandbox, page):
+    await off_loop(sandbox.command, HELP, AGENT, "/ask", "anyone?")
+    await expect(page.locator("#problems-toggle")).to_have_text("1 problem")
+    await page.locator("#problems-toggle").click()
+    await expect(page.locator("#problems")).to_contain_text("no app is connected")
+    await expect(page.locator("#connect")).to_contain_text("SLACK_API_URL=http://127.0.0.1:")
