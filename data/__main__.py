@@ -48,20 +48,23 @@ def _parser() -> argparse.ArgumentParser:
 def _migrate(arguments: argparse.Namespace) -> int:
     path = _settings().database_path
     db, applied = store.connect_and_migrate(path)
-    document = {"database": str(path), "applied": applied, "schema_version": store.schema_version(db)}
+    with db:
+        document = {"database": str(path), "applied": applied, "schema_version": store.schema_version(db)}
     lines = [f"applied {name}" for name in applied] or [f"{path} is up to date"]
     cli.report(arguments, document, lines)
     return 0
 
 
 def _stats(arguments: argparse.Namespace) -> int:
-    counts = store.counts(_database())
+    with _database() as db:
+        counts = store.counts(db)
     cli.report(arguments, counts, (_counted(name, value) for name, value in counts.items()))
     return 0
 
 
 def _import_knowledge(arguments: argparse.Namespace) -> int:
-    imported = import_knowledge(_database(), arguments.paths, progress=True)
+    with _database() as db:
+        imported = import_knowledge(db, arguments.paths, progress=True)
     lines = [
         f"{imported.added} added, {imported.changed} changed, {imported.unchanged} unchanged, "
         f"{imported.removed} removed",
@@ -72,7 +75,8 @@ def _import_knowledge(arguments: argparse.Namespace) -> int:
 
 
 def _search(arguments: argparse.Namespace) -> int:
-    found = search(_database(), " ".join(arguments.text), limit=arguments.limit)
+    with _database() as db:
+        found = search(db, " ".join(arguments.text), limit=arguments.limit)
     passages = [
         {"document_id": p.document_id, "title": p.title, "text": p.text, "score": round(p.score, 3)} for p in found
     ]
@@ -88,7 +92,8 @@ def _evaluate_search(arguments: argparse.Namespace) -> int:
 
 
 def _import_history(arguments: argparse.Namespace) -> int:
-    counts = import_history(_database(), arguments.file, progress=True)
+    with _database() as db:
+        counts = import_history(db, arguments.file, progress=True)
     line = (
         "{conversations} conversations ({new} new, {known} known before, {held_out} held out): "
         "{reply} reply pairs and {summary} summary pairs added, {skipped} lines skipped"
@@ -100,30 +105,32 @@ def _import_history(arguments: argparse.Namespace) -> int:
 def _purge(arguments: argparse.Namespace) -> int:
     days = _settings().retain_days
     before = store.iso(datetime.now(UTC) - timedelta(days=days))
-    count = store.purge(_database(), before)
+    with _database() as db:
+        count = store.purge(db, before)
     cli.report(arguments, {"blanked": count, "before": before}, [f"blanked the texts of {count} rows before {before}"])
     return 0
 
 
 def _backup(arguments: argparse.Namespace) -> int:
-    size = store.backup(_database(), arguments.path)
+    with _database() as db:
+        size = store.backup(db, arguments.path)
     cli.report(arguments, {"path": str(arguments.path), "bytes": size}, [f"wrote {arguments.path} ({size:,} bytes)"])
     return 0
 
 
 def _doctor(arguments: argparse.Namespace) -> int:
     path = _settings().database_path
-    db = _database()
-    ailments = store.ailments(db)
-    document = {
-        "ok": not ailments,
-        "database": str(path),
-        "bytes": path.stat().st_size,
-        "free_bytes": shutil.disk_usage(path.parent).free,
-        "schema_version": store.schema_version(db),
-        "ailments": ailments,
-        "pending": store.pending(db),
-    }
+    with _database() as db:
+        ailments = store.ailments(db)
+        document = {
+            "ok": not ailments,
+            "database": str(path),
+            "bytes": path.stat().st_size,
+            "free_bytes": shutil.disk_usage(path.parent).free,
+            "schema_version": store.schema_version(db),
+            "ailments": ailments,
+            "pending": store.pending(db),
+        }
     cli.report(arguments, document, (_counted(name, value) for name, value in document.items()))
     if ailments:
         raise DatabaseUnusable(str(path), ailments[0])
