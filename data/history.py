@@ -40,7 +40,7 @@ class Said:
 
 @dataclass(frozen=True)
 class Conversation:
-    """One closed ticket. `turns` holds what one speaker wrote in a row as one turn."""
+    """One closed ticket."""
 
     id: str
     turns: list[Said]
@@ -91,17 +91,23 @@ def conversations(lines: list[bytes]) -> Iterator[Conversation | BadLine]:
 
 
 def history_pairs(db: Database, conversation: Conversation) -> Iterator[HistoryPair]:
-    """A pair for each scored agent turn that follows a customer's, and one for the summary."""
+    """A pair for each scored reply to a customer, and one for the summary.
+
+    What an agent wrote in a row is one reply; before it stands one line per message, as the desk has it.
+    """
     turns = [said.turn for said in conversation.turns]
     customer_said = ""
-    for position, said in enumerate(conversation.turns):
-        if said.turn.speaker == "customer":
-            customer_said = said.turn.text
-        elif customer_said and said.scored:
+    position = 0
+    for (speaker, scored), row in groupby(conversation.turns, key=lambda said: (said.turn.speaker, said.scored)):
+        texts = [said.turn.text for said in row]
+        if speaker == "customer":
+            customer_said = texts[-1]
+        elif customer_said and scored:
             passages = search(db, customer_said, limit=PASSAGES)
-            yield HistoryPair(position, "reply", reply_messages(turns[:position], passages), said.turn.text)
+            yield HistoryPair(position, "reply", reply_messages(turns[:position], passages), "\n".join(texts))
+        position += len(texts)
     if conversation.summary:
-        yield HistoryPair(len(turns), "summary", summary_messages(turns), conversation.summary)
+        yield HistoryPair(position, "summary", summary_messages(turns), conversation.summary)
 
 
 def _store(db: Database, batch: list[tuple[Conversation, str, list[HistoryPair]]], counts: dict[str, int]) -> None:
@@ -125,7 +131,7 @@ def _conversation(value: dict[str, object]) -> Conversation:
             raise BadConversation(f'"{key}" is not a text')
     return Conversation(
         id=str(value["id"]),
-        turns=_merge(_turns(value.get("turns"))),
+        turns=_turns(value.get("turns")),
         summary=cast(str | None, summary) or None,
         team=cast(str | None, team) or "",
         closed_at=_time(value.get("closed_at")),
@@ -145,14 +151,6 @@ def _turns(value: object) -> list[Said]:
             speaker: Speaker = turn["role"]
             turns.append(Said(Turn(speaker, turn["text"].strip()), scored=turn.get("score") is not False))
     return turns
-
-
-def _merge(turns: list[Said]) -> list[Said]:
-    """What one speaker wrote in a row becomes one turn; a scored text never swallows an unscored one."""
-    merged = []
-    for (speaker, scored), row in groupby(turns, key=lambda said: (said.turn.speaker, said.scored)):
-        merged.append(Said(Turn(speaker, "\n".join(said.turn.text for said in row)), scored))
-    return merged
 
 
 def _time(value: object) -> str | None:

@@ -37,7 +37,7 @@ def test_each_agent_turn_after_a_customers_becomes_a_pair_under_the_prompt_that_
     assert import_history(db, file)["reply"] == 1
     (pair,) = store.training_pairs(db)
     passage = Passage(chunk_id=1, document_id="", title="Brakes", text="Wipe a squealing disc with alcohol.", score=0)
-    asked = [Turn("agent", "Welcome!"), Turn("customer", "Hi\nmy brake squeals")]
+    asked = [Turn("agent", "Welcome!"), Turn("customer", "Hi"), Turn("customer", "my brake squeals")]
     assert pair.messages == reply_messages(asked, [passage])
     assert (pair.target, pair.source, pair.weight, pair.thread_id) == ("Wipe the disc.", "history", 1.0, "history/7")
 
