@@ -42,9 +42,8 @@ def _bot(arguments: argparse.Namespace) -> int:
     settings, serving = cli.load_settings(BotSettings), cli.load_settings(ServingSettings)
     _expect(settings, http=arguments.http is not None)
     # slack_bolt and slack_sdk write whole payloads at DEBUG; ids are all that a log may have.
-    logging.getLogger("slack_bolt").setLevel(logging.WARNING)
-    logging.getLogger("slack_sdk").setLevel(logging.WARNING)
-    logging.getLogger("httpx").setLevel(logging.WARNING)
+    for library in ("slack_bolt", "slack_sdk", "httpx", "httpx2", "openai"):
+        logging.getLogger(library).setLevel(logging.WARNING)
     asyncio.run(_serve(arguments, settings, serving))
     return 0
 

@@ -1,5 +1,6 @@
 """What an agent does with a draft: accept, edit, dismiss. Each decides first (a row), then acts in Slack."""
 
+import asyncio
 from dataclasses import dataclass
 
 from bot import blocks
@@ -71,9 +72,11 @@ async def act(desk: Desk, decided: Decided, told: Address, *, wanted: DecisionKi
     posted = False
     if suggestion.task == "reply" and decision.kind != "dismissed":
         posted = await desk.post(suggestion, decision, look=not decided.new)
-    await desk.workspace.whisper(_confirmation(decided, posted=posted, wanted=wanted), told, replace=True)
+    confirmed = desk.workspace.whisper(_confirmation(decided, posted=posted, wanted=wanted), told, replace=True)
     if posted:
-        await desk.review(suggestion, look=not decided.new)
+        await asyncio.gather(confirmed, desk.review(suggestion, look=not decided.new))
+    else:
+        await confirmed
 
 
 def _decide(desk: Desk, suggestion: Suggestion, kind: DecisionKind, text: str | None, user_id: str) -> Decided:

@@ -263,8 +263,8 @@ class Desk:
         decision = store.decision(self.db, suggestion.id)
         messages: list[Message] = [(sentence, blocks.text_sections(sentence))]
         if decision is not None and decision.posted_ts is not None:
-            # The customer has the reply; only the review message is missing.
-            log.error("suggestion %s: no review message: %s", suggestion.id, type(error).__name__)
+            # The customer has the reply; only the agent's confirmation or the review message is missing.
+            log.error("suggestion %s was posted, then failed: %s", suggestion.id, sentence)
             return
         log.warning("suggestion %s failed: %s", suggestion.id, type(error).__name__)
         store.record_failure(self.db, suggestion.id, sentence)

@@ -4,6 +4,7 @@ Bolt acks an event before its listener runs, so one global middleware stores wha
 Actions and views are acked by their listeners, after the row is written.
 """
 
+import asyncio
 import json
 import logging
 import re
@@ -18,6 +19,9 @@ from bot.slack import Address, Json
 from data.models import DecisionKind
 
 log = logging.getLogger(__name__)
+
+ACK_SEEN = 0.05
+"""Seconds after which Bolt has surely sent the ack."""
 
 Next = Callable[[], Awaitable[BoltResponse | None]]
 
@@ -134,6 +138,9 @@ def _errors(app: AsyncApp, desk: Desk) -> None:
     async def tell(
         error: Exception, body: Json, context: AsyncBoltContext, response: BoltResponse | None
     ) -> BoltResponse | None:
+        # Bolt looks for the ack every 10 ms and drops it once this handler returns: a listener that acks and fails
+        # at once would never be acked.
+        await asyncio.sleep(ACK_SEEN)
         suggestion = context.get("suggestion")
         unacked = response is not None
         if unacked and body.get("type") == "view_submission":

@@ -2,6 +2,7 @@
 
 The server stands for the network peer alone: it speaks vLLM's protocol, strictly, so that a test can hold an
 answer back or lose it. What the real vLLM does with the bot's requests is tested in test_bot_end_to_end.py.
+PYTEST_DONT_REWRITE: test modules import from here before pytest takes it as a plugin.
 """
 
 import asyncio
@@ -17,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from aiohttp import web
+from aiohttp import ClientSession, web
 from sandbox_fixtures import SandboxClient
 from sqlite_utils import Database
 
@@ -30,8 +31,92 @@ BASE = Base(hash="b" * 64, model="tests/base", root="tests/base")
 CONTEXT = 600
 
 
-class ModelServer:
-    """An OpenAI-compatible server in a thread. What it answers and withholds can be changed while it runs."""
+class ThreadedServer:
+    """An HTTP server on a free port of loopback, in a thread of its own."""
+
+    def __init__(self, *routes: web.RouteDef) -> None:
+        self.url = ""
+        self._routes = routes
+        self._loop = asyncio.new_event_loop()
+        self._started = threading.Event()
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+        self._thread.start()
+        assert self._started.wait(10)
+
+    def close(self) -> None:
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(10)
+
+    def _serve(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        runner = self._loop.run_until_complete(self._start())
+        self._started.set()
+        self._loop.run_forever()
+        self._loop.run_until_complete(runner.cleanup())
+        unfinished = asyncio.all_tasks(self._loop)
+        for task in unfinished:
+            task.cancel()
+        self._loop.run_until_complete(asyncio.gather(*unfinished, return_exceptions=True))
+        self._loop.close()
+
+    async def _start(self) -> web.AppRunner:
+        app = web.Application()
+        app.add_routes(self._routes)
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        self.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+        return runner
+
+
+class Wire(ThreadedServer):
+    """The line between the bot and the Web API. It can go dead before or after the nth call of a method."""
+
+    def __init__(self, api_url: str) -> None:
+        self._api_url = api_url
+        self._dead: tuple[str, int, bool] | None = None
+        self.reached = threading.Event()
+        super().__init__(web.route("*", "/api/{method}", self._pass))
+
+    def cut(self, method: str, *, nth: int = 1, after: bool) -> None:
+        """From now on, the nth call is never answered: it reached Slack (`after`), or it did not."""
+        self.reached.clear()
+        self._dead = (method, nth, after)
+
+    def mend(self) -> None:
+        self._dead = None
+
+    async def _pass(self, request: web.Request) -> web.Response:
+        method = request.match_info["method"]
+        cut_here = cut_after = False
+        if self._dead is not None and self._dead[0] == method:
+            self._dead = (method, self._dead[1] - 1, self._dead[2])
+            cut_here, cut_after = self._dead[1] == 0, self._dead[2]
+        if cut_here and not cut_after:
+            await self._stay_silent()
+        headers = {k: v for k, v in request.headers.items() if k in ("Authorization", "Content-Type")}
+        async with (
+            ClientSession() as session,
+            session.request(
+                request.method,
+                self._api_url + method,
+                params=request.query,
+                data=await request.read(),
+                headers=headers,
+            ) as answer,
+        ):
+            body = await answer.read()
+        if cut_here:
+            await self._stay_silent()
+        return web.Response(status=answer.status, body=body, content_type=answer.content_type)
+
+    async def _stay_silent(self) -> None:
+        self.reached.set()
+        await asyncio.sleep(60)
+
+
+class ModelServer(ThreadedServer):
+    """An OpenAI-compatible server. What it answers and withholds can be changed while it runs."""
 
     def __init__(self) -> None:
         self.answer: Callable[[list[Json]], str] = lambda messages: "We will look into it today."
@@ -40,46 +125,22 @@ class ModelServer:
         self.refusals: list[str] = []
         self.flowing = threading.Event()
         self.flowing.set()
-        self.url = ""
-        self._loop = asyncio.new_event_loop()
-        self._started = threading.Event()
-        self._thread = threading.Thread(target=self._serve, daemon=True)
-        self._thread.start()
-        assert self._started.wait(10)
+        super().__init__(
+            web.get("/v1/models", self._models),
+            web.post("/tokenize", self._tokenize),
+            web.post("/v1/chat/completions", self._complete),
+        )
 
     def reset(self) -> None:
         self.answer = lambda messages: "We will look into it today."
         self.names = {"base"}
         self.asked.clear()
+        self.refusals.clear()
         self.flowing.set()
 
     def close(self) -> None:
         self.flowing.set()
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(10)
-
-    def _serve(self) -> None:
-        asyncio.set_event_loop(self._loop)
-        self._loop.run_until_complete(self._start())
-        self._started.set()
-        self._loop.run_forever()
-        self._loop.run_until_complete(self._runner.cleanup())
-        self._loop.close()
-
-    async def _start(self) -> None:
-        app = web.Application()
-        app.add_routes(
-            [
-                web.get("/v1/models", self._models),
-                web.post("/tokenize", self._tokenize),
-                web.post("/v1/chat/completions", self._complete),
-            ]
-        )
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
-        await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", 0)
-        await site.start()
-        self.url = f"http://127.0.0.1:{self._runner.addresses[0][1]}/v1"
+        super().close()
 
     async def _models(self, request: web.Request) -> web.Response:
         card = {"id": "base", "object": "model", "created": 0, "owned_by": "vllm"}
@@ -187,7 +248,7 @@ def bot_environment(sandbox: SandboxClient, model: ModelServer, folder: Path, **
         "PYTHONUNBUFFERED": "1",
         "OMP_NUM_THREADS": "1",
         "DATABASE_PATH": str(folder / "nightshift.db"),
-        "LLM_BASE_URL": model.url,
+        "LLM_BASE_URL": model.url + "/v1",
         "BASE_MODEL": BASE.model,
         "REVIEW_CHANNEL": "C0SUPERVISORS",
         **more,
@@ -222,3 +283,22 @@ def last_ephemeral(sandbox: SandboxClient, user: str, has: str) -> Json:
             (m for m in reversed(state["ephemerals"]) if has in json.dumps(m, ensure_ascii=False)), None
         ),
     )
+
+
+@pytest.fixture(scope="module")
+def bot_process(
+    sandbox_process: SandboxClient, model_process: ModelServer, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Bot]:
+    """One bot for a module's tests."""
+    folder = tmp_path_factory.mktemp("bot")
+    bot = Bot(bot_environment(sandbox_process, model_process, folder), open_store(folder))
+    bot.start()
+    yield bot
+    assert bot.stop() == 0
+    bot.db.conn.close()
+
+
+@pytest.fixture
+def bot(bot_process: Bot, sandbox: SandboxClient, model: ModelServer) -> Bot:
+    """The bot, with the sandbox and the model as they are at their start."""
+    return bot_process

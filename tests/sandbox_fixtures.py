@@ -6,6 +6,7 @@
         ts = sandbox.message("C0HELP", "U0CUSTOMER1", "My invoice is wrong")["ts"]
         assert sandbox.shortcut("C0HELP", "U0AGENT1", ts, "suggest_reply")["ok"]
 
+PYTEST_DONT_REWRITE: test modules import from here before pytest takes it as a plugin.
 The calls are synchronous HTTP; in an async test with a Bolt app in the same loop, use `await asyncio.to_thread(…)`.
 """
 

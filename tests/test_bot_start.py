@@ -1,0 +1,127 @@
+"""How the bot starts, and how it says why it cannot."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from bot_fixtures import ROOT, Bot, bot_environment, last_ephemeral, open_store
+
+from bot.settings import BotSettings
+
+pytest_plugins = ("bot_fixtures", "sandbox_fixtures")
+
+MANIFEST = json.loads((ROOT / "bot" / "manifest.json").read_text())
+
+
+def run_bot(environment: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "bot", *arguments],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+
+
+def test_importing_the_app_loads_no_model_code():
+    code = "import sys, bot.app; print([m for m in ('torch', 'vllm', 'transformers') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "says", "arguments"),
+    [
+        ("SLACK_BOT_TOKEN", "", "SLACK_BOT_TOKEN is not set", ()),
+        ("SLACK_BOT_TOKEN", "xoxb-wrong", "Slack refuses SLACK_BOT_TOKEN (invalid_auth)", ()),
+        ("SLACK_APP_TOKEN", "", "SLACK_APP_TOKEN is not set", ()),
+        ("SLACK_APP_TOKEN", "xapp-wrong", "Slack refuses SLACK_APP_TOKEN (invalid_auth)", ()),
+        ("SLACK_SIGNING_SECRET", "", "SLACK_SIGNING_SECRET is not set", ("--http", "0")),
+        ("SLACK_API_URL", "http://127.0.0.1:9/api/", "Slack did not answer auth.test", ()),
+    ],
+)
+def test_a_token_that_is_missing_or_wrong_is_one_sentence(sandbox, model, tmp_path, variable, value, says, arguments):
+    done = run_bot(bot_environment(sandbox, model, tmp_path) | {variable: value}, *arguments)
+    assert done.returncode == 1
+    assert says in done.stderr and "Traceback" not in done.stderr
+    assert "xoxb-wrong" not in done.stderr and "xapp-wrong" not in done.stderr
+
+
+def test_wrong_usage_exits_2(sandbox, model, tmp_path):
+    assert run_bot(bot_environment(sandbox, model, tmp_path), "--htttp", "1").returncode == 2
+
+
+def test_lists_of_people_are_read_from_commas(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("AGENTS", "U1, U2,,")
+    monkeypatch.setenv("SLACK_API_URL", "http://127.0.0.1:1/api")
+    settings = BotSettings()
+    assert settings.agents == {"U1", "U2"}
+    assert settings.slack_api_url.endswith("/api/")
+
+
+def test_roles_come_from_user_groups_too(sandbox, model, tmp_path: Path):
+    groups = {"AGENTS": "", "AGENT_USERGROUP": "S0AGENTS", "SUPERVISORS": "", "SUPERVISOR_USERGROUP": "S0SUPERVISORS"}
+    bot = Bot(bot_environment(sandbox, model, tmp_path, **groups), open_store(tmp_path))
+    bot.start()
+    ts = sandbox.message("C0HELP", "U0CUSTOMER1", "Help")["ts"]
+    sandbox.message("C0HELP", "U0AGENT2", "On it", ts)
+    sandbox.shortcut("C0HELP", "U0AGENT1", ts, "suggest_reply")
+    last_ephemeral(sandbox, "U0AGENT1", "We will look into it")
+    assert model.asked[-1]["messages"][-1]["content"].endswith("Customer: Help\nAgent: On it")
+    sandbox.shortcut("C0HELP", "U0CUSTOMER2", ts, "suggest_reply")
+    last_ephemeral(sandbox, "U0CUSTOMER2", "Only support agents")
+    assert bot.stop() == 0
+    bot.db.conn.close()
+
+
+def test_http_mode_checks_signatures(sandbox, model, tmp_path):
+    import hashlib
+    import hmac
+    import time
+    import urllib.error
+    import urllib.request
+
+    bot = Bot(bot_environment(sandbox, model, tmp_path), open_store(tmp_path), ("--http", "0"))
+    address = bot.start().split()[-1]
+    body = json.dumps({"type": "url_verification", "challenge": "c", "token": "t"}).encode()
+
+    def post(secret: str) -> tuple[int, bytes]:
+        stamp = str(int(time.time()))
+        signed = hmac.new(secret.encode(), f"v0:{stamp}:".encode() + body, hashlib.sha256).hexdigest()
+        headers = {
+            "Content-Type": "application/json",
+            "X-Slack-Request-Timestamp": stamp,
+            "X-Slack-Signature": f"v0={signed}",
+        }
+        try:
+            with urllib.request.urlopen(urllib.request.Request(address, body, headers), timeout=10) as answer:
+                return answer.status, answer.read()
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, error.read()
+
+    assert post("sandbox-secret") == (200, b'{"challenge": "c"}')
+    assert post("another-secret")[0] == 401
+    assert bot.stop() == 0
+    bot.db.conn.close()
+
+
+def test_the_manifest_names_everything_that_the_app_listens_to():
+    commands = {command["command"] for command in MANIFEST["features"]["slash_commands"]}
+    assert commands == {"/ask", "/summarize", "/nightshift"}
+    shortcuts = {shortcut["callback_id"] for shortcut in MANIFEST["features"]["shortcuts"]}
+    assert shortcuts == {"suggest_reply", "summarize_thread"}
+    events = set(MANIFEST["settings"]["event_subscriptions"]["bot_events"])
+    assert {"app_mention", "reaction_added", "reaction_removed", "message.im", "message.channels"} <= events
+    assert MANIFEST["settings"]["socket_mode_enabled"] and MANIFEST["settings"]["interactivity"]["is_enabled"]
+    assert "agent_view" in MANIFEST["features"] and "assistant_view" not in MANIFEST["features"]
+
+
+def test_the_bot_knows_no_environment_but_its_settings():
+    for path in (ROOT / "bot").glob("*.py"):
+        assert "os.environ" not in path.read_text() and "getenv" not in path.read_text(), path

@@ -1,0 +1,196 @@
+"""kill -9 of the bot at every state of a suggestion, then a restart: nothing is lost and nothing happens twice."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from bot_fixtures import Bot, ModelServer, Wire, bot_environment, last_ephemeral, open_store
+from sandbox_fixtures import SandboxClient
+
+from data import store
+
+pytest_plugins = ("bot_fixtures", "sandbox_fixtures")
+
+CUSTOMER, AGENT, SUPERVISOR = "U0CUSTOMER1", "U0AGENT1", "U0SUPER1"
+HELP, REVIEW = "C0HELP", "C0SUPERVISORS"
+ARTICLE = "# Reset a password\n\nOpen Settings, then Security.\n"
+
+
+@pytest.fixture(scope="module")
+def wire_process(sandbox_process: SandboxClient) -> Iterator[Wire]:
+    wire = Wire(sandbox_process.environment["SLACK_API_URL"])
+    yield wire
+    wire.close()
+
+
+@pytest.fixture
+def wire(wire_process: Wire) -> Wire:
+    wire_process.mend()
+    return wire_process
+
+
+@pytest.fixture
+def bot(sandbox: SandboxClient, model: ModelServer, wire: Wire, tmp_path: Path) -> Iterator[Bot]:
+    environment = bot_environment(sandbox, model, tmp_path, SLACK_API_URL=f"{wire.url}/api/")
+    bot = Bot(environment, open_store(tmp_path))
+    bot.start()
+    yield bot
+    assert bot.stop() == 0
+    bot.db.conn.close()
+
+
+def restart(bot: Bot, wire: Wire) -> None:
+    bot.kill()
+    wire.mend()
+    bot.start()
+
+
+def ask(sandbox: SandboxClient) -> str:
+    ts = sandbox.message(HELP, CUSTOMER, "My invoice is wrong")["ts"]
+    assert sandbox.shortcut(HELP, AGENT, ts, "suggest_reply")["ok"]
+    return ts
+
+
+def shown(bot: Bot) -> dict:
+    return bot.until(lambda: (r := bot.newest())["state"] in ("shown", "failed") and r)
+
+
+def posted(sandbox: SandboxClient, channel: str = HELP, user: str = SUPERVISOR) -> list[dict]:
+    return [r for m in sandbox.channel(user, channel)["messages"] for r in (m, *m["replies"]) if r.get("bot_id")]
+
+
+def drafts_seen(sandbox: SandboxClient, suggestion_id: str) -> int:
+    return sum(suggestion_id in json.dumps(message) for message in sandbox.state(AGENT)["ephemerals"])
+
+
+def decide(bot: Bot, sandbox: SandboxClient) -> str:
+    """Ask and accept; the suggestion's id."""
+    ask(sandbox)
+    suggestion_id = shown(bot)["id"]
+    assert sandbox.action(AGENT, "accept", value=suggestion_id)["ok"]
+    return suggestion_id
+
+
+def expect_posted_once(bot: Bot, sandbox: SandboxClient, suggestion_id: str) -> None:
+    decision = bot.until(lambda: (d := store.decision(bot.db, suggestion_id)) and d.posted_ts and d)
+    (reply,) = posted(sandbox)
+    assert reply["ts"] == decision.posted_ts
+    bot.until(lambda: len(posted(sandbox, REVIEW)) == 1)
+    assert bot.count("decisions") == 1
+    assert store.unposted_decisions(bot.db) == []
+
+
+def test_killed_while_the_model_writes(bot, sandbox, model, wire):
+    model.flowing.clear()
+    ask(sandbox)
+    bot.until(lambda: model.asked)
+    assert bot.newest()["state"] == "requested"
+    bot.kill()
+    model.flowing.set()
+    bot.start()
+    row = shown(bot)
+    assert row["state"] == "shown" and bot.count("suggestions") == 1
+    assert drafts_seen(sandbox, row["id"]) == 1
+
+
+def test_killed_between_the_ack_and_the_first_question_to_slack(bot, sandbox, model, wire):
+    wire.cut("conversations.replies", after=False)
+    ask(sandbox)
+    assert wire.reached.wait(10)
+    restart(bot, wire)
+    assert shown(bot)["state"] == "shown"
+    assert len(model.asked) == 1
+
+
+def test_killed_between_the_draft_and_its_showing(bot, sandbox, model, wire):
+    model.flowing.clear()
+    ask(sandbox)
+    bot.until(lambda: model.asked)
+    bot.kill()
+    # What the bot would have written next, had it lived a moment longer.
+    suggestion = store.unfinished_suggestions(bot.db)[0]
+    prompt = model.asked[0]["messages"]
+    store.record_draft(bot.db, suggestion.id, messages=prompt, draft="Drafted before.", base="b", adapter="base")
+    bot.start()
+    assert shown(bot)["state"] == "shown"
+    last_ephemeral(sandbox, AGENT, "Drafted before.")
+    assert drafts_seen(sandbox, suggestion.id) == 1 and len(model.asked) == 1
+
+
+def test_killed_before_the_decided_reply_is_posted(bot, sandbox, model, wire):
+    wire.cut("chat.postMessage", after=False)
+    suggestion_id = decide(bot, sandbox)
+    assert wire.reached.wait(10)
+    assert posted(sandbox) == []
+    restart(bot, wire)
+    expect_posted_once(bot, sandbox, suggestion_id)
+
+
+def test_killed_after_posting_and_before_the_row(bot, sandbox, model, wire):
+    wire.cut("chat.postMessage", after=True)
+    suggestion_id = decide(bot, sandbox)
+    assert wire.reached.wait(10)
+    decision = store.decision(bot.db, suggestion_id)
+    assert len(posted(sandbox)) == 1 and decision is not None and decision.posted_ts is None
+    restart(bot, wire)
+    expect_posted_once(bot, sandbox, suggestion_id)
+
+
+@pytest.mark.parametrize("after", [False, True])
+def test_killed_around_the_review_message(bot, sandbox, model, wire, after):
+    wire.cut("chat.postMessage", nth=2, after=after)
+    suggestion_id = decide(bot, sandbox)
+    assert wire.reached.wait(10)
+    restart(bot, wire)
+    expect_posted_once(bot, sandbox, suggestion_id)
+    restart(bot, wire)
+    expect_posted_once(bot, sandbox, suggestion_id)
+
+
+@pytest.mark.parametrize("after", [False, True])
+def test_killed_around_a_public_answer(bot, sandbox, model, wire, after, tmp_path):
+    from data.knowledge import import_knowledge
+
+    (tmp_path / "help").mkdir()
+    (tmp_path / "help" / "reset.md").write_text(ARTICLE)
+    import_knowledge(bot.db, [tmp_path / "help"], progress=False)
+    wire.cut("chat.postMessage", after=after)
+    sandbox.message(HELP, CUSTOMER, "<@U0NIGHTSHIFT> how do I reset my password?")
+    assert wire.reached.wait(10)
+    assert bot.newest()["state"] == "drafted"
+    restart(bot, wire)
+    assert shown(bot)["state"] == "shown"
+    assert len(posted(sandbox)) == 1 and len(model.asked) == 1
+
+
+def test_a_request_that_nobody_waits_for_any_more_fails_honestly_once(bot, sandbox, model, wire):
+    model.flowing.clear()
+    ask(sandbox)
+    bot.until(lambda: model.asked)
+    bot.kill()
+    model.flowing.set()
+    with store.immediate(bot.db):
+        bot.db.execute("update suggestions set created_at = '2026-01-01T00:00:00.000000+00:00'")
+    bot.start()
+    assert shown(bot)["state"] == "failed"
+    told = last_ephemeral(sandbox, AGENT, "interrupted")
+    restart(bot, wire)
+    assert [m["ts"] for m in sandbox.state(AGENT)["ephemerals"] if "interrupted" in json.dumps(m)] == [told["ts"]]
+
+
+def test_an_old_reply_is_not_sent_behind_the_agents_back_but_offered_once(bot, sandbox, model, wire):
+    wire.cut("chat.postMessage", after=False)
+    suggestion_id = decide(bot, sandbox)
+    assert wire.reached.wait(10)
+    bot.kill()
+    wire.mend()
+    with store.immediate(bot.db):
+        bot.db.execute("update decisions set created_at = '2026-01-01T00:00:00.000000+00:00'")
+    bot.start()
+    last_ephemeral(sandbox, AGENT, "was not sent")
+    assert posted(sandbox) == []
+    restart(bot, wire)
+    assert sum("was not sent" in json.dumps(m) for m in sandbox.state(AGENT)["ephemerals"]) == 1
+    assert sandbox.action(AGENT, "accept", value=suggestion_id)["ok"]
+    bot.until(lambda: len(posted(sandbox)) == 1)
