@@ -1,0 +1,106 @@
+"""Find the base model on this machine and say which one it is: by its content, not its path."""
+
+import hashlib
+import json
+import os
+import re
+from pathlib import Path
+
+from data.errors import ModelMissing
+from data.models import Base
+
+WANTED = ["*.json", "*.safetensors", "*.jinja", "*.model", "*.txt"]
+"""Of a hub's repository: weights, configuration, tokenizer. Weights in other formats stay where they are."""
+UNWANTED = ["*/*", "consolidated*.safetensors"]
+
+
+def identify(model: str) -> Base:
+    """The identity of a model given by directory or hub id. Raises ModelMissing.
+
+    A hub id is looked up in the local cache first, and fetched only where HF_HUB_OFFLINE does not forbid it.
+    """
+    root = _root(model)
+    files = [root / "config.json", *weight_files(model, root)]
+    # One line per file, in the order of names: shards may be read in any order, and renaming one is a change.
+    lines = "".join(f"{_sha256(file)}  {file.name}\n" for file in sorted(files))
+    return Base(hash=hashlib.sha256(lines.encode()).hexdigest(), model=model, root=str(root))
+
+
+def weight_files(model: str, root: Path) -> list[Path]:
+    """The safetensors files of a model's directory. Raises ModelMissing when the model is not whole."""
+    if not (root / "config.json").is_file():
+        raise ModelMissing(f"The base model {model} has no config.json in {root}: set BASE_MODEL to a whole model.")
+    index = root / "model.safetensors.index.json"
+    if index.is_file():
+        shards = sorted({root / name for name in json.loads(index.read_text())["weight_map"].values()})
+    else:
+        shards = sorted(root.glob("*.safetensors"))
+    if not shards:
+        raise ModelMissing(f"The base model {model} has no safetensors in {root}: other formats are not served.")
+    for shard in shards:
+        if not shard.is_file():
+            raise ModelMissing(f"The base model {model} lacks {shard.name} in {root}: download it again.")
+    return shards
+
+
+def parameter_count(base: Base) -> int:
+    """How many numbers the weights hold, from the files' headers alone. Raises ModelMissing for a broken file."""
+    count = 0
+    for file in weight_files(base.model, Path(base.root)):
+        try:
+            with file.open("rb") as weights:
+                # https://github.com/huggingface/safetensors#format: eight bytes of length, then a JSON header.
+                header = json.loads(weights.read(int.from_bytes(weights.read(8), "little")))
+        except (ValueError, OverflowError, MemoryError) as error:
+            raise ModelMissing(f"{file} of the base model {base.model} is broken: download it again.") from error
+        header.pop("__metadata__", None)
+        whole = 8 + max((tensor["data_offsets"][1] for tensor in header.values()), default=0)
+        if file.stat().st_size < whole:
+            raise ModelMissing(f"{file} of the base model {base.model} is cut short: download it again.")
+        for tensor in header.values():
+            size = 1
+            for dimension in tensor["shape"]:
+                size *= dimension
+            count += size
+    return count
+
+
+def has_chat_template(base: Base) -> bool:
+    """Whether the tokenizer can make a prompt of messages."""
+    root = Path(base.root)
+    config = root / "tokenizer_config.json"
+    return (root / "chat_template.jinja").is_file() or (
+        config.is_file() and bool(json.loads(config.read_text()).get("chat_template"))
+    )
+
+
+def _root(model: str) -> Path:
+    directory = Path(model).expanduser()
+    if directory.is_dir():
+        return directory.resolve()
+    if not re.fullmatch(r"[\w.-]+/[\w.-]+", model):
+        raise ModelMissing(f"The base model {model} is no directory on this machine: mend BASE_MODEL.")
+    # Here and not above: a directory needs no hub.
+    from huggingface_hub import constants, snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+    try:
+        return Path(snapshot_download(model, allow_patterns=WANTED, ignore_patterns=UNWANTED))
+    except LocalEntryNotFoundError as error:
+        why = "HF_HUB_OFFLINE forbids fetching it" if constants.HF_HUB_OFFLINE else "the hub cannot be reached"
+        raise ModelMissing(
+            f"The base model {model} is not on this machine and {why}: download it first, or name a directory."
+        ) from error
+    except HfHubHTTPError as error:
+        raise ModelMissing(
+            f"The hub does not give out the base model {model}: check its name, and HF_TOKEN if it is a private one."
+        ) from error
+
+
+def _sha256(file: Path) -> str:
+    # The hub's cache names each large file by its sha256: 16 GB need not be read again at every start.
+    target = Path(os.path.realpath(file)).name
+    if file.is_symlink() and re.fullmatch("[0-9a-f]{64}", target):
+        return target
+    with file.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()
