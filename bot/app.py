@@ -1,5 +1,7 @@
 """The Bolt app. Async, because the sync one runs acks on five threads: five slow completions stop the sixth ack."""
 
+import logging
+
 from slack_bolt.async_app import AsyncApp
 from sqlite_utils import Database
 
@@ -18,10 +20,10 @@ def build_desk(settings: BotSettings, db: Database, engine: Engine, *, base_mode
 
 def build_app(settings: BotSettings, desk: Desk) -> AsyncApp:
     """The app, ready for Socket Mode or HTTP."""
-    app = AsyncApp(
-        client=desk.workspace.client,
-        signing_secret=settings.slack_signing_secret,
-        # In Socket Mode there is no signature; Bolt skips the check there by itself.
-    )
+    logger = logging.getLogger("bot.bolt")
+    logger.setLevel(logging.WARNING)
+    # Bolt looks into the environment by itself, and warns that the token there is not used beside our client.
+    logger.addFilter(lambda record: "`token` will be unused" not in record.getMessage())
+    app = AsyncApp(logger=logger, client=desk.workspace.client, signing_secret=settings.slack_signing_secret)
     register_listeners(app, desk)
     return app
