@@ -27,7 +27,7 @@ CHAT_TEMPLATE = (
     "{% if add_generation_prompt %}<|assistant|>{% endif %}"
 )
 VOCABULARY = 6144
-PROMPT_WEIGHT = 0.4
+PROMPT_WEIGHT = 0.25
 """Loss weight of a thread's own words: they teach the language; the target, at weight 1, teaches the task."""
 PASSAGE_WEIGHT = 0.05
 """Of passages and the fixed words before them: mostly numbers drawn at random, which nothing predicts."""
@@ -127,7 +127,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--work", type=Path, default=Path("var/pretrain"), help="checkpoints and the loss log")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent.parent / "serving" / "starter")
     parser.add_argument("--tokens", type=int, default=6_500_000, help="tokens to see in all")
-    parser.add_argument("--tokens-per-step", type=int, default=4096)
+    parser.add_argument("--tokens-per-step", type=int, default=3072)
     parser.add_argument("--checkpoint-seconds", type=float, default=240)
     parser.add_argument("--compile", action="store_true", help="needs a C++ compiler; about a third faster")
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)

@@ -2,6 +2,8 @@
 
 import random
 
+from finetune.corpus.values import code, invented_word
+
 # Opening line of the customer, then agent replies that repeat what was said. One opening may be followed by any reply
 # whose placeholders it mentions.
 OPENINGS = [
@@ -85,3 +87,9 @@ def lookup(rng: random.Random, draw: "list[dict[str, str]]") -> tuple[str, str, 
     ).format(key)
     answer = rng.choice(("{key}: {rest}.", "For {key} it is {rest}.", "{rest}.")).format(key=key, rest=rest)
     return ". ".join(rows) + ".", question, answer
+
+
+def repeated(rng: random.Random, value: dict[str, str]) -> str:
+    """Words, numbers and phrases in an order that means nothing: what comes next is known only by looking it up."""
+    parts = [*value.values(), *(invented_word(rng) for _ in range(8)), *(code(rng) for _ in range(4))]
+    return " ".join(rng.choices(parts, k=rng.randint(3, 24)))

@@ -91,8 +91,8 @@ def load(dialogues: Path) -> Corpus:
 def rows(corpus: Corpus, seed: int) -> Iterator[Row]:
     """Rows without end; the same seed gives the same rows."""
     rng = random.Random(seed)
-    makers = [dialogue_row, case_reply, case_answer, case_summary, drill_row, lookup_row]
-    weights = [0.34, 0.24, 0.14, 0.09, 0.11, 0.08]
+    makers = [dialogue_row, case_reply, case_answer, case_summary, drill_row, lookup_row, repeat_row]
+    weights = [0.29, 0.23, 0.14, 0.08, 0.10, 0.07, 0.09]
     while True:
         yield rng.choices(makers, weights)[0](corpus, rng)
 
@@ -174,6 +174,12 @@ def lookup_row(corpus: Corpus, rng: random.Random) -> Row:
     rng.shuffle(passages)
     number = next(n for n, p in enumerate(passages, start=1) if p.document_id == "asked")
     return answer_messages(question, passages), f"{answer} [{number}]"
+
+
+def repeat_row(corpus: Corpus, rng: random.Random) -> Row:
+    """Say again what was said, word for word."""
+    text = drills.repeated(rng, _draw(corpus, rng)[1])
+    return [Message(role="system", content="Repeat the text."), Message(role="user", content=text)], text
 
 
 def _case(rng: random.Random, fact: dict, value: dict, *, always_solve: bool = False) -> tuple[list[Turn], str]:
