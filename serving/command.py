@@ -55,7 +55,7 @@ def vllm_env(
         # Everything is on this machine by now; vLLM need not ask a hub.
         "HF_HUB_OFFLINE": "1",
     }
-    chosen = {"VLLM_LOGGING_LEVEL": "WARNING", "PYTHONWARNINGS": "ignore"}
+    chosen = {"VLLM_LOGGING_LEVEL": "ERROR", "PYTHONWARNINGS": "ignore"}
     if not gpu:
         wanted |= {
             "VLLM_CPU_KVCACHE_SPACE": str(settings.cpu_kvcache_gib),

