@@ -5,9 +5,9 @@ import shutil
 import pytest
 import pytest_asyncio
 from playwright.async_api import async_playwright, expect
-from test_sandbox_socket import AGENT, CUSTOMER, HELP, bot, draft_blocks, off_loop  # noqa: F401 (bot is a fixture)
+from sandbox_app import AGENT, CUSTOMER, HELP, draft_blocks, off_loop
 
-pytest_plugins = ["sandbox_fixtures"]
+pytest_plugins = ["sandbox_fixtures", "sandbox_app"]
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 ARGUMENTS = [
@@ -35,7 +35,7 @@ def column(page, role):
     return page.locator(f".column.{role}")
 
 
-async def test_a_customer_writes_and_the_agent_edits_the_draft_in_a_modal(sandbox, bot, page):  # noqa: F811
+async def test_a_customer_writes_and_the_agent_edits_the_draft_in_a_modal(sandbox, app, page):
     customer, agent = column(page, "customer"), column(page, "agent")
     await customer.locator(".composer textarea").fill("My *invoice* is <wrong> & late")
     await customer.locator(".composer textarea").press("Enter")
@@ -51,13 +51,13 @@ async def test_a_customer_writes_and_the_agent_edits_the_draft_in_a_modal(sandbo
     await modal.locator("textarea").fill("We are sorry.")
     await modal.get_by_role("button", name="Send").click()
     await expect(modal).to_have_count(0)
-    assert bot.seen[-1]["view"]["state"]["values"]["draft"]["text"]["value"] == "We are sorry."
+    assert app.seen[-1]["view"]["state"]["values"]["draft"]["text"]["value"] == "We are sorry."
     await expect(page.locator("#problems-toggle")).to_have_text("No problems")
 
 
-async def test_only_the_agent_sees_the_draft_and_presses_its_button(sandbox, bot, page):  # noqa: F811
+async def test_only_the_agent_sees_the_draft_and_presses_its_button(sandbox, app, page):
     ts = (await off_loop(sandbox.message, HELP, CUSTOMER, "hello"))["ts"]
-    await bot.client.chat_postEphemeral(channel=HELP, user=AGENT, thread_ts=ts, text="a draft", blocks=draft_blocks())
+    await app.client.chat_postEphemeral(channel=HELP, user=AGENT, thread_ts=ts, text="a draft", blocks=draft_blocks())
     ephemeral = column(page, "agent").locator(".message.ephemeral")
     await expect(ephemeral).to_contain_text("Only visible to you")
     await expect(page.locator(".message.ephemeral")).to_have_count(1)
@@ -66,13 +66,13 @@ async def test_only_the_agent_sees_the_draft_and_presses_its_button(sandbox, bot
     await expect(ephemeral.get_by_role("button", name="Accept")).to_have_count(0)
 
 
-async def test_a_supervisors_thumb_reaches_the_app_and_shows(sandbox, bot, page):  # noqa: F811
-    await bot.client.chat_postMessage(channel="C0SUPERVISORS", text="please review")
+async def test_a_supervisors_thumb_reaches_the_app_and_shows(sandbox, app, page):
+    await app.client.chat_postMessage(channel="C0SUPERVISORS", text="please review")
     message = column(page, "supervisor").locator(".message")
     await message.hover()
     await message.get_by_title("React with 👍").click()
     await expect(message.locator(".reaction.mine")).to_have_text("👍 1")
-    assert any(body.get("event", {}).get("reaction") == "+1" for body in bot.seen)
+    assert any(body.get("event", {}).get("reaction") == "+1" for body in app.seen)
 
 
 async def test_a_refused_call_shows_among_the_problems(sandbox, page):

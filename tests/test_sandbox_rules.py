@@ -5,6 +5,7 @@ import urllib.error
 import urllib.request
 
 import pytest
+from sandbox_fixtures import Refused
 from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError
 from slack_sdk.webhook import WebhookClient
@@ -274,8 +275,6 @@ def test_what_was_refused_is_listed_among_the_problems(client, sandbox):
 
 
 def test_wrong_input_to_the_control_api_gets_one_sentence(sandbox):
-    from sandbox_fixtures import Refused
-
     with pytest.raises(Refused, match="U0CUSTOMER1 is not a member of C0SUPERVISORS"):
         sandbox.message("C0SUPERVISORS", CUSTOMER, "let me in")
     with pytest.raises(Refused, match="U0AGENT1 sees nothing with action_id 'accept' there"):
@@ -286,8 +285,9 @@ def test_wrong_input_to_the_control_api_gets_one_sentence(sandbox):
         sandbox.call("/sandbox/dance", {})
 
 
-def test_it_answers_to_loopback_names_only(sandbox):
-    request = urllib.request.Request(f"{sandbox.url}/sandbox/users", headers={"Host": "evil.example"})
+@pytest.mark.parametrize("header", [{"Host": "evil.example"}, {"Origin": "https://evil.example"}])
+def test_it_answers_to_loopback_names_only(sandbox, header):
+    request = urllib.request.Request(f"{sandbox.url}/sandbox/users", headers=header)
     with pytest.raises(urllib.error.HTTPError) as caught:
         urllib.request.urlopen(request, timeout=10)
     with caught.value as error:

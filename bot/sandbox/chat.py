@@ -47,7 +47,10 @@ def content(args: Json, *, text_limit: int = rules.LIMIT["text_argument"]) -> Js
 
 
 def thread_of(channel: Channel, thread_ts: object) -> Json:
-    """{"thread_ts": …} of the thread that a reply goes to; a reply to a reply goes to the thread's first message."""
+    """{"thread_ts": …} of the thread that a reply goes to; a reply to a reply goes to the thread's first message.
+
+    Whether Slack refuses a thread that does not exist is not certain; nobody would ever see what was posted there.
+    """
     if not thread_ts:
         return {}
     message = channel.messages.get(str(thread_ts))

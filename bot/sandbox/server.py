@@ -4,6 +4,7 @@ import asyncio
 import json
 import signal
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from aiohttp import web
 
@@ -16,6 +17,7 @@ from data.errors import NightshiftError
 
 HOST = "127.0.0.1"
 PORT = 8300
+LOOPBACK = ("127.0.0.1", "localhost")
 PAGE = Path(__file__).parent / "page"
 MOST_BYTES = 4 * 1024 * 1024
 
@@ -32,8 +34,8 @@ def loopback_only() -> web.Application:
 
     @web.middleware
     async def check_host(request: web.Request, handler: web.RequestHandler) -> web.StreamResponse:
-        name = request.host.rsplit(":", 1)[0]
-        if name not in ("127.0.0.1", "localhost"):
+        origin = urlsplit(request.headers.get("Origin", "")).hostname
+        if request.host.rsplit(":", 1)[0] not in LOOPBACK or origin not in (None, *LOOPBACK):
             raise web.HTTPForbidden(text="the sandbox answers on 127.0.0.1 only")
         return await handler(request)
 
