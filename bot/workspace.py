@@ -189,7 +189,9 @@ class Workspace:
 
     async def _turns(self, messages: Sequence[Json]) -> list[Turn]:
         mentioned = sorted(slack.mentioned(messages))
-        names = dict(zip(mentioned, await asyncio.gather(*map(self.name, mentioned)), strict=True))
+        # A person whom Slack does not tell us about is "someone" in the prompt; that is no reason to draft nothing.
+        found = await asyncio.gather(*map(self.name, mentioned), return_exceptions=True)
+        names = {user: name for user, name in zip(mentioned, found, strict=True) if isinstance(name, str)}
         return slack.turns_of(
             messages,
             agents=await self.agents(),
