@@ -130,7 +130,8 @@ async def _story(children: Children, *, sandbox: str, stay: bool) -> None:
         with stages.stage("Drafts for the same threads in the morning"):
             after = await day.drafts_for(people, posted)
 
-    morning.tell(slept, unseen, before, after, stages)
+        morning.tell(slept, unseen, before, after, db=db, runs=Path(children.env["RUNS_DIR"]))
+    print("\n" + stages.table(), flush=True)
     if slept.promotion is None:
         raise LoopNotClosed(f"the gate kept the incumbent for replies; the night's report is under {ROOT / 'runs'}.")
     if {draft.adapter for draft in after} != {slept.promotion.adapter}:

@@ -1,6 +1,7 @@
 """One day of Larkspur's support team: customers write, agents ask for drafts and decide, supervisors rate."""
 
 import asyncio
+import re
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -39,14 +40,15 @@ class Day:
 async def play(people: SlackPeople, threads: Sequence[Thread], day: Day) -> None:
     """Lead every thread to its end; each agent has one in hand, so as many are in flight as there are agents."""
     waiting = list(enumerate(threads))[::-1]
-    questions = [kind for kind in KINDS if kind.openings[0].endswith("?")][:QUESTIONS]
+    questions = [(kind, asked) for kind in KINDS for asked in kind.openings[:1] if re.search(r"^[^{]*\?$", asked)]
+    questions = questions[:QUESTIONS]
 
     async def shift(agent: str) -> None:
         while waiting:
             number, thread = waiting.pop()
             await _lead(people, agent, number, thread, day)
         while questions:
-            await _look_up(people, agent, questions.pop(), day)
+            await _look_up(people, agent, *questions.pop(), day)
 
     await asyncio.gather(*(shift(agent) for agent in AGENTS))
 
@@ -103,9 +105,9 @@ async def _rate(people: SlackPeople, draft: Draft, reply_ts: str, day: Day) -> N
         await people.rate(supervisor, draft.suggestion_id, "rate_up")
 
 
-async def _look_up(people: SlackPeople, agent: str, kind: Kind, day: Day) -> None:
+async def _look_up(people: SlackPeople, agent: str, kind: Kind, question: str, day: Day) -> None:
     """Ask the help centre, and put the answer right from the article; without the article there is no answer."""
-    draft = await people.command(agent, CHANNEL, "/ask", kind.openings[0])
+    draft = await people.command(agent, CHANNEL, "/ask", question)
     headings = kind.headings()
     cited = next((n for n, title in enumerate(draft.sources, start=1) if any(h in title for h in headings)), None)
     if cited is None:

@@ -85,6 +85,7 @@ async def sleep_on_it(
         await load
     finally:
         load.cancel()
+        await asyncio.gather(load, return_exceptions=True)
     return night
 
 
