@@ -13,24 +13,18 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from sacrebleu.metrics import CHRF
 
 from data.errors import BrokenAdapter
 from data.models import BASE, TASKS, Base, Message, Task
 from data.prompts import without_examples
 from finetune.chat import Tokens, encode, prompt_ids
+from finetune.checks import Check, text_checks
 from finetune.dataset import Case, Dataset, LeakedThreads
 from finetune.evidence import Effect, effect
 from finetune.run_directory import MANIFEST, Recipe, read_json
 from finetune.scoring import Stage, Written
 
 CANDIDATE = "candidate"
-CHRF_MARGIN = 2.0
-"""Points of chrF that the candidate's texts may lose against the incumbent's."""
-LENGTH_RANGE = (0.8, 1.25)
-"""Characters written per character that the human wrote: 20 % around one, or no further off than the incumbent."""
-UNFINISHED_MARGIN = 0.1
-"""Share of texts cut at the longest length that the candidate may have more than the incumbent."""
 ACCEPTED_MARGIN = 0.5
 """Nats per token that drafts accepted unchanged may cost more than under the incumbent, who wrote them; unless
 they cost the candidate no more than what humans wrote."""
@@ -45,15 +39,6 @@ class Contender(NamedTuple):
 
     name: str
     directory: Path | None = None
-
-
-@dataclass(frozen=True)
-class Check:
-    """One non-inferiority rule: what was found, in words, and whether it holds."""
-
-    name: str
-    found: str
-    passed: bool
 
 
 @dataclass(frozen=True)
@@ -164,35 +149,6 @@ def clustered_effect(scored: Sequence[Scored], other: str) -> Effect:
         tokens[one.case.pair.thread_id] += one.tokens
     order = sorted(gains)
     return effect(np.array([gains[t] for t in order]), np.array([tokens[t] for t in order], dtype=np.float64))
-
-
-def text_checks(candidate: Sequence[Written], incumbent: Sequence[Written], human: Sequence[str]) -> list[Check]:
-    """Non-inferiority of generated texts: chrF, length, empty and unfinished ones."""
-    chrf = CHRF()
-    scores = [
-        [chrf.sentence_score(w.text, [target]).score for w, target in zip(written, human, strict=True)]
-        for written in (candidate, incumbent)
-    ]
-    points = [float(np.mean(s)) for s in scores]
-    lengths = [sum(len(w.text) for w in written) / sum(map(len, human)) for written in (candidate, incumbent)]
-    low, high = LENGTH_RANGE
-    off = [abs(np.log(max(length, 1e-3))) for length in lengths]
-    empty = [sum(not w.text for w in written) for written in (candidate, incumbent)]
-    unfinished = [sum(not w.ended for w in written) / len(human) for written in (candidate, incumbent)]
-    return [
-        Check("chrF", f"{points[0]:.1f} against {points[1]:.1f}", points[0] >= points[1] - CHRF_MARGIN),
-        Check(
-            "length",
-            f"{lengths[0]:.2f} of the humans' against {lengths[1]:.2f}",
-            low <= lengths[0] <= high or bool(off[0] <= off[1]),
-        ),
-        Check("empty", f"{empty[0]} of {len(human)} against {empty[1]}", empty[0] <= empty[1]),
-        Check(
-            "unfinished",
-            f"{unfinished[0]:.0%} against {unfinished[1]:.0%}",
-            unfinished[0] <= unfinished[1] + UNFINISHED_MARGIN,
-        ),
-    ]
 
 
 def accepted_check(accepted: Sequence[Scored], human: Sequence[Scored]) -> Check:

@@ -33,8 +33,8 @@ class FinetuneSettings(BaseSettings):
     """Rank of the adapter; MAX_LORA_RANK of serving must not be smaller."""
     lora_alpha: int = Field(default=32, ge=1)
     """Scale of the adapter: alpha / r."""
-    lora_dropout: float = Field(default=0.05, ge=0, lt=1)
-    """Dropout before the adapter's weights."""
+    lora_dropout: float = Field(default=0.0, ge=0, lt=1)
+    """Dropout before the adapter's weights: 0.05 takes a fifth of a CPU's time; early stopping does its work."""
     learning_rate: float | None = Field(default=None, gt=0)
     """Peak rate; empty: 2e-3 for a base below 50M parameters, else 2e-4."""
     epochs: int = Field(default=2, ge=1)

@@ -1,0 +1,146 @@
+"""`python -m finetune`: run the night, or one step of it, or the clock that starts it."""
+
+import argparse
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from sqlite_utils import Database
+
+from data import cli, store
+from data.settings import DataSettings
+from finetune.settings import FinetuneSettings
+from serving.settings import ServingSettings
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code."""
+    # Waiting threads must sleep, not spin: with one other busy process, spinning made training 13 times slower.
+    # Read when torch is first imported, which only the commands do.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    return cli.run(_parser(), argv)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m finetune", description=__doc__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    night = cli.add_command(commands, "nightly", _nightly, help="run one night: from the store's pairs to a promotion")
+    night.add_argument("--dry-run", action="store_true", help="count the pairs and estimate the time, and do no more")
+    frozen = cli.add_command(commands, "dataset", _dataset, help="freeze the store's pairs and the recipe in a folder")
+    frozen.add_argument("run_dir", type=Path, metavar="RUN_DIR", help="a new folder")
+    train = cli.add_command(commands, "train", _train, help="train an adapter in a folder that `dataset` has filled")
+    train.add_argument("run_dir", type=Path, metavar="RUN_DIR")
+    train.add_argument("--leashed", action="store_true", help="end when standard input closes")
+    gate = cli.add_command(commands, "gate", _gate, help="judge a folder's adapter; promotes nothing")
+    gate.add_argument("run_dir", type=Path, metavar="RUN_DIR")
+    cli.add_command(commands, "clock", _clock, help="run the night every day at SCHEDULE")
+    # No prefix is an option here: every argument, --help too, is pretrain's own.
+    pretrain = commands.add_parser("pretrain", help="train the embedded base model", add_help=False, prefix_chars="\0")
+    pretrain.add_argument("arguments", nargs="*")
+    pretrain.set_defaults(handle=_pretrain)
+    return parser
+
+
+def _nightly(arguments: argparse.Namespace) -> int:
+    from finetune.nightly import nightly
+
+    settings, serving, db = _settings(), cli.load_settings(ServingSettings), _database()
+    if arguments.dry_run:
+        return _dry_run(arguments, db, settings, serving)
+    night = nightly(db, settings, serving, os.environ)
+    lines = [f"{night.outcome}: {night.reason}"]
+    lines += [f"{', '.join(night.promoted)} now served by {night.adapter}"] if night.promoted else []
+    lines += [f"report: {night.report}"] if night.report else []
+    cli.report(arguments, asdict(night), lines)
+    return 0
+
+
+def _dry_run(arguments: argparse.Namespace, db: Database, settings: FinetuneSettings, serving: ServingSettings) -> int:
+    from finetune import dataset, nightly
+    from finetune.plan import plan
+
+    base = nightly.identify_served(db, serving)
+    known = nightly.last_learned(db, settings.runs_dir, base)
+    built = dataset.build(db, known=known, seed=settings.seed)
+    reason = nightly.too_little(built, settings)
+    planned = plan(built, base, settings)
+    document = {
+        "dry_run": True,
+        "outcome": "skipped" if reason else "would run",
+        "reason": reason or "",
+        "dataset": dataset.summary(built),
+        "plan": asdict(planned),
+    }
+    minutes = (planned.training_seconds + planned.gate_seconds) / 60
+    lines = [
+        f"{len(built.train)} training pairs ({built.new_pairs} new), {len(built.validation)} for early stopping, "
+        f"{len(built.held_out)} held out",
+        f"A night would be skipped: {reason}" if reason else f"A night would take about {minutes:.1f} minutes",
+    ]
+    cli.report(arguments, document, lines)
+    return 0
+
+
+def _dataset(arguments: argparse.Namespace) -> int:
+    from finetune import dataset
+    from finetune.run_directory import recipe_for, write_recipe
+    from serving.base import identify
+
+    settings, serving = _settings(), cli.load_settings(ServingSettings)
+    built = dataset.build(_database(), seed=settings.seed)
+    dataset.freeze(built, arguments.run_dir)
+    write_recipe(arguments.run_dir, recipe_for(settings, identify(serving.base_model)))
+    lines = [f"{len(built.train)} to train, {len(built.validation)} to stop early, {len(built.held_out)} held out"]
+    cli.report(arguments, dataset.summary(built), [*lines, f"frozen in {arguments.run_dir}"])
+    return 0
+
+
+def _train(arguments: argparse.Namespace) -> int:
+    if arguments.leashed:
+        from finetune.child import end_with_parent
+
+        end_with_parent()
+    from finetune.train import train
+
+    outcome = train(arguments.run_dir)
+    cli.report(arguments, asdict(outcome), [f"{outcome.updates} updates; adapter in {arguments.run_dir / 'adapter'}"])
+    return 0
+
+
+def _gate(arguments: argparse.Namespace) -> int:
+    from finetune.nightly import hold_gate_for
+
+    verdicts = hold_gate_for(_database(), arguments.run_dir, _settings())
+    document = {verdict.task: asdict(verdict) for verdict in verdicts}
+    cli.report(arguments, document, [f"{v.task}: {'passed' if v.passed else 'kept'}. {v.reason}" for v in verdicts])
+    return 0
+
+
+def _clock(arguments: argparse.Namespace) -> int:
+    from finetune.clock import run_clock
+
+    # Its own lines say when a night runs; the scheduler's say the same at length.
+    logging.getLogger("apscheduler").setLevel(logging.WARNING)
+    run_clock(_settings())
+    return 0
+
+
+def _pretrain(arguments: argparse.Namespace) -> int:
+    from finetune.pretrain import main as pretrain
+
+    return pretrain(arguments.arguments) or 0
+
+
+def _settings() -> FinetuneSettings:
+    return cli.load_settings(FinetuneSettings)
+
+
+def _database() -> Database:
+    return store.connect(cli.load_settings(DataSettings).database_path)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,279 @@
+"""One night: dataset → run → verify → gate → publish → warm → promote → report."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from filelock import FileLock, Timeout
+from sqlite_utils import Database
+
+from data import store
+from data.errors import NightError, NightRunning, NightshiftError
+from data.models import BASE, TASKS, Base, Run, Task
+from finetune import dataset as datasets
+from finetune.child import train_in_a_process_of_its_own
+from finetune.dataset import Dataset
+from finetune.run_directory import ADAPTER, CANARY, GATE, read_json, read_recipe, recipe_for, write_json, write_recipe
+from finetune.settings import FinetuneSettings
+from serving import adapters, promotion
+from serving.base import identify
+from serving.engine import Engine
+from serving.settings import ServingSettings
+
+if TYPE_CHECKING:
+    from finetune.gate import Verdict
+
+log = logging.getLogger(__name__)
+
+INTERRUPTED = "Interrupted: the night's process ended while it was at the step {step}; nothing was promoted after that."
+
+
+@dataclass
+class Night:
+    """What a night did. `outcome` is promoted, kept (the gate kept every incumbent) or skipped, with a reason."""
+
+    run_id: str
+    outcome: str = "running"
+    reason: str = ""
+    adapter: str | None = None
+    promoted: list[Task] = field(default_factory=list)
+    verdicts: dict[Task, str] = field(default_factory=dict)
+    report: str | None = None
+    seconds: dict[str, float] = field(default_factory=dict)
+
+
+def nightly(
+    db: Database, settings: FinetuneSettings, serving: ServingSettings, environment: Mapping[str, str]
+) -> Night:
+    """Run one night to its end. Whatever fails, the incumbents serve on, and the run's row says what happened.
+
+    Raises NightRunning when another night is at work, and every step's own errors.
+    """
+    with the_only_night(settings.runs_dir):
+        mark_interrupted(db)
+        base = identify_served(db, serving)
+        night = Night(store.start_run(db, base=base.hash))
+        run_dir = settings.runs_dir / night.run_id
+        with recorded(db, night):
+            with step(db, night, "dataset"):
+                dataset = datasets.build(db, known=last_learned(db, settings.runs_dir, base), seed=settings.seed)
+                if reason := too_little(dataset, settings):
+                    night.outcome, night.reason = "skipped", reason
+                    return done(db, night, dataset=datasets.summary(dataset))
+                datasets.freeze(dataset, run_dir)
+                write_recipe(run_dir, recipe_for(settings, base))
+                root = asyncio.run(served_root(serving))
+            with step(db, night, "run", dataset=datasets.summary(dataset)):
+                train_in_a_process_of_its_own(run_dir, settings.cpu_threads, environment)
+            with step(db, night, "verify"):
+                adapters.verify(run_dir / ADAPTER, base, max_lora_rank=serving.max_lora_rank)
+            with step(db, night, "gate"):
+                verdicts = hold_gate_for(db, run_dir, settings)
+                report_ids = record(db, night, verdicts)
+            if passed := [verdict.task for verdict in verdicts if verdict.passed]:
+                with step(db, night, "publish"):
+                    publish(db, night, run_dir, base, serving, root)
+                with step(db, night, "warm"):
+                    asyncio.run(warm(night, run_dir, serving))
+                with step(db, night, "promote"):
+                    promote(db, night, passed, base, report_ids)
+            with step(db, night, "report"):
+                report(db, night, dataset, run_dir, verdicts)
+            return done(db, night)
+
+
+@contextmanager
+def the_only_night(runs_dir: Path) -> Iterator[None]:
+    """One night at a time, by a lock that the kernel drops with its process. Raises NightRunning."""
+    runs_dir.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(runs_dir / "night.lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        raise NightRunning(
+            f"Another night is at work ({lock.lock_file} is locked): wait until it has ended."
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def mark_interrupted(db: Database) -> None:
+    """Under the lock no other night is at work, so a run without an end was killed."""
+    for run in store.unfinished_runs(db):
+        log.warning("run %s was interrupted at %s", run.id, run.status)
+        store.update_run(db, run.id, status="failed", error=INTERRUPTED.format(step=run.status))
+
+
+def identify_served(db: Database, serving: ServingSettings) -> Base:
+    """The base on the disk; raises NightError when vLLM was started with another under the same name."""
+    base = identify(serving.base_model)
+    served = store.base_of_model(db, serving.base_model)
+    if served is not None and served.hash != base.hash:
+        raise NightError(
+            f"The base model {base.model} has changed since vLLM was started: restart `python -m serving up`, "
+            "then run the night again."
+        )
+    return base
+
+
+@contextmanager
+def recorded(db: Database, night: Night) -> Iterator[None]:
+    """Whatever ends the night early is written into its run before it goes on its way."""
+    try:
+        yield
+    except BaseException as failure:
+        expected = isinstance(failure, NightshiftError)
+        error = str(failure) if expected else f"{type(failure).__name__}: {failure}".rstrip(": ")
+        store.update_run(db, night.run_id, status="failed", error=error, seconds=night.seconds)
+        raise
+
+
+@contextmanager
+def step(db: Database, night: Night, name: str, **facts: object) -> Iterator[None]:
+    """Say, time and record one step of the night."""
+    log.info("night %s: %s", night.run_id[:8], name)
+    store.update_run(db, night.run_id, status=name, **facts)
+    started = time.monotonic()
+    yield
+    night.seconds[name] = round(time.monotonic() - started, 2)
+
+
+def last_learned(db: Database, runs_dir: Path, base: Base) -> set[str]:
+    """The pairs that the last run on this base was given, whether or not the gate let its adapter pass."""
+    trained = [run for run in store.runs(db) if run.base == base.hash and has_trained(run)]
+    return datasets.learned_pairs(runs_dir / trained[-1].id) if trained else set()
+
+
+def has_trained(run: Run) -> bool:
+    """Whether a run came to its verdict; a failed or skipped one has used no pair up."""
+    return run.status == "done" and run.facts.get("outcome") in ("promoted", "kept")
+
+
+def too_little(dataset: Dataset, settings: FinetuneSettings) -> str | None:
+    """Why tonight's pairs are not worth a run, as a sentence; None when they are."""
+    trainable = len(dataset.train) + len(dataset.validation)
+    if trainable < settings.min_pairs:
+        return (
+            f"There are {trainable} training pairs and a night needs {settings.min_pairs} (MIN_PAIRS): "
+            "let agents decide on more drafts, or import history."
+        )
+    if dataset.new_pairs < settings.min_new_pairs:
+        return (
+            f"There are {dataset.new_pairs} new training pairs since the last run and a night needs "
+            f"{settings.min_new_pairs} (MIN_NEW_PAIRS)."
+        )
+    threads = max(task["held_out_threads"] for task in datasets.summary(dataset)["tasks"].values())
+    if threads < settings.min_held_out_threads:
+        return (
+            f"Insufficient evidence: no task has more than {threads} held-out threads and its gate needs "
+            f"{settings.min_held_out_threads} (MIN_HELD_OUT_THREADS)."
+        )
+    return None
+
+
+async def served_root(serving: ServingSettings) -> str:
+    """What vLLM calls its base. Asked before the training, so that a night without a server ends at once."""
+    engine = Engine(serving.llm_base_url, serving.llm_api_key)
+    try:
+        return await engine.root()
+    finally:
+        await engine.close()
+
+
+def hold_gate_for(db: Database, run_dir: Path, settings: FinetuneSettings) -> "list[Verdict]":
+    """Judge a run's adapter against what serves now, and write gate.json. Stores and promotes nothing."""
+    # Here and not above: a skipped night need not wait for torch.
+    from finetune.gate import Contender, Rules, as_json, hold_gate
+
+    recipe, dataset = read_recipe(run_dir), datasets.load(run_dir)
+    incumbents = {}
+    for task in TASKS:
+        name = promotion.live_adapter(db, task, recipe.base.hash)
+        incumbents[task] = Contender(name, None if name == BASE else Path(store.adapter(db, name).path))
+    rules = Rules(settings.night_alpha, settings.min_held_out_threads, settings.generated_cases)
+    verdicts = hold_gate(dataset, recipe, run_dir / ADAPTER, incumbents, rules)
+    write_json(run_dir / GATE, {verdict.task: as_json(verdict) for verdict in verdicts})
+    return verdicts
+
+
+def record(db: Database, night: Night, verdicts: "Sequence[Verdict]") -> dict[Task, str]:
+    """Append every verdict, passed or not, and return the reports' ids."""
+    from finetune.gate import as_json
+
+    for verdict in verdicts:
+        log.info("gate, %s: %s", verdict.task, verdict.reason)
+    night.verdicts = {verdict.task: verdict.reason for verdict in verdicts}
+    with store.immediate(db):
+        return {
+            v.task: store.record_gate_report(db, run_id=night.run_id, task=v.task, passed=v.passed, report=as_json(v))
+            for v in verdicts
+        }
+
+
+def publish(db: Database, night: Night, run_dir: Path, base: Base, serving: ServingSettings, root: str) -> None:
+    """Put the adapter where vLLM pulls it from, under a name that was never used."""
+    night.adapter = adapters.new_name(night.run_id)
+    adapters.publish(
+        db,
+        run_dir / ADAPTER,
+        name=night.adapter,
+        base=base,
+        store_dir=serving.adapter_store,
+        root=root,
+        run_id=night.run_id,
+        pair_ids=datasets.learned_pairs(run_dir),
+    )
+
+
+async def warm(night: Night, run_dir: Path, serving: ServingSettings) -> None:
+    """vLLM must write what transformers wrote, before the pointer moves."""
+    canary = read_json(run_dir / ADAPTER / CANARY)
+    known = adapters.Canary(messages=canary["messages"], text=canary["text"], max_tokens=canary["max_tokens"])
+    engine = Engine(serving.llm_base_url, serving.llm_api_key)
+    try:
+        await adapters.warm([engine], str(night.adapter), known)
+    finally:
+        await engine.close()
+
+
+def promote(db: Database, night: Night, passed: Sequence[Task], base: Base, report_ids: Mapping[Task, str]) -> None:
+    """Move the pointer of every task that passed, all or none."""
+    with store.immediate(db):
+        for task in passed:
+            promotion.promote(
+                db, task, str(night.adapter), base=base.hash, cause="gate", gate_report_id=report_ids[task]
+            )
+        store.update_run(db, night.run_id, status="promote", promoted=list(passed), adapter=night.adapter)
+    night.promoted = list(passed)
+
+
+def report(db: Database, night: Night, dataset: Dataset, run_dir: Path, verdicts: "Sequence[Verdict]") -> None:
+    """Write the morning's report."""
+    from finetune.report import write_report
+
+    night.outcome = "promoted" if night.promoted else "kept"
+    night.reason = " ".join(f"{verdict.task}: {verdict.reason}" for verdict in verdicts)
+    run = store.run(db, night.run_id)
+    night.report = str(write_report(run_dir, run, dataset, verdicts, night.promoted, night.adapter))
+
+
+def done(db: Database, night: Night, **facts: object) -> Night:
+    """Close the run."""
+    store.update_run(
+        db,
+        night.run_id,
+        status="done",
+        outcome=night.outcome,
+        reason=night.reason,
+        report=night.report,
+        seconds=night.seconds,
+        **facts,
+    )
+    return night

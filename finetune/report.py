@@ -1,0 +1,122 @@
+"""The morning's report of one night: Markdown for the supervisors, and one plot."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from data.models import Run
+from finetune.dataset import Dataset
+from finetune.evidence import Effect
+from finetune.gate import Verdict
+from finetune.run_directory import LOSSES, PLOT, REPORT, read_lines
+
+WORST = 5
+SHOWN = 400
+
+
+def write_report(
+    run_dir: Path, run: Run, dataset: Dataset, verdicts: Sequence[Verdict], promoted: Sequence[str], adapter: str | None
+) -> Path:
+    """Write report.md and night.png into the run's folder and return the report's path."""
+    losses = read_lines(run_dir / LOSSES)
+    draw(run_dir / PLOT, losses, verdicts)
+    (run_dir / REPORT).write_text(
+        "\n".join(report_lines(run, dataset, losses, verdicts, promoted, adapter)) + "\n", encoding="utf-8"
+    )
+    return run_dir / REPORT
+
+
+def report_lines(
+    run: Run,
+    dataset: Dataset,
+    losses: Sequence[dict],
+    verdicts: Sequence[Verdict],
+    promoted: Sequence[str],
+    adapter: str | None,
+) -> list[str]:
+    """The report in Markdown. It quotes targets of cases that got worse, so it is as private as the dataset."""
+    outcome = (
+        f"**{adapter}** now serves: {', '.join(promoted)}." if promoted else "Nothing changes: the incumbent stays."
+    )
+    lines = [f"# Night of {run.created_at[:10]}", "", outcome, ""]
+    lines += [
+        f"- {v.task}: {'promoted' if v.task in promoted else f'{v.incumbent} stays'}. {v.reason}" for v in verdicts
+    ]
+    lines += ["", "![Loss of the run and differences per case](night.png)", "", *_training(dataset, losses)]
+    targets = {case.pair.id: case.pair.target for case in dataset.held_out}
+    for verdict in verdicts:
+        if verdict.against_incumbent is not None and verdict.against_base is not None:
+            lines += _evidence(verdict, verdict.against_incumbent, verdict.against_base, targets)
+    return [*lines, "", f"Run {run.id} on base {run.base[:12]}."]
+
+
+def draw(path: Path, losses: Sequence[dict], verdicts: Sequence[Verdict]) -> None:
+    """Left the loss of the run, right the distribution of the differences per held-out case."""
+    figure = Figure(figsize=(10, 4), layout="constrained")
+    FigureCanvasAgg(figure)
+    left, right = figure.subplots(1, 2)
+    trained = [(one["update"], one["loss"]) for one in losses if "loss" in one]
+    validated = [(one["update"], one["validation_loss"]) for one in losses if one.get("validation_loss") is not None]
+    for points, style, label in ((trained, "-", "training"), (validated, "o-", "validation")):
+        if points:
+            left.plot(*zip(*points, strict=True), style, label=label)
+    left.set(title="Loss of the run", xlabel="update", ylabel="nats per token")
+    if trained or validated:
+        left.legend()
+    for verdict in verdicts:
+        if verdict.differences:
+            right.hist(verdict.differences, bins=40, alpha=0.6, label=f"{verdict.task} ({verdict.cases} cases)")
+    right.axvline(0, color="black", linewidth=1)
+    right.set(title="Gain per held-out case", xlabel="nats per token (right of 0: better)", ylabel="cases")
+    if any(verdict.differences for verdict in verdicts):
+        right.legend()
+    figure.savefig(path, dpi=120)
+
+
+def _training(dataset: Dataset, losses: Sequence[dict]) -> list[str]:
+    validated = [one["validation_loss"] for one in losses if one.get("validation_loss") is not None]
+    dropped = ", ".join(f"{count} {reason}" for reason, count in dataset.dropped.items()) or "none"
+    lines = [
+        "## Training",
+        "",
+        f"{len(dataset.train)} pairs, {len(dataset.validation)} for early stopping, "
+        f"{len(dataset.held_out)} held out for the gate; left out: {dropped}.",
+    ]
+    if len(validated) > 1:
+        lines.append(f"Validation loss {validated[0]:.3f} → {min(validated):.3f} nats per token.")
+    return lines
+
+
+def _evidence(verdict: Verdict, incumbent: Effect, base: Effect, targets: dict[str, str]) -> list[str]:
+    losses = verdict.losses
+    lines = [
+        "",
+        f"## {verdict.task.capitalize()}",
+        "",
+        f"{verdict.cases} human-written texts in {verdict.threads} held-out threads, level {verdict.alpha:.4f}.",
+        "",
+        "| against | its loss | candidate's | gain (95 %) | p |",
+        "|---|---|---|---|---|",
+    ]
+    for label, name, found in ((f"incumbent ({verdict.incumbent})", "incumbent", incumbent), ("base", "base", base)):
+        lines.append(
+            f"| {label} | {losses[name]:.3f} | {losses['candidate']:.3f} "
+            f"| {found.mean:+.3f} ({found.low:+.3f} to {found.high:+.3f}) | {found.p:.5f} |"
+        )
+    lines += ["", f"Losses and gains are nats per token. The candidate is better on {verdict.wins or 0:.0%} of cases."]
+    lines += ["", *(f"- {'holds' if c.passed else '**fails**'}: {c.name}, {c.found}" for c in verdict.checks)]
+    for name, stratum in verdict.strata.items():
+        lines.append(
+            f"- {name}: {stratum['cases']:.0f} cases, candidate {stratum['candidate']:.3f}, "
+            f"incumbent {stratum['incumbent']:.3f}"
+        )
+    if verdict.leaked_into_incumbent:
+        lines.append(f"- {verdict.leaked_into_incumbent} threads are not scored: the incumbent has learned from them")
+    if verdict.worse:
+        lines += ["", f"{len(verdict.worse)} cases got worse; the worst:", ""]
+        for case in verdict.worse[:WORST]:
+            text = " ".join(targets[str(case["pair_id"])].split())[:SHOWN]
+            lines.append(f"- {case['nats_per_token']:+.3f}, {case['thread_id']} ({case['pair_id']}): {text}")
+    return lines
