@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
-PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check
 # Nothing here may wait for a model hub, and nobody is told how the software is used.
 export HF_HUB_OFFLINE := 1
 export VLLM_NO_USAGE_STATS := 1

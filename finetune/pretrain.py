@@ -127,7 +127,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--work", type=Path, default=Path("var/pretrain"), help="checkpoints and the loss log")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent.parent / "serving" / "starter")
     parser.add_argument("--tokens", type=int, default=6_500_000, help="tokens to see in all")
-    parser.add_argument("--tokens-per-step", type=int, default=3072)
+    parser.add_argument("--tokens-per-step", type=int, default=2048)
     parser.add_argument("--checkpoint-seconds", type=float, default=240)
     parser.add_argument("--compile", action="store_true", help="needs a C++ compiler; about a third faster")
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
@@ -149,8 +149,8 @@ def pretrain(arguments: argparse.Namespace) -> None:
     matrices = [p for name, p in model.named_parameters() if p.ndim == 2 and "embed" not in name]
     others = [p for name, p in model.named_parameters() if p.ndim != 2 or "embed" in name]
     optimizers = [
-        torch.optim.Muon(matrices, lr=0.02, weight_decay=0.01, momentum=0.95, adjust_lr_fn="original"),
-        torch.optim.AdamW(others, lr=3e-3, betas=(0.9, 0.95), weight_decay=0.0),
+        torch.optim.Muon(matrices, lr=0.008, weight_decay=0.01, momentum=0.95, adjust_lr_fn="original"),
+        torch.optim.AdamW(others, lr=2e-3, betas=(0.9, 0.95), weight_decay=0.0),
     ]
     tops = [group["lr"] for optimizer in optimizers for group in optimizer.param_groups]
     train_loss = torch.compile(loss_of) if arguments.compile else loss_of

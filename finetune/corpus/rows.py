@@ -92,7 +92,7 @@ def rows(corpus: Corpus, seed: int) -> Iterator[Row]:
     """Rows without end; the same seed gives the same rows."""
     rng = random.Random(seed)
     makers = [dialogue_row, case_reply, case_answer, case_summary, drill_row, lookup_row, repeat_row]
-    weights = [0.29, 0.23, 0.14, 0.08, 0.10, 0.07, 0.09]
+    weights = [0.27, 0.21, 0.14, 0.07, 0.11, 0.07, 0.13]
     while True:
         yield rng.choices(makers, weights)[0](corpus, rng)
 
