@@ -41,7 +41,7 @@ STOP_SECONDS = 7.0
 """vLLM's time to stop by itself; a Procfile runner kills what has not ended after 10 s or less."""
 # The shell waits on a pipe that only `up` holds open, and becomes vLLM's parentless twin in its process group: when
 # `up` ends, by kill -9 too, the pipe closes and the group is killed, engine processes included.
-LEASH = 'exec 3<&0; (read -r line <&3; kill -KILL 0) & exec 3<&-; exec "$@" </dev/null'
+LEASH = 'exec 3<&0; (read -r line <&3; kill -KILL 0) >/dev/null 2>&1 & exec 3<&-; exec "$@" </dev/null'
 
 
 async def up(settings: ServingSettings, db: Database, environment: Mapping[str, str], *, as_json: bool) -> int:
@@ -72,25 +72,28 @@ async def up(settings: ServingSettings, db: Database, environment: Mapping[str, 
     engine = Engine(settings.llm_base_url, settings.llm_api_key)
     lines: deque[str] = deque(maxlen=1000)
     forwarding = asyncio.create_task(_forward(vllm.stdout, lines, stop))
-    ended = asyncio.create_task(vllm.wait())
+    ended = asyncio.create_task(_ended(vllm))
     stopping = asyncio.create_task(stop.wait())
     answering = asyncio.create_task(_answer(engine, host, port, settings.start_timeout))
+    patience = 0.0
     try:
         await asyncio.wait({answering, ended, stopping}, return_when=asyncio.FIRST_COMPLETED)
         if not stop.is_set() and not ended.done():
             answering.result()
+            patience = STOP_SECONDS
             live = await _warm_live(engine, db, base)
             _announce(settings, base, live, time.monotonic() - started, as_json=as_json)
             await asyncio.wait({ended, stopping}, return_when=asyncio.FIRST_COMPLETED)
         if stop.is_set():
             return 0
+        await _end(vllm, patience)
         await forwarding
         raise CannotServe(_last_words(lines, vllm.returncode))
     finally:
         answering.cancel()
         stopping.cancel()
         await engine.close()
-        await _end(vllm)
+        await _end(vllm, patience)
         await asyncio.gather(forwarding, answering, stopping, ended, return_exceptions=True)
 
 
@@ -195,18 +198,24 @@ def _last_words(lines: deque[str], status: int | None) -> str:
     how = f"by {signal.Signals(-status).name}" if status is not None and status < 0 else f"with status {status}"
     found = [re.search(r"\b(\w*(?:Error|Exception|Interrupt)): (.+)", line) for line in lines]
     # Its engine's error is told again by its parent, with less in it.
-    causes = [m for m in found if m and "Engine core" not in m[2] and "See root cause" not in m[2]]
+    causes = [m for m in found if m and not re.search("See (root cause|stack trace)", m[2])]
     if not causes:
         return f"vLLM ended {how}: see the lines above, and start `python -m serving up` again."
     return f"vLLM ended {how}: {causes[-1][1]}: {causes[-1][2][:300]}"
 
 
-async def _end(vllm: asyncio.subprocess.Process) -> None:
+async def _ended(vllm: asyncio.subprocess.Process) -> None:
+    # Process.wait() waits for the end of the output too, which vLLM's engine process and the leash hold open.
+    while vllm.returncode is None:
+        await asyncio.sleep(0.1)
+
+
+async def _end(vllm: asyncio.subprocess.Process, patience: float) -> None:
     """Ask vLLM to stop, then kill what is left of its process group: engine processes outlive it otherwise."""
-    if vllm.returncode is None:
+    if vllm.returncode is None and patience > 0:
         vllm.terminate()
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(vllm.wait(), STOP_SECONDS)
+            await asyncio.wait_for(_ended(vllm), patience)
     with contextlib.suppress(ProcessLookupError):
         os.killpg(vllm.pid, signal.SIGKILL)
     await vllm.wait()
