@@ -12,7 +12,7 @@ import socket
 import sys
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -43,6 +43,11 @@ STOP_SECONDS = 7.0
 # `up` ends, by kill -9 too, the pipe closes and the group is killed, engine processes included.
 LEASH = 'exec 3<&0; (read -r line <&3; kill -KILL 0) >/dev/null 2>&1 & exec 3<&-; exec "$@" </dev/null'
 
+NOISE = re.compile("nanobind:| - leaked | - ... skipped|See https://nanobind|Triton is installed, but")
+"""What Python's extensions say while they are loaded or torn down."""
+# Of pydantic's several lines the second one says what is wrong.
+CAUSE = re.compile(r"(?:^|[\s.])((?:\w+(?:Error|Exception): |Value error, )(?!\d+ validation error).+)")
+
 
 async def up(settings: ServingSettings, db: Database, environment: Mapping[str, str], *, as_json: bool) -> int:
     """Serve until a signal comes (0). Raises CannotServe, ModelMissing, BadSetting when vLLM cannot start or dies."""
@@ -71,7 +76,7 @@ async def up(settings: ServingSettings, db: Database, environment: Mapping[str, 
     )
     engine = Engine(settings.llm_base_url, settings.llm_api_key)
     lines: deque[str] = deque(maxlen=1000)
-    forwarding = asyncio.create_task(_forward(vllm.stdout, lines, stop))
+    forwarding = asyncio.create_task(_forward(vllm.stdout, lines))
     ended = asyncio.create_task(_ended(vllm))
     stopping = asyncio.create_task(stop.wait())
     answering = asyncio.create_task(_answer(engine, host, port, settings.start_timeout))
@@ -88,7 +93,7 @@ async def up(settings: ServingSettings, db: Database, environment: Mapping[str, 
             return 0
         await _end(vllm, patience)
         await forwarding
-        raise CannotServe(_last_words(lines, vllm.returncode))
+        raise CannotServe(last_words(lines, vllm.returncode))
     finally:
         answering.cancel()
         stopping.cancel()
@@ -183,25 +188,24 @@ def _announce(settings: ServingSettings, base: Base, live: dict[str, str], secon
     print(f"ready after {seconds:.0f} s: {base.model} at {settings.llm_base_url}, {serving}", flush=True)
 
 
-async def _forward(output: asyncio.StreamReader | None, lines: deque[str], stop: asyncio.Event) -> None:
+async def _forward(output: asyncio.StreamReader | None, lines: deque[str]) -> None:
     assert output is not None
     while raw := await output.readline():
         line = raw.decode(errors="replace").rstrip()
         lines.append(line)
-        # What Python's extensions say while they are torn down helps nobody.
-        if not stop.is_set():
+        if not NOISE.match(line):
             print(line, file=sys.stderr, flush=True)
 
 
-def _last_words(lines: deque[str], status: int | None) -> str:
+def last_words(lines: Iterable[str], status: int | None) -> str:
     """One sentence from what vLLM wrote before it ended."""
     how = f"by {signal.Signals(-status).name}" if status is not None and status < 0 else f"with status {status}"
-    found = [re.search(r"\b(\w*(?:Error|Exception|Interrupt)): (.+)", line) for line in lines]
+    found = [CAUSE.search(line) for line in lines]
     # Its engine's error is told again by its parent, with less in it.
-    causes = [m for m in found if m and not re.search("See (root cause|stack trace)", m[2])]
+    causes = [cause[1] for cause in found if cause and not re.search("See (root cause|stack trace)", cause[1])]
     if not causes:
         return f"vLLM ended {how}: see the lines above, and start `python -m serving up` again."
-    return f"vLLM ended {how}: {causes[-1][1]}: {causes[-1][2][:300]}"
+    return f"vLLM ended {how}: {causes[-1].split('. ')[0][:300].rstrip('.')}."
 
 
 async def _ended(vllm: asyncio.subprocess.Process) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
 import pytest
 from sqlite_utils import Database
 
@@ -111,10 +112,13 @@ def vllm_server(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> It
         process.wait(timeout=30)
         pytest.fail("serving up ended: " + (here / "serving.log").read_text()[-4000:])
     yield VllmServer(url, here / "nightshift.db", here / "adapters", tiny_base, environment, process)
+    family = psutil.Process(process.pid).children(recursive=True)
     process.terminate()
-    process.wait(timeout=30)
+    status = process.wait(timeout=12)
     process.stdout.close()
     log.close()
+    # The end of `serving up` is under test here, since a vLLM of its own for that would cost half a minute.
+    assert (status, survivors(family, 1)) == (0, [])
 
 
 def serving_environment(directory: Path, *, base_model: Path | str, url: str) -> dict[str, str]:
@@ -128,6 +132,13 @@ def serving_environment(directory: Path, *, base_model: Path | str, url: str) ->
         "OMP_NUM_THREADS": "1",
         "HF_HUB_OFFLINE": "1",
     }
+
+
+def survivors(family: list[psutil.Process], seconds: float) -> list[psutil.Process]:
+    """Those that still run after `seconds`."""
+    _, alive = psutil.wait_procs(family, timeout=seconds)
+    # Nobody may be there to reap an orphan.
+    return [process for process in alive if process.is_running() and process.status() != psutil.STATUS_ZOMBIE]
 
 
 def free_port() -> int:
