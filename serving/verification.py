@@ -88,7 +88,10 @@ def _expected_shapes(directory: Path, base: Base) -> dict[str, tuple[int, ...]]:
     with torch.device("meta"):
         model = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(base.root))
     try:
-        peft_model = get_peft_model(model, LoraConfig.from_pretrained(str(directory)), low_cpu_mem_usage=True)
+        config = LoraConfig.from_pretrained(str(directory))
+        # A name is no evidence: the base's hash was compared, and publishing writes the name anew.
+        config.base_model_name_or_path = None
+        peft_model = get_peft_model(model, config, low_cpu_mem_usage=True)
     except (ValueError, TypeError) as error:
         reason = str(error).split(". ")[0].rstrip(".")
         raise BrokenAdapter(f"The adapter in {directory} does not fit the base {base.model}: {reason}.") from error

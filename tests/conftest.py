@@ -14,6 +14,7 @@ import pytest
 from sqlite_utils import Database
 
 from data import store
+from data.models import Base
 
 # Two processor cores are shared with vLLM; also no test may wait for a model hub.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -76,7 +77,31 @@ def make_tiny_base(directory: Path, *, seed: int, **config: int) -> Path:
             initializer_range=0.3,
         )
     )
+    with torch.no_grad():
+        for token in range(len(special), len(fast)):
+            text = fast.decode([token])
+            # Never the likeliest then: engines show bytes that are no text in different ways.
+            if not (text.isascii() and text.isprintable()):
+                model.get_input_embeddings().weight[token] = 0
     model.save_pretrained(directory)
+    return directory
+
+
+def make_adapter(directory: Path, base: Base, *, seed: int, rank: int = 8, base_hash: str | None = None) -> Path:
+    """A random LoRA on all linear layers that changes what the base writes, with the manifest of a training."""
+    import torch
+    from peft import LoraConfig, get_peft_model
+    from transformers import AutoModelForCausalLM
+
+    model = AutoModelForCausalLM.from_pretrained(base.root, dtype=torch.float32)
+    torch.manual_seed(seed)
+    tuned = get_peft_model(model, LoraConfig(r=rank, lora_alpha=16, target_modules="all-linear", task_type="CAUSAL_LM"))
+    for name, weights in tuned.named_parameters():
+        if "lora_B" in name:
+            torch.nn.init.normal_(weights, std=0.1)
+    tuned.save_pretrained(directory)
+    manifest = {"base_hash": base_hash or base.hash, "pairs": [{"id": "pair-1"}, {"id": "pair-2"}]}
+    (directory / "nightshift.json").write_text(json.dumps(manifest))
     return directory
 
 
