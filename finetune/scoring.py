@@ -14,7 +14,7 @@ from finetune import base_model
 from finetune.chat import Tokens, end_tokens
 from finetune.packing import ATTENTION, fill_rows, pack, target_nats
 
-WRITING_BATCH = 20
+WRITING_BATCH = 40
 
 
 @dataclass(frozen=True)
@@ -53,10 +53,16 @@ class Stage:
             self.model.set_adapter(name)
             yield self.model
 
+    def _fast_products(self) -> torch.autocast:
+        """Matrix products in bfloat16 where the machine has them: three times faster, for both contenders alike."""
+        return torch.autocast(
+            self.model.device.type, torch.bfloat16, enabled=base_model.training_dtype() == torch.bfloat16
+        )
+
     def nats(self, name: str, sequences: Sequence[Tokens], *, tokens_per_pass: int) -> list[float]:
         """Negative log likelihood of each target under a contender, summed over its tokens, in nats."""
         found = [0.0] * len(sequences)
-        with torch.inference_mode(), self._with(name, ATTENTION) as model:
+        with torch.inference_mode(), self._with(name, ATTENTION) as model, self._fast_products():
             for places in fill_rows([len(s) for s in sequences], tokens_per_pass):
                 row = pack([sequences[at] for at in places], self.model.device)
                 sums = torch.zeros(len(places), device=self.model.device).index_add_(

@@ -1,0 +1,81 @@
+"""Stores, datasets and runs for the night's tests: small, and made through the store's own verbs."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from sqlite_utils import Database
+
+from data import store
+from data.models import HistoryPair, Message, Pair, Task, Turn
+from data.prompts import reply_messages
+from finetune import dataset as datasets
+from finetune.dataset import Case, Dataset
+from finetune.run_directory import recipe_for, write_recipe
+from finetune.settings import FinetuneSettings
+from serving.base import identify
+
+WRONG = ("invoice", "parcel", "refund", "bike", "order")
+SMALL = FinetuneSettings(
+    min_pairs=20,
+    min_new_pairs=5,
+    min_held_out_threads=4,
+    generated_cases=4,
+    threads=1,
+    batch_sequences=8,
+    epochs=2,
+    max_length=256,
+    learning_rate=5e-3,
+    _env_file=None,
+)
+
+
+def asked(number: int) -> list[Message]:
+    thing = WRONG[number % len(WRONG)]
+    return reply_messages([Turn("customer", f"the {thing} number {number} is wrong")])
+
+
+def answered(number: int) -> str:
+    return f"I am sorry. {WRONG[number % len(WRONG)]} {number % 7}."
+
+
+def import_tickets(db: Database, count: int, *, first: int = 0, task: Task = "reply") -> None:
+    """Closed tickets of one pair each; about 15 % of them fall on held-out threads."""
+    with store.immediate(db):
+        for number in range(first, first + count):
+            pair = HistoryPair(0, task, asked(number), answered(number))
+            created = f"2026-01-01T00:{number // 60 % 60:02}:{number % 60:02}.000000+00:00"
+            store.record_history(db, f"history/{number}", team_id="", created_at=created, pairs=[pair])
+
+
+def pair(number: int, *, thread: str | None = None, target: str | None = None, weight: float = 1.0) -> Pair:
+    return Pair(
+        id=f"pair-{number}",
+        task="reply",
+        thread_id=thread or f"thread-{number}",
+        messages=asked(number),
+        target=target if target is not None else answered(number),
+        source="history",
+        weight=weight,
+        created_at=f"2026-01-01T00:00:00.{number:06}+00:00",
+    )
+
+
+def small_dataset(train: int = 24, held_out: int = 6) -> Dataset:
+    learned = [pair(number) for number in range(train)]
+    scored = [pair(number) for number in range(1000, 1000 + held_out)]
+    return Dataset(
+        train=learned[4:],
+        validation=learned[:4],
+        held_out=[Case(one, "history", one.messages) for one in scored],
+        new_pairs=train,
+    )
+
+
+def prepare_run(run_dir: Path, base: Path, dataset: Dataset, settings: FinetuneSettings = SMALL) -> Path:
+    datasets.freeze(dataset, run_dir)
+    write_recipe(run_dir, recipe_for(settings, identify(str(base))))
+    return run_dir
+
+
+def texts(pairs: Sequence[Pair]) -> list[str]:
+    return [one.target for one in pairs]
