@@ -91,6 +91,7 @@ def test_the_threads_are_many_and_none_repeats():
     assert {thread.kind for thread in unseen} == {kind.name for kind in KINDS}
     assert history() == tickets
     names = re.compile("|".join(rf"\b{name}\b" for name in UNSEEN_NAMES))
+    assert [thread for thread in unseen if thread.told[-1].name in UNSEEN_NAMES]
     assert not [thread.id for thread in tickets + day if names.search(str(thread.turns))]
 
 

@@ -1,13 +1,14 @@
 """What the demo prints in the morning: rules kept before and after, drafts side by side, the night, the times."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from sqlite_utils import Database
 
 from bot.demo import tables
+from bot.demo.company import UNSEEN_NAMES
 from bot.demo.night import Night, adapters_asked
-from bot.demo.rules import RULES, asks_something, kept
+from bot.demo.rules import RULES, asks_something, greets, kept, told
 from bot.demo.slack_people import Draft
 from bot.demo.threads import Thread
 from data import store
@@ -62,12 +63,18 @@ def swap_lines(night: Night) -> list[str]:
 
 def rules_table(threads: Sequence[Thread], before: Sequence[Draft], after: Sequence[Draft]) -> str:
     """n of m per rule, where m counts the threads on which the rule asks something."""
+    everyone = range(len(threads))
+    new_names = [at for at in everyone if told(threads[at].turns[:1]).name in UNSEEN_NAMES]
     rows = []
     for rule in RULES:
-        asked = [at for at, thread in enumerate(threads) if asks_something(rule, thread.turns[:1])]
-        counts = [
-            sum(kept(rule, threads[at].turns[:1], drafts[at].text) is True for at in asked)
-            for drafts in (before, after)
-        ]
-        rows.append([rule, *(tables.share(count, len(asked)) for count in counts)])
+        rows.append([rule, *_shares(rule, everyone, threads, before, after)])
+        if RULES[rule] is greets:
+            rows.append(["    of them: names that no ticket held", *_shares(rule, new_names, threads, before, after)])
     return tables.table(["rule", "before the night", "after"], rows)
+
+
+def _shares(rule: str, places: Iterable[int], threads: Sequence[Thread], *drafts: Sequence[Draft]) -> Iterator[str]:
+    asked = [at for at in places if asks_something(rule, threads[at].turns[:1])]
+    for written in drafts:
+        count = sum(kept(rule, threads[at].turns[:1], written[at].text) is True for at in asked)
+        yield tables.share(count, len(asked))

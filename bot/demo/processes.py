@@ -29,6 +29,8 @@ class Children:
         self.home = home
         self.logs = home / "log"
         self.running: dict[str, asyncio.subprocess.Process] = {}
+        self.at_work: dict[str, asyncio.subprocess.Process] = {}
+        """Those that end by themselves."""
         self.logs.mkdir(parents=True, exist_ok=True)
 
     def log(self, name: str) -> Path:
@@ -46,10 +48,10 @@ class Children:
         """
         pipe = asyncio.subprocess.PIPE
         process = await self._spawn(arguments, stdout=pipe, stderr=pipe)
-        self.running[name] = process
+        self.at_work[name] = process
         stdout, _ = await asyncio.gather(_output(process), self._keep(process, self.log(name), watch))
         code = await process.wait()
-        del self.running[name]
+        del self.at_work[name]
         if code:
             raise ChildFailed(
                 f"`python -m {' '.join(arguments)}` ended with exit code {code}: read {self.log(name)}.\n"
@@ -68,16 +70,18 @@ class Children:
 
     async def stop(self) -> None:
         """End all children, the last one started first: SIGTERM, and SIGKILL for those that do not go."""
-        for process in reversed(self.running.values()):
+        processes = [*self.running.values(), *self.at_work.values()][::-1]
+        for process in processes:
             if process.returncode is None:
                 process.send_signal(signal.SIGTERM)
-        for process in reversed(self.running.values()):
+        for process in processes:
             try:
                 await asyncio.wait_for(process.wait(), PATIENCE)
             except TimeoutError:
                 process.kill()
                 await process.wait()
         self.running.clear()
+        self.at_work.clear()
 
     async def _spawn(self, arguments: Sequence[str], **streams: object) -> asyncio.subprocess.Process:
         # A session of its own: Ctrl-C reaches only the demo, which then stops the children in order.

@@ -40,16 +40,14 @@ class SlackPeople:
 
     async def do(self, deed: str, **body: object) -> Json:
         """One deed of one person. Raises NothingHappened with what the person would be told."""
-        async with self.session.post(f"{self.url}/sandbox/{deed}", json=body) as answer:
-            said: Json = await answer.json()
+        said = await self._ask("POST", deed, json=body)
         if not said.get("ok"):
             raise NothingHappened(f"/sandbox/{deed} by {body.get('user')}: {said.get('message') or said.get('error')}")
         return said
 
     async def sees(self, user: str) -> Json:
         """What this person sees now."""
-        async with self.session.get(f"{self.url}/sandbox/state", params={"user": user}) as answer:
-            return await answer.json()
+        return await self._ask("GET", "state", params={"user": user})
 
     async def write(self, user: str, channel: str, text: str, thread_ts: str | None = None) -> str:
         """Write a message and return its ts."""
@@ -114,6 +112,13 @@ class SlackPeople:
             except NothingHappened:
                 await asyncio.sleep(LOOK_AGAIN)
         raise NothingHappened(f"{supervisor} got no review message of suggestion {suggestion_id}.")
+
+    async def _ask(self, method: str, path: str, **arguments: object) -> Json:
+        try:
+            async with self.session.request(method, f"{self.url}/sandbox/{path}", **arguments) as answer:
+                return await answer.json()
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise NothingHappened(f"The sandbox at {self.url} does not answer: {error}") from error
 
     async def _new_draft(self, agent: str, before: dict[str, Draft]) -> Draft:
         end = time.monotonic() + PATIENCE

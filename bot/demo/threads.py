@@ -13,7 +13,7 @@ from data.models import Turn
 
 DAYS = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"]
 HISTORY_DAYS = 60
-SHARE_NAMED, SHARE_WITH_ORDER, SHARE_URGENT, SHARE_FOLLOWED, SHARE_SUMMARISED = 0.75, 0.65, 0.35, 0.3, 0.15
+SHARE_NAMED, SHARE_WITH_ORDER, SHARE_URGENT, SHARE_FOLLOWED, SHARE_SUMMARISED = 0.75, 0.65, 0.35, 0.2, 0.08
 
 
 @dataclass(frozen=True)
@@ -49,8 +49,10 @@ def live(seed: int, count: int, *, before: Sequence[Thread]) -> list[Thread]:
 
 
 def evaluation(seed: int, count: int, *, before: Sequence[Thread]) -> list[Thread]:
-    """Threads that nothing is trained on; their customers bear names that no other thread holds."""
-    return _distinct(random.Random(seed), count, f"eval-{seed}", UNSEEN_NAMES, {t.opening for t in before})
+    """Threads that nothing is trained on; half of their customers bear names that no other thread holds."""
+    rng = random.Random(seed)
+    names = UNSEEN_NAMES + rng.sample(FIRST_NAMES, len(UNSEEN_NAMES))
+    return _distinct(rng, count, f"eval-{seed}", names, {t.opening for t in before})
 
 
 def write_history(threads: Sequence[Thread], path: Path, *, until: datetime, seed: int = 1) -> None:
