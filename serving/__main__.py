@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import logging
 import os
 import sys
 from collections.abc import Sequence
@@ -20,6 +21,9 @@ from serving.settings import ServingSettings
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
+    # They tell every request at INFO; the engine tells what matters of it.
+    for library in ("httpx2", "openai"):
+        logging.getLogger(library).setLevel(logging.WARNING)
     return cli.run(_parser(), argv)
 
 

@@ -97,14 +97,6 @@ class Engine:
         log.info("completion by %s in %.2f s, ended by %s", model, time.monotonic() - started, completion.finish_reason)
         return completion
 
-    async def stream(
-        self, messages: Sequence[Message], *, model: str, max_tokens: int, temperature: float = 0.0
-    ) -> AsyncIterator[str]:
-        """The answer piece by piece. Raises StreamCut when the stream stops before its end: drop the pieces then."""
-        async for piece in self._pieces(messages, model, max_tokens, temperature):
-            if piece.text:
-                yield piece.text
-
     async def count_tokens(self, messages: Sequence[Message]) -> int:
         """How many tokens the prompt takes, chat template included."""
         address = self.base_url.removesuffix("/v1") + "/tokenize"
