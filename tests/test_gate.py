@@ -21,6 +21,7 @@ from finetune.train import train
 
 LEVEL = 0.001
 NIGHTS = 2_000
+BASE = Contender("base")
 RULES = Rules(night_alpha=0.15, min_held_out_threads=20, generated_cases=4)
 
 
@@ -115,7 +116,7 @@ def run(tiny_base, tmp_path_factory):
     return run_dir
 
 
-def verdict(run_dir, dataset, incumbent=Contender("base"), rules=RULES, candidate=None):
+def verdict(run_dir, dataset, incumbent=BASE, rules=RULES, candidate=None):
     incumbents = dict.fromkeys(TASKS, incumbent)
     found = hold_gate(dataset, read_recipe(run_dir), candidate or run_dir / "adapter", incumbents, rules)
     return next(one for one in found if one.task == "reply")

@@ -1,0 +1,210 @@
+"""The night from the store's pairs to a promotion, with a real vLLM; and every way in which it may end early."""
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from conftest import free_port, serving_environment
+from filelock import FileLock
+from night_fixtures import import_tickets
+from test_train import greedy
+
+from data import store
+from finetune.clock import trigger
+from finetune.settings import FinetuneSettings
+from serving import promotion
+from serving.base import identify
+from serving.engine import Engine
+
+TICKETS = 150
+SMALL_NIGHT = {
+    "MIN_PAIRS": "20",
+    "MIN_NEW_PAIRS": "5",
+    "MIN_HELD_OUT_THREADS": "10",
+    "NIGHT_ALPHA": "0.15",
+    "GENERATED_CASES": "4",
+    "THREADS": "1",
+    "BATCH_SEQUENCES": "8",
+    "LEARNING_RATE": "0.005",
+}
+
+
+@pytest.fixture
+def environment(tmp_path, tiny_base):
+    """A night's environment, its files under the test's own folder, where no server answers."""
+    url = f"http://127.0.0.1:{free_port()}/v1"
+    own = serving_environment(tmp_path, base_model=tiny_base, url=url)
+    return own | SMALL_NIGHT | {"RUNS_DIR": str(tmp_path / "runs")}
+
+
+@pytest.fixture
+def served(environment, vllm_server):
+    """The same, beside a real vLLM and its adapter store."""
+    return environment | {"LLM_BASE_URL": vllm_server.base_url, "ADAPTER_STORE": str(vllm_server.adapter_store)}
+
+
+def night(environment, *arguments):
+    command = [sys.executable, "-m", "finetune", "nightly", "--json", *arguments]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+
+
+def test_a_night_with_too_few_pairs_is_done_and_says_skipped(environment, db):
+    import_tickets(db, 10)
+    done = night(environment)
+    assert done.returncode == 0, done.stderr
+    document = json.loads(done.stdout)
+    assert document["outcome"] == "skipped" and "needs 20 (MIN_PAIRS)" in document["reason"]
+    (run,) = store.runs(db)
+    assert (run.status, run.facts["outcome"], run.error) == ("done", "skipped", None)
+
+
+def test_a_dry_run_counts_and_changes_nothing(environment, db, tmp_path):
+    import_tickets(db, TICKETS)
+    done = night(environment, "--dry-run")
+    assert done.returncode == 0, done.stderr
+    document = json.loads(done.stdout)
+    held_out = len(store.held_out_threads(db))
+    assert document["outcome"] == "would run"
+    assert document["dataset"]["held_out"] == held_out
+    assert document["plan"]["training_tokens"] > document["plan"]["scoring_tokens"] > 0
+    assert store.runs(db) == [] and not (tmp_path / "runs").exists()
+
+
+def test_without_a_server_the_night_ends_before_the_training(environment, db):
+    import_tickets(db, TICKETS)
+    done = night(environment)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith("Nothing answers at LLM_BASE_URL")
+    (run,) = store.runs(db)
+    assert run.status == "failed" and run.error == done.stderr.splitlines()[-1]
+
+
+def test_two_nights_do_not_work_at_once(environment, db, tmp_path):
+    (tmp_path / "runs").mkdir()
+    with FileLock(tmp_path / "runs" / "night.lock"):
+        done = night(environment)
+    assert done.returncode == 1
+    assert "Another night is at work" in done.stderr
+    assert store.runs(db) == []
+
+
+def test_a_base_that_changed_under_the_server_is_refused(environment, db, tiny_base):
+    base = identify(str(tiny_base))
+    store.record_base(db, type(base)(hash="older", model=base.model, root=base.root))
+    done = night(environment)
+    assert done.returncode == 1
+    assert "has changed since vLLM was started" in done.stderr
+
+
+def test_a_night_makes_an_adapter_that_vllm_serves_as_transformers_would(served, db, tmp_path, tiny_base):
+    import_tickets(db, TICKETS)
+    done = night(served)
+    assert done.returncode == 0, done.stderr
+    document = json.loads(done.stdout)
+    assert document["outcome"] == "promoted" and document["promoted"] == ["reply"]
+    name, base = document["adapter"], identify(str(tiny_base))
+    assert promotion.live_adapter(db, "reply", base.hash) == name
+    assert promotion.live_adapter(db, "summary", base.hash) == "base"
+    (run,) = store.runs(db)
+    reports = {report.task: report for report in store.gate_reports(db, run.id)}
+    assert reports["reply"].passed and not reports["answer"].passed
+    assert store.promotions(db, "reply", base.hash)[-1].gate_report_id == reports["reply"].id
+    held_out = store.held_out_threads(db)
+    trained = store.adapter_pairs(db, name)
+    assert trained == {pair.id for pair in store.training_pairs(db) if pair.thread_id not in held_out}
+
+    unseen = next(pair for pair in store.training_pairs(db) if pair.thread_id in held_out)
+    expected = greedy(tiny_base, tmp_path / "runs" / run.id / "adapter", unseen.messages, 12)
+    assert ask(served, unseen.messages, name, 12) == expected
+    assert (Path(document["report"]).parent / "night.png").stat().st_size > 10_000
+    report = Path(document["report"]).read_text()
+    assert f"**{name}** now serves: reply." in report and "## Reply" in report
+
+    again = night(served)
+    assert json.loads(again.stdout)["outcome"] == "skipped"
+    assert "new training pairs" in json.loads(again.stdout)["reason"]
+
+
+def test_an_adapter_that_fails_its_gate_never_reaches_the_store(served, db, vllm_server):
+    import_tickets(db, TICKETS)
+    before = sorted(vllm_server.adapter_store.iterdir())
+    # No evidence of so few threads is that strong.
+    done = night(served | {"NIGHT_ALPHA": "0.00003"})
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["outcome"] == "kept"
+    assert sorted(vllm_server.adapter_store.iterdir()) == before
+    assert store.adapters(db) == []
+    (run,) = store.runs(db)
+    assert (run.status, run.facts["outcome"]) == ("done", "kept")
+    assert not any(report.passed for report in store.gate_reports(db, run.id))
+
+
+def test_a_training_that_fails_leaves_the_incumbent_and_its_reason(served, db):
+    import_tickets(db, TICKETS)
+    done = night(served | {"LEARNING_RATE": "1e30"})
+    assert done.returncode == 1
+    (run,) = store.runs(db)
+    assert run.status == "failed" and "LEARNING_RATE" in run.error
+    assert store.adapters(db) == []
+
+
+def test_a_killed_night_is_marked_interrupted_and_the_next_one_finishes(served, db, tmp_path, tiny_base, vllm_server):
+    import_tickets(db, TICKETS)
+    before = set(vllm_server.adapter_store.iterdir())
+    for step in ("run", "gate"):
+        killed_at(step, served, db)
+    assert [run.status for run in store.runs(db)] == ["failed", "gate"]
+    done = night(served)
+    assert done.returncode == 0, done.stderr
+    first, second, third = store.runs(db)
+    assert [first.status, second.status, third.status] == ["failed", "failed", "done"]
+    assert "Interrupted" in first.error and "step run" in first.error and "step gate" in second.error
+    name = json.loads(done.stdout)["adapter"]
+    assert {path.name for path in set(vllm_server.adapter_store.iterdir()) - before} == {name}
+    assert [p.adapter for p in store.promotions(db, "reply", identify(str(tiny_base)).hash)] == [name]
+
+
+def killed_at(step, environment, db):
+    child = subprocess.Popen(
+        [sys.executable, "-m", "finetune", "nightly"], env=environment, stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    deadline = time.monotonic() + 120
+    while not any(run.status == step for run in store.runs(db)):
+        assert child.poll() is None and time.monotonic() < deadline
+        time.sleep(0.02)
+    os.kill(child.pid, signal.SIGKILL)
+    child.wait()
+
+
+def ask(environment, messages, model, max_tokens):
+    async def answer():
+        engine = Engine(environment["LLM_BASE_URL"])
+        try:
+            return (await engine.complete(messages, model=model, max_tokens=max_tokens)).text
+        finally:
+            await engine.close()
+
+    return asyncio.run(answer())
+
+
+def test_the_clock_starts_nights_on_schedule_in_the_teams_time_zone():
+    settings = FinetuneSettings(schedule="02:30", time_zone="Europe/Berlin", _env_file=None)
+    noon = datetime(2026, 11, 24, 12, tzinfo=UTC)
+    first = trigger(settings).get_next_fire_time(None, noon)
+    assert first == datetime(2026, 11, 25, 1, 30, tzinfo=UTC)
+    assert trigger(settings).get_next_fire_time(first, first + timedelta(minutes=1)) == first + timedelta(days=1)
+
+
+@pytest.mark.parametrize("name, value", [("SCHEDULE", "25:00"), ("TIME_ZONE", "Mars/Olympus"), ("EPOCHS", "0")])
+def test_a_wrong_setting_is_named(environment, name, value):
+    done = night(environment | {name: value})
+    assert done.returncode == 1
+    assert done.stderr.startswith(name + " cannot be used")
