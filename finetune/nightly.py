@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -55,7 +56,7 @@ def nightly(
     Raises NightRunning when another night is at work, and every step's own errors.
     """
     with the_only_night(settings.runs_dir):
-        mark_interrupted(db)
+        mark_interrupted(db, serving.adapter_store)
         base = identify_served(db, serving)
         night = Night(store.start_run(db, base=base.hash))
         run_dir = settings.runs_dir / night.run_id
@@ -76,7 +77,8 @@ def nightly(
                 verdicts = hold_gate_for(db, run_dir, settings)
                 report_ids = record(db, night, verdicts)
             if passed := [verdict.task for verdict in verdicts if verdict.passed]:
-                with step(db, night, "publish"):
+                night.adapter = adapters.new_name(night.run_id)
+                with step(db, night, "publish", adapter=night.adapter):
                     publish(db, night, run_dir, base, serving, root)
                 with step(db, night, "warm"):
                     asyncio.run(warm(night, run_dir, serving))
@@ -104,10 +106,16 @@ def the_only_night(runs_dir: Path) -> Iterator[None]:
         lock.release()
 
 
-def mark_interrupted(db: Database) -> None:
-    """Under the lock no other night is at work, so a run without an end was killed."""
+def mark_interrupted(db: Database, adapter_store: Path) -> None:
+    """Under the lock no other night is at work, so a run without an end was killed. What it half published goes."""
+    published = {adapter.name for adapter in store.adapters(db)}
     for run in store.unfinished_runs(db):
         log.warning("run %s was interrupted at %s", run.id, run.status)
+        name = run.facts.get("adapter")
+        if name is not None and name not in published:
+            # No row, so nobody was told its name: vLLM cannot have been asked for it.
+            for left in (adapter_store / f".tmp-{name}", adapter_store / str(name)):
+                shutil.rmtree(left, ignore_errors=True)
         store.update_run(db, run.id, status="failed", error=INTERRUPTED.format(step=run.status))
 
 
@@ -219,11 +227,10 @@ def record(db: Database, night: Night, verdicts: "Sequence[Verdict]") -> dict[Ta
 
 def publish(db: Database, night: Night, run_dir: Path, base: Base, serving: ServingSettings, root: str) -> None:
     """Put the adapter where vLLM pulls it from, under a name that was never used."""
-    night.adapter = adapters.new_name(night.run_id)
     adapters.publish(
         db,
         run_dir / ADAPTER,
-        name=night.adapter,
+        name=str(night.adapter),
         base=base,
         store_dir=serving.adapter_store,
         root=root,
@@ -250,7 +257,7 @@ def promote(db: Database, night: Night, passed: Sequence[Task], base: Base, repo
             promotion.promote(
                 db, task, str(night.adapter), base=base.hash, cause="gate", gate_report_id=report_ids[task]
             )
-        store.update_run(db, night.run_id, status="promote", promoted=list(passed), adapter=night.adapter)
+        store.update_run(db, night.run_id, status="promote", promoted=list(passed))
     night.promoted = list(passed)
 
 

@@ -9,7 +9,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
 class FinetuneSettings(BaseSettings):
-    """What finetune/ needs to know. The defaults are the recipe of finetuning research named in each line."""
+    """What finetune/ needs to know."""
 
     model_config = SettingsConfigDict(env_file=".env", extra="ignore", env_ignore_empty=True, frozen=True)
 

@@ -171,6 +171,18 @@ def test_a_killed_night_is_marked_interrupted_and_the_next_one_finishes(served, 
     assert [p.adapter for p in store.promotions(db, "reply", identify(str(tiny_base)).hash)] == [name]
 
 
+def test_what_a_killed_night_had_half_published_is_removed(environment, db, tmp_path):
+    adapter_store = tmp_path / "adapters"
+    whole, half, kept = (adapter_store / name for name in ("night-x", ".tmp-night-x", "night-y"))
+    for directory in (whole, half, kept):
+        directory.mkdir(parents=True)
+    run_id = store.start_run(db, base="hash")
+    store.update_run(db, run_id, status="publish", adapter="night-x")
+    assert night(environment).returncode == 0
+    assert "step publish" in store.run(db, run_id).error
+    assert list(adapter_store.iterdir()) == [kept]
+
+
 def killed_at(step, environment, db):
     child = subprocess.Popen(
         [sys.executable, "-m", "finetune", "nightly"], env=environment, stdout=subprocess.DEVNULL,
@@ -208,3 +220,11 @@ def test_a_wrong_setting_is_named(environment, name, value):
     done = night(environment | {name: value})
     assert done.returncode == 1
     assert done.stderr.startswith(name + " cannot be used")
+
+
+def test_the_clock_ends_cleanly(environment):
+    command = [sys.executable, "-m", "finetune", "clock"]
+    with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as clock:
+        assert "nights start at 02:00 UTC" in clock.stderr.readline()
+        clock.terminate()
+        assert clock.wait(timeout=20) == 0
