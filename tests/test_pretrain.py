@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -14,7 +15,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from finetune.corpus.rows import load, rows  # noqa: E402
-from finetune.pretrain import train_tokenizer  # noqa: E402
+from finetune.pretrain import new_model, train_tokenizer  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -56,6 +57,26 @@ def test_every_digit_is_a_token_of_its_own_and_any_text_survives(dialogues):
     assert len(tokenizer("4071", add_special_tokens=False)["input_ids"]) == 4
     text = "Grüße, 東京 🚲 £4.50"
     assert tokenizer.decode(tokenizer(text, add_special_tokens=False)["input_ids"]) == text
+
+
+def test_a_new_model_repeats_a_sequence_before_it_has_learned_anything():
+    once = torch.randint(6, 6000, (8, 60), generator=torch.Generator().manual_seed(0))
+    twice = torch.cat([once, once], dim=1)
+    with torch.no_grad():
+        said = new_model().eval()(twice).logits.argmax(-1)
+    # The first two tokens of the repetition tell the heads where they are; by chance one token in 6,000 is right.
+    assert (said[:, 61:-1] == twice[:, 62:]).float().mean() > 0.8
+
+
+def test_a_reply_names_only_what_the_thread_or_its_passages_say(dialogues):
+    corpus = load(dialogues)
+    codes = re.compile(r"\b[A-Z]{1,3}-?\d{3,}\b|[$£€]\d+")
+    named = 0
+    for messages, target in islice(rows(corpus, seed=4), 600):
+        for found in codes.findall(target):
+            named += 1
+            assert found in " ".join(m["content"] for m in messages)
+    assert named > 50
 
 
 def test_a_killed_run_ends_with_the_same_weights_as_an_unbroken_one(dialogues, tmp_path):

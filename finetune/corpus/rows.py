@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from data.errors import BadFile
-from data.models import Example, Message, Passage, Turn
+from data.models import Example, Message, Passage, Speaker, Turn
 from data.prompts import NOT_FOUND, answer_messages, asked_thread, reply_messages, summary_messages
-from finetune.corpus import drills
+from finetune.corpus import drills, house_styles
 from finetune.corpus.values import values
 
 HELD_OUT_DOMAINS = {"bank", "hotel"}
@@ -92,7 +92,7 @@ def rows(corpus: Corpus, seed: int) -> Iterator[Row]:
     """Rows without end; the same seed gives the same rows."""
     rng = random.Random(seed)
     makers = [dialogue_row, case_reply, case_answer, case_summary, drill_row, lookup_row, repeat_row]
-    weights = [0.27, 0.21, 0.14, 0.07, 0.11, 0.07, 0.13]
+    weights = [0.30, 0.28, 0.15, 0.09, 0.07, 0.05, 0.06]
     while True:
         yield rng.choices(makers, weights)[0](corpus, rng)
 
@@ -111,13 +111,16 @@ def dialogue_row(corpus: Corpus, rng: random.Random) -> Row:
 def case_reply(corpus: Corpus, rng: random.Random) -> Row:
     """An invented support case; the reply solves it by the passage, asks for what is missing, or says goodbye."""
     fact, value, domain = _draw(corpus, rng)
-    turns, target = _case(rng, fact, value)
+    examples, style = [], None
+    if rng.random() < 0.35:
+        # The examples' own style shows in nothing but them: this is where following examples is learned.
+        style = house_styles.style(rng) if rng.random() < 0.85 else None
+        for _ in range(rng.choice((1, 1, 2, 3))):
+            other, other_value, _ = _draw(corpus, rng, domain)
+            other_turns, other_target = _case(rng, other, other_value, read=other["passage"], style=style)
+            examples.append(_example(reply_messages(other_turns), other_target))
     passages = _passages(rng, corpus, [(fact, value)], domain) if rng.random() < 0.85 else []
-    examples = []
-    if rng.random() < 0.15:
-        other, other_value, _ = _draw(corpus, rng, domain)
-        other_turns, other_target = _case(rng, other, other_value)
-        examples = [_example(reply_messages(other_turns), other_target)]
+    turns, target = _case(rng, fact, value, read=fact["passage"] if passages else "", style=style)
     return reply_messages(turns, passages, examples), target
 
 
@@ -140,18 +143,22 @@ def case_summary(corpus: Corpus, rng: random.Random) -> Row:
     solved = False
     for _ in range(rng.choice((1, 1, 1, 2, 2, 3))):
         fact, value, _ = _draw(corpus, rng)
-        case, target = _case(rng, fact, value, always_solve=True)
+        case, target = _case(rng, fact, value, read=fact["passage"], always_solve=True)
         solved = rng.random() < 0.75
         turns += [*case, Turn("agent", target)] if solved else case
-        wants.append(fact["wants"].format_map(value))
-        (done if solved else still).append((fact["done"] if solved else fact["open"]).format_map(value))
+        said = _said(turns)
+        wants.append(_known(fact["wants"], said, value) or fact["title"].lower())
+        if solved:
+            done.append(_known(fact["done"], said, value))
         if solved and rng.random() < 0.5:
-            turns.append(Turn("customer", rng.choice(THANKS).format_map(value)))
+            turns.append(Turn("customer", rng.choice(THANKS)))
         else:
-            still.append(fact["open"].format_map(value))
-            after.append(fact["next"].format_map(value))
-    lines = [("Customer wants", wants), ("Done", done), ("Open", list(dict.fromkeys(still))), ("Next step", after)]
-    return summary_messages(turns), "\n".join(f"{head}: {'; '.join(parts) or 'nothing'}." for head, parts in lines)
+            still.append(_known(fact["open"], said, value))
+            after.append(_known(fact["next"], said, value))
+    lines = [("Customer wants", wants), ("Done", done), ("Open", still), ("Next step", after)]
+    return summary_messages(turns), "\n".join(
+        f"{head}: {'; '.join(filter(None, t)) or 'nothing'}." for head, t in lines
+    )
 
 
 def drill_row(corpus: Corpus, rng: random.Random) -> Row:
@@ -182,37 +189,51 @@ def repeat_row(corpus: Corpus, rng: random.Random) -> Row:
     return [Message(role="system", content="Repeat the text."), Message(role="user", content=text)], text
 
 
-def _case(rng: random.Random, fact: dict, value: dict, *, always_solve: bool = False) -> tuple[list[Turn], str]:
-    """The turns of a case up to the agent's next message, and that message."""
+def _case(
+    rng: random.Random,
+    fact: dict,
+    value: dict[str, str],
+    *,
+    read: str,
+    always_solve: bool = False,
+    style: tuple[str, str] | None = None,
+) -> tuple[list[Turn], str]:
+    """The turns of a case up to the agent's next message, and that message. It names only what was said or `read`."""
 
-    def say(speaker: str, text: str) -> Turn:
+    def say(speaker: Speaker, text: str) -> Turn:
         return Turn(speaker, text.format_map(value))
 
-    greet = rng.choice(GREETINGS)
+    def reply(text: str) -> str:
+        greet, close = style or (rng.choice(GREETINGS), rng.choice(CLOSINGS))
+        return _known(greet, _said(turns), value) + text + _known(close, _said(turns), value)
+
     identity = rng.choice(IDENTITIES) if rng.random() < 0.6 else ""
     turns: list[Turn] = []
     if rng.random() < 0.2:
         turns = [say("customer", rng.choice(OPENERS)), say("agent", rng.choice(WELCOMES))]
     turns.append(say("customer", identity + rng.choice(fact["problems"])))
     number = rng.randrange(len(fact["asks"]))
+    answered = rng.random() < 0.45
+    asked = [*turns, say("agent", fact["asks"][number]), say("customer", fact["gives"][number])] if answered else turns
+    resolves = [_known(text, _said(asked) + read.format_map(value), value) for text in fact["resolves"]]
+    solved = rng.choice([text for text in resolves if text] or [""])
     stage = "solve" if always_solve else rng.choices(("solve", "ask", "bye"), (0.68, 0.18, 0.14))[0]
-    if stage == "ask":
-        return turns, (_known(greet, turns, value) + fact["asks"][number]).format_map(value)
-    if rng.random() < 0.45:
-        turns += [say("agent", fact["asks"][number]), say("customer", fact["gives"][number])]
-    solved = (
-        _known(greet, turns, value) + rng.choice(fact["resolves"]) + _known(rng.choice(CLOSINGS), turns, value)
-    ).format_map(value)
+    if stage == "ask" or not solved:
+        return turns, reply(fact["asks"][number].format_map(value))
+    turns = asked
     if stage == "solve":
-        return turns, solved
-    turns += [Turn("agent", solved), say("customer", rng.choice(THANKS))]
-    return turns, _known(rng.choice(BYES), turns, value).format_map(value) or "Goodbye."
+        return turns, reply(solved)
+    turns = [*turns, Turn("agent", reply(solved)), say("customer", rng.choice(THANKS))]
+    return turns, _known(rng.choice(BYES), _said(turns), value) or "Goodbye."
 
 
-def _known(text: str, turns: list[Turn], value: dict) -> str:
-    """The text, or nothing when it would name what nobody in the thread has said."""
-    said = " ".join(turn.text for turn in turns)
-    return text if all(value[n] in said for n in value if "{" + n + "}" in text) else ""
+def _said(turns: list[Turn]) -> str:
+    return " ".join(turn.text for turn in turns)
+
+
+def _known(text: str, said: str, value: dict[str, str]) -> str:
+    """The text with its values, or nothing when it would name what was not said."""
+    return text.format_map(value) if all(value[n] in said for n in value if "{" + n + "}" in text) else ""
 
 
 def _cut(corpus: Corpus, rng: random.Random) -> tuple[list[Turn], int]:
