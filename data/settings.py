@@ -14,6 +14,6 @@ class DataSettings(BaseSettings):
     database_path: Path = Path("var/nightshift.db")
     """The SQLite file that holds everything."""
     embedding_model: str = ""
-    """A sentence-transformers model for hybrid search; empty means full-text search alone."""
+    """A sentence-transformers model. Nothing reads it yet: search is full text alone."""
     retain_days: int = Field(default=90, ge=1)
     """Texts of suggestions, decisions and imported history are blanked after so many days."""
