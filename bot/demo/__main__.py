@@ -1,5 +1,6 @@
 """`python -m bot.demo`: a made-up company's day and night on real parts, from an empty database to a better draft."""
 
+import argparse
 import asyncio
 import os
 import shutil
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import aiohttp
 
-from bot.demo import day, morning, night, tables, threads
+from bot.demo import day, morning, night, picture, tables, threads
 from bot.demo.company import HELP_CENTRE
 from bot.demo.processes import ChildFailed, Children, free_ports, offline
 from bot.demo.slack_people import NothingHappened, SlackPeople
@@ -39,20 +40,26 @@ class LoopNotClosed(NightshiftError):
 
 def main() -> int:
     """Play it and return the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m bot.demo", description=__doc__)
+    parser.add_argument("--picture", type=Path, metavar="FILE", help="at the end, take a picture of the sandbox's page")
+    wanted = parser.parse_args().picture
     at_terminal = sys.stdout.isatty() and os.environ.get("DEMO_EXIT") != "1"
     try:
-        return asyncio.run(_until_stopped(at_terminal))
+        return asyncio.run(_until_stopped(at_terminal, wanted))
     except NightshiftError as error:
         print(f"\nThe demo failed: {error}\nAll logs are under {ROOT / 'log'}.", file=sys.stderr)
         return 1
 
 
-async def _until_stopped(at_terminal: bool) -> int:
+async def _until_stopped(at_terminal: bool, wanted: Path | None) -> int:
     """The demo until it ends, or until Ctrl-C or SIGTERM; every child is stopped in each case."""
+    if wanted:
+        picture.browser()
     shutil.rmtree(ROOT, ignore_errors=True)
     ports = free_ports(2)
     children = Children(_environment(*ports), ROOT)
-    story = asyncio.create_task(_story(children, sandbox=f"http://127.0.0.1:{ports[1]}", stay=at_terminal))
+    sandbox = f"http://127.0.0.1:{ports[1]}"
+    story = asyncio.create_task(_story(children, sandbox=sandbox, stay=at_terminal, wanted=wanted))
     watch = asyncio.create_task(_watch(children))
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, story.cancel)
@@ -98,7 +105,7 @@ def _environment(engine_port: int, sandbox_port: int) -> dict[str, str]:
     )
 
 
-async def _story(children: Children, *, sandbox: str, stay: bool) -> None:
+async def _story(children: Children, *, sandbox: str, stay: bool, wanted: Path | None) -> None:
     """The demo from top to bottom."""
     stages = tables.Stages()
     tickets = threads.history(count=HISTORY_TICKETS)
@@ -134,6 +141,8 @@ async def _story(children: Children, *, sandbox: str, stay: bool) -> None:
         with stages.stage("Drafts for the same threads in the morning"):
             after = await day.drafts_for(people, posted)
 
+        if wanted:
+            await picture.take(people, unseen, wanted)
         morning.tell(slept, unseen, before, after, db=db, runs=Path(children.env["RUNS_DIR"]))
     print("\n" + stages.table(), flush=True)
     if slept.promotion is None:
