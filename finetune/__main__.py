@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
+from datetime import timedelta
 from pathlib import Path
 
 from sqlite_utils import Database
@@ -50,7 +51,8 @@ def _nightly(arguments: argparse.Namespace) -> int:
     settings, serving, db = _settings(), cli.load_settings(ServingSettings), _database()
     if arguments.dry_run:
         return _dry_run(arguments, db, settings, serving)
-    night = nightly(db, settings, serving, os.environ)
+    retain = timedelta(days=cli.load_settings(DataSettings).retain_days)
+    night = nightly(db, settings, serving, os.environ, retain=retain)
     lines = [f"{night.outcome}: {night.reason}"]
     lines += [f"{', '.join(night.promoted)} now served by {night.adapter}"] if night.promoted else []
     lines += [f"report: {night.report}"] if night.report else []

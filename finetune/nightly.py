@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,7 +20,18 @@ from data.models import BASE, TASKS, Base, Run, Task
 from finetune import dataset as datasets
 from finetune.child import train_in_a_process_of_its_own
 from finetune.dataset import Dataset
-from finetune.run_directory import ADAPTER, CANARY, GATE, read_json, read_recipe, recipe_for, write_json, write_recipe
+from finetune.run_directory import (
+    ADAPTER,
+    CANARY,
+    DATASET,
+    GATE,
+    REPORT,
+    read_json,
+    read_recipe,
+    recipe_for,
+    write_json,
+    write_recipe,
+)
 from finetune.settings import FinetuneSettings
 from serving import adapters, promotion
 from serving.base import identify
@@ -49,14 +61,21 @@ class Night:
 
 
 def nightly(
-    db: Database, settings: FinetuneSettings, serving: ServingSettings, environment: Mapping[str, str]
+    db: Database,
+    settings: FinetuneSettings,
+    serving: ServingSettings,
+    environment: Mapping[str, str],
+    *,
+    retain: timedelta,
 ) -> Night:
     """Run one night to its end. Whatever fails, the incumbents serve on, and the run's row says what happened.
 
-    Raises NightRunning when another night is at work, and every step's own errors.
+    Texts older than `retain` are blanked first. Raises NightRunning when another night is at work, and every step's own
+    errors.
     """
     with the_only_night(settings.runs_dir):
         mark_interrupted(db, serving.adapter_store)
+        forget(db, settings.runs_dir, before=datetime.now(UTC) - retain)
         base = identify_served(db, serving)
         night = Night(store.start_run(db, base=base.hash))
         run_dir = settings.runs_dir / night.run_id
@@ -117,6 +136,17 @@ def mark_interrupted(db: Database, adapter_store: Path) -> None:
             for left in (adapter_store / f".tmp-{name}", adapter_store / str(name)):
                 shutil.rmtree(left, ignore_errors=True)
         store.update_run(db, run.id, status="failed", error=INTERRUPTED.format(step=run.status))
+
+
+def forget(db: Database, runs_dir: Path, *, before: datetime) -> None:
+    """Blank the store's texts from before a time, and remove the texts that older runs froze or quoted."""
+    if blanked := store.purge(db, store.iso(before)):
+        log.info("blanked the texts of %d rows: they are older than RETAIN_DAYS", blanked)
+    for run in store.runs(db):
+        if run.created_at < store.iso(before):
+            # The dataset's manifest stays: it has ids and hashes only.
+            for texts in (*(runs_dir / run.id / DATASET).glob("*.jsonl"), runs_dir / run.id / REPORT):
+                texts.unlink(missing_ok=True)
 
 
 def identify_served(db: Database, serving: ServingSettings) -> Base:

@@ -65,6 +65,22 @@ def test_a_night_with_too_few_pairs_is_done_and_says_skipped(environment, db):
     assert (run.status, run.facts["outcome"], run.error) == ("done", "skipped", None)
 
 
+def test_a_night_first_forgets_what_is_older_than_the_company_keeps(environment, db, tmp_path):
+    import_tickets(db, 10)
+    old = store.start_run(db, base="b")
+    long_ago = store.iso(datetime.now(UTC) - timedelta(days=31))
+    db.execute("update history_pairs set imported_at = ? where position = 0 and rowid <= 4", [long_ago])
+    db.execute("update runs set created_at = ?, status = 'done' where id = ?", [long_ago, old])
+    for text in ("dataset/train.jsonl", "report.md"):
+        (tmp_path / "runs" / old / text).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "runs" / old / text).write_text("what a customer said")
+    done = night(environment | {"RETAIN_DAYS": "30"})
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["outcome"] == "skipped"
+    assert len(store.training_pairs(db)) == 6
+    assert [path for path in (tmp_path / "runs" / old).rglob("*") if path.is_file()] == []
+
+
 def test_a_dry_run_counts_and_changes_nothing(environment, db, tmp_path):
     import_tickets(db, TICKETS)
     done = night(environment, "--dry-run")
