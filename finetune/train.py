@@ -72,7 +72,7 @@ def train(run_dir: Path) -> Outcome:
         raise NotEnoughPairs(found=0, needed=1)
     if too_long:
         say(f"{too_long} pairs are left out: their answers alone are longer than {limit} tokens")
-    model = get_peft_model(model, _lora(recipe))
+    model = get_peft_model(model, lora(recipe))
     with (run_dir / LOSSES).open("w", encoding="utf-8", buffering=1) as log:
         outcome = _fit(model, examples, validation, recipe, lambda line: print(json.dumps(line), file=log))
     say("writing the adapter and its canary")
@@ -220,7 +220,8 @@ def _copy_of(model: PeftModel) -> dict[str, torch.Tensor]:
     return {name: weight.detach().clone() for name, weight in get_peft_model_state_dict(model).items()}
 
 
-def _lora(recipe: Recipe) -> LoraConfig:
+def lora(recipe: Recipe) -> LoraConfig:
+    """The adapter that the recipe asks for: plain LoRA on every linear layer."""
     return LoraConfig(
         r=recipe.lora_r,
         lora_alpha=recipe.lora_alpha,
