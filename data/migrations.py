@@ -284,3 +284,37 @@ def m004_pairs_are_views(db: Database) -> None:
         from decided_pairs
         where kind = 'edited' and draft is not null and target <> draft;
         """)
+
+
+@migrations()
+def m005_replies(db: Database) -> None:
+    """A draft knows up to where it read its thread; a reply taken back, or drafted anew, is no pair any more."""
+    db.executescript("""
+        create table drafted_from (
+            suggestion_id text primary key references suggestions (id) on delete cascade,
+            newest_ts text not null
+        );
+        create table withdrawals (
+            suggestion_id text primary key references suggestions (id),
+            cause text not null check (cause in ('taken_back', 'refreshed')),
+            withdrawn_by text not null,
+            created_at text not null,
+            deleted_at text
+        );
+        drop view decided_pairs;
+        -- As before, and without what the agent withdrew. The views that read this one stay as they are.
+        create view decided_pairs as
+        select s.id, s.task, s.thread_id, s.messages, s.draft, d.kind, d.text as target, d.created_at
+        from decisions d
+        join suggestions s on s.id = d.suggestion_id
+        where d.kind in ('accepted', 'edited')
+          and trim(d.text) <> ''
+          and s.messages is not null
+          and coalesce(d.reason, '') <> 'wrong_fact'
+          and s.id not in (select suggestion_id from withdrawals)
+          and s.channel_id in (select channel_id from consented_channels)
+          and not exists (
+              select 1 from newest_ratings r
+              where r.suggestion_id = s.id and r.role = 'supervisor' and r.value = -1
+          );
+        """)

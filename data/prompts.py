@@ -5,7 +5,8 @@ It lives in data/ and not in bot/, because two sides build prompts: the desk, fo
 reads is what serving would have sent.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Literal
 
 from data.models import Example, Message, Passage, Turn
 
@@ -13,6 +14,15 @@ REPLY = "Draft the support agent's next reply. Use the help centre where it fits
 SUMMARY = "Summarise this support thread for a colleague under: Customer wants, Done, Open, Next step."
 ANSWER = "Answer the question from the help centre and cite the passage as [n]. If it is not there, say so."
 NOT_FOUND = "I could not find this in the help centre."
+
+Wish = Literal["another", "shorter", "warmer", "formal"]
+"""What an agent may ask for in a draft's place."""
+WISHES: Mapping[Wish, str] = {
+    "another": "Write it differently than the earlier draft.",
+    "shorter": "Write it shorter than the earlier draft.",
+    "warmer": "Write it warmer than the earlier draft.",
+    "formal": "Write it more formally than the earlier draft.",
+}
 
 NAMES = {"customer": "Customer", "agent": "Agent"}
 
@@ -31,11 +41,23 @@ def help_centre(passages: Sequence[Passage]) -> str:
 
 
 def reply_messages(
-    turns: Sequence[Turn], passages: Sequence[Passage] = (), examples: Sequence[Example] = ()
+    turns: Sequence[Turn],
+    passages: Sequence[Passage] = (),
+    examples: Sequence[Example] = (),
+    *,
+    wish: Wish | None = None,
+    earlier: str = "",
 ) -> list[Message]:
-    """Ask for the agent's next message. Examples stand before as finished exchanges, so roles alternate."""
-    asked = help_centre(passages) + "Conversation:\n" + transcript(turns)
-    return [_system(REPLY), *_exchanges(examples), _user(asked)]
+    """Ask for the agent's next message. Examples stand before as finished exchanges, so roles alternate.
+
+    With a wish, ask for it in the place of an earlier draft, which stands before the conversation: what is
+    searched for and learned from is still what follows `Conversation:`.
+    """
+    asked = help_centre(passages)
+    if wish is not None:
+        asked += f"Earlier draft: {' '.join(earlier.split())}\n\n"
+    asked += "Conversation:\n" + transcript(turns)
+    return [_system(REPLY if wish is None else f"{REPLY} {WISHES[wish]}"), *_exchanges(examples), _user(asked)]
 
 
 def summary_messages(turns: Sequence[Turn], examples: Sequence[Example] = ()) -> list[Message]:

@@ -199,6 +199,7 @@ def unposted_decisions(db: Database) -> list[Decision]:
         select d.* from decisions d
         join suggestions s on s.id = d.suggestion_id
         where s.task = 'reply' and d.kind in ('accepted', 'edited') and d.posted_ts is null and d.text is not null
+          and s.id not in (select suggestion_id from withdrawals)
         order by d.created_at, d.rowid
         """,
     )
