@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 
 from bot.slack import Json, escape, mrkdwn
 from data.models import BASE, Decision, Suggestion
+from data.prompts import Wish
 
 SECTION_LIMIT = 3000
 INPUT_LIMIT = 3000
@@ -18,6 +19,20 @@ TITLE_LIMIT = 150
 
 Message = tuple[str, list[Json]]
 """Top-level text and blocks of one message."""
+
+WISH_LABELS: dict[Wish, str] = {
+    "another": "Another one",
+    "shorter": "Shorter",
+    "warmer": "Warmer",
+    "formal": "More formal",
+}
+EDIT_REASONS = {
+    "wrong_fact": "Wrong fact",
+    "wrong_tone": "Wrong tone",
+    "missing_step": "Missing step",
+    "outdated": "Outdated",
+}
+"""What was wrong with a draft, as the store keeps it and as a person reads it."""
 
 POSITIVE, NEGATIVE = "👍", "👎"
 
@@ -51,7 +66,7 @@ def text_sections(text: str) -> list[Json]:
 
 def note(text: str) -> Json:
     """A line of small grey text, without any markup."""
-    return {"type": "context", "elements": [{"type": "plain_text", "text": _clip(text, 2000), "emoji": True}]}
+    return {"type": "context", "elements": [{"type": "plain_text", "text": clip(text, 2000), "emoji": True}]}
 
 
 def messages_of(text: str) -> list[Message]:
@@ -67,7 +82,7 @@ def draft_messages(
     *before, (text, blocks) = messages_of(draft)
     lines = [f"Drafted by AI ({written_by(suggestion.adapter)}). Only you can see this."]
     if titles:
-        lines.append("Sources: " + " · ".join(f"[{n}] {_clip(t, TITLE_LIMIT)}" for n, t in enumerate(titles, start=1)))
+        lines.append("Sources: " + " · ".join(f"[{n}] {clip(t, TITLE_LIMIT)}" for n, t in enumerate(titles, start=1)))
     lines += remarks
     editable = size(draft) <= INPUT_LIMIT
     if buttons and not editable:
@@ -79,18 +94,20 @@ def draft_messages(
 
 
 def decision_buttons(suggestion: Suggestion, *, editable: bool = True) -> Json:
-    """Accept, edit, dismiss. The value is the suggestion's id, never the draft."""
+    """Accept, edit, dismiss, and for a reply why and another one. The value is the suggestion's id, never the draft."""
     accept = "Send" if suggestion.task == "reply" else "Good as it is"
-    buttons = [_button("accept", accept, suggestion.id, style="primary")]
+    buttons = [button("accept", accept, suggestion.id, style="primary")]
     if editable:
-        buttons.append(_button("edit", "Edit", suggestion.id))
-    buttons.append(_button("dismiss", "Dismiss", suggestion.id))
+        buttons.append(button("edit", "Edit", suggestion.id))
+    buttons.append(button("dismiss", "Dismiss", suggestion.id))
+    if suggestion.task == "reply":
+        buttons += [button("why", "Why this draft", suggestion.id), _wishes(suggestion)]
     return {"type": "actions", "elements": buttons}
 
 
 def send_again(suggestion: Suggestion) -> Json:
     """The button under a reply that was decided on and could not be posted."""
-    return {"type": "actions", "elements": [_button("accept", "Send", suggestion.id, style="primary")]}
+    return {"type": "actions", "elements": [button("accept", "Send", suggestion.id, style="primary")]}
 
 
 def answer_messages(suggestion: Suggestion, *, titles: Sequence[str]) -> list[Message]:
@@ -98,7 +115,7 @@ def answer_messages(suggestion: Suggestion, *, titles: Sequence[str]) -> list[Me
     *before, (text, blocks) = messages_of(suggestion.draft or "")
     lines = [f"Answered by AI ({written_by(suggestion.adapter)})."]
     if titles:
-        lines.append("Sources: " + " · ".join(f"[{n}] {_clip(t, TITLE_LIMIT)}" for n, t in enumerate(titles, start=1)))
+        lines.append("Sources: " + " · ".join(f"[{n}] {clip(t, TITLE_LIMIT)}" for n, t in enumerate(titles, start=1)))
     return [*before, (text, [*blocks, *(note(line) for line in lines)])]
 
 
@@ -116,12 +133,12 @@ def review_messages(suggestion: Suggestion, decision: Decision, *, sender: str, 
     thumbs: Json = {
         "type": "actions",
         "elements": [
-            _button("rate_up", POSITIVE, suggestion.id),
-            _button("rate_down", NEGATIVE, suggestion.id),
+            button("rate_up", POSITIVE, suggestion.id),
+            button("rate_down", NEGATIVE, suggestion.id),
         ],
     }
     context: Json = {"type": "context", "elements": [where]}
-    head = note(f"{_clip(sender, 200)} {verb}. Drafted by AI ({written_by(suggestion.adapter)}).")
+    head = note(f"{clip(sender, 200)} {verb}. Drafted by AI ({written_by(suggestion.adapter)}).")
     return [*before, (text, [head, *blocks, context, thumbs])]
 
 
@@ -130,9 +147,9 @@ def edit_modal(suggestion: Suggestion, *, channel_id: str, response_url: str) ->
     return {
         "type": "modal",
         "callback_id": "edit_draft",
-        "title": _plain("Edit the draft"),
-        "submit": _plain("Send" if suggestion.task == "reply" else "Save"),
-        "close": _plain("Cancel"),
+        "title": plain_text("Edit the draft"),
+        "submit": plain_text("Send" if suggestion.task == "reply" else "Save"),
+        "close": plain_text("Cancel"),
         "private_metadata": json.dumps(
             {"suggestion_id": suggestion.id, "channel_id": channel_id, "response_url": response_url}
         ),
@@ -140,7 +157,7 @@ def edit_modal(suggestion: Suggestion, *, channel_id: str, response_url: str) ->
             {
                 "type": "input",
                 "block_id": "draft",
-                "label": _plain({"reply": "Your reply", "summary": "Summary", "answer": "Answer"}[suggestion.task]),
+                "label": plain_text({"reply": "Your reply", "summary": "Summary", "answer": "Answer"}[suggestion.task]),
                 "element": {
                     "type": "plain_text_input",
                     "action_id": "text",
@@ -148,9 +165,25 @@ def edit_modal(suggestion: Suggestion, *, channel_id: str, response_url: str) ->
                     "max_length": INPUT_LIMIT,
                     "initial_value": suggestion.draft or "",
                 },
-            }
+            },
+            {
+                "type": "input",
+                "block_id": "reason",
+                "optional": True,
+                "label": plain_text("What was wrong with the draft?"),
+                "element": {
+                    "type": "static_select",
+                    "action_id": "reason",
+                    "options": [option(label, reason) for reason, label in EDIT_REASONS.items()],
+                },
+            },
         ],
     }
+
+
+def _wishes(suggestion: Suggestion) -> Json:
+    choices = [option(label, f"{wish}:{suggestion.id}") for wish, label in WISH_LABELS.items()]
+    return {"type": "overflow", "action_id": "rewrite", "options": choices}
 
 
 def written_by(adapter: str | None) -> str:
@@ -158,14 +191,22 @@ def written_by(adapter: str | None) -> str:
     return "base model" if adapter in (None, BASE) else f"adapter {adapter}"
 
 
-def _button(action_id: str, label: str, value: str, *, style: str | None = None) -> Json:
-    button: Json = {"type": "button", "action_id": action_id, "text": _plain(label), "value": value}
-    return button | {"style": style} if style else button
+def button(action_id: str, label: str, value: str, *, style: str | None = None) -> Json:
+    """A button."""
+    made: Json = {"type": "button", "action_id": action_id, "text": plain_text(label), "value": value}
+    return made | {"style": style} if style else made
 
 
-def _plain(text: str) -> Json:
+def plain_text(text: str) -> Json:
+    """A text object without markup."""
     return {"type": "plain_text", "text": text, "emoji": True}
 
 
-def _clip(text: str, limit: int) -> str:
+def option(label: str, value: str) -> Json:
+    """One choice of a menu."""
+    return {"text": plain_text(label), "value": value}
+
+
+def clip(text: str, limit: int) -> str:
+    """The text, or as much of it as fits."""
     return text if size(text) <= limit else text[: limit // 2 - 1] + "…"

@@ -1,17 +1,25 @@
 """What an agent does with a draft: accept, edit, dismiss. Each decides first (a row), then acts in Slack."""
 
 import asyncio
+import time
 from dataclasses import dataclass
 
-from bot import blocks
+from bot import blocks, blocks_replies
 from bot.blocks import Message
 from bot.desk import Desk
 from bot.slack import Address, Click
-from data import store
+from data import store, store_replies
 from data.errors import DeskError, EmptyText
 from data.models import Decision, DecisionKind, Suggestion
+from data.store_replies import WithdrawalCause
 
 DONE: dict[DecisionKind, str] = {"accepted": "sent", "edited": "edited and sent", "dismissed": "dismissed"}
+WITHDRAWN: dict[WithdrawalCause, str] = {
+    "taken_back": "This reply was taken back: ask for a new draft.",
+    "refreshed": "You asked for a new draft in this one's place, so it was not sent.",
+}
+TAKE_BACK_MINUTES = 5
+"""How long a reply that was sent can be taken back."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +34,7 @@ class Decided:
 async def accept(desk: Desk, click: Click) -> Decided:
     """Decide to use the draft as it is."""
     suggestion = await draft_of(desk, click)
+    expect_standing(desk, suggestion)
     return _decide(desk, suggestion, "accepted", suggestion.draft, click.user_id)
 
 
@@ -35,16 +44,18 @@ async def dismiss(desk: Desk, click: Click) -> Decided:
     return _decide(desk, suggestion, "dismissed", None, click.user_id)
 
 
-async def edit(desk: Desk, suggestion_id: str, user_id: str, text: str) -> Decided:
+async def edit(desk: Desk, suggestion_id: str, user_id: str, text: str, reason: str | None = None) -> Decided:
     """Decide to use this text in the draft's place. A text that was not changed counts as accepted.
 
     Raises EmptyText, and DeskError when another decision stands: the text is then still in the form.
     """
     await desk.expect_agent(user_id)
     suggestion = store.suggestion(desk.db, suggestion_id)
+    expect_standing(desk, suggestion)
     if not text.strip():
         raise EmptyText("Write the text that should be sent, or press Cancel.")
-    decided = _decide(desk, suggestion, "accepted" if text == suggestion.draft else "edited", text, user_id)
+    kind: DecisionKind = "accepted" if text == suggestion.draft else "edited"
+    decided = _decide(desk, suggestion, kind, text, user_id, reason)
     if not decided.new and decided.decision.text != text:
         raise DeskError(f"This draft was already {DONE[decided.decision.kind]}, so nothing was changed.")
     return decided
@@ -59,6 +70,13 @@ async def draft_of(desk: Desk, click: Click) -> Suggestion:
     return suggestion
 
 
+def expect_standing(desk: Desk, suggestion: Suggestion) -> None:
+    """Raise DeskError when the decision on this draft was withdrawn."""
+    withdrawal = store_replies.withdrawal(desk.db, suggestion.id)
+    if withdrawal is not None:
+        raise DeskError(WITHDRAWN[withdrawal.cause])
+
+
 def expect_undecided(desk: Desk, suggestion: Suggestion) -> None:
     """Raise DeskError when a decision stands."""
     decision = store.decision(desk.db, suggestion.id)
@@ -66,31 +84,44 @@ def expect_undecided(desk: Desk, suggestion: Suggestion) -> None:
         raise DeskError(f"This draft was already {DONE[decision.kind]}.")
 
 
-async def act(desk: Desk, decided: Decided, told: Address, *, wanted: DecisionKind) -> None:
-    """Carry a decision out and tell the agent, in the draft's place, what became of it."""
+async def act(desk: Desk, decided: Decided, told: Address, *, anyway: bool = False) -> None:
+    """Carry a decision out and tell the agent, in the draft's place, what became of it. Raises ThreadMovedOn."""
     suggestion, decision = decided.suggestion, decided.decision
     posted = False
     if suggestion.task == "reply" and decision.kind != "dismissed":
-        posted = await desk.post(suggestion, decision, look=not decided.new)
-    confirmed = desk.workspace.whisper(_confirmation(decided, posted=posted, wanted=wanted), told, replace=True)
+        posted = await desk.post(suggestion, decision, look=not decided.new, anyway=anyway)
+    confirmed = desk.workspace.whisper(_confirmation(desk, decided, posted=posted), told, replace=True)
     if posted:
         await asyncio.gather(confirmed, desk.review(suggestion, look=not decided.new))
     else:
         await confirmed
 
 
-def _decide(desk: Desk, suggestion: Suggestion, kind: DecisionKind, text: str | None, user_id: str) -> Decided:
-    decision, new = store.decide(desk.db, suggestion.id, kind=kind, text=text, reason=None, decided_by=user_id)
+def can_take_back(decision: Decision) -> bool:
+    """Is the reply in its thread, and new enough to be taken back?"""
+    # A message's ts is the time at which Slack took it, in seconds.
+    return decision.posted_ts is not None and time.time() - float(decision.posted_ts) < TAKE_BACK_MINUTES * 60
+
+
+def _decide(
+    desk: Desk, suggestion: Suggestion, kind: DecisionKind, text: str | None, user_id: str, reason: str | None = None
+) -> Decided:
+    decision, new = store.decide(desk.db, suggestion.id, kind=kind, text=text, reason=reason, decided_by=user_id)
     return Decided(suggestion, decision, new)
 
 
-def _confirmation(decided: Decided, *, posted: bool, wanted: DecisionKind) -> list[Message]:
+def _confirmation(desk: Desk, decided: Decided, *, posted: bool) -> list[Message]:
     suggestion, decision = decided.suggestion, decided.decision
-    if posted or (decided.new and suggestion.task == "reply"):
-        return [_line("Dismissed." if decision.kind == "dismissed" else "Sent.")]
-    if suggestion.task == "reply" or decision.kind == "dismissed":
-        again = decision.kind != wanted or not decided.new
-        return [_line(f"This draft was already {DONE[decision.kind]}." if again else "Dismissed.")]
+    if decision.kind == "dismissed":
+        if decided.new:
+            return [blocks_replies.dismissed(suggestion)]
+        return [_line("This draft was already dismissed.")]
+    if suggestion.task == "reply":
+        sentence = "Sent." if posted or decided.new else f"This draft was already {DONE[decision.kind]}."
+        newest = store.decision(desk.db, suggestion.id)
+        if newest is None or not can_take_back(newest):
+            return [_line(sentence)]
+        return [blocks_replies.sent(suggestion, sentence, minutes=TAKE_BACK_MINUTES)]
     # A summary or an answer is for the person who asked: it stays in view, without its buttons.
     saved = "Saved, thank you." if decided.new else "This was already saved."
     *before, (text, sections) = blocks.messages_of(decision.text or "")

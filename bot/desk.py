@@ -12,12 +12,12 @@ from datetime import UTC, datetime, timedelta
 
 from sqlite_utils import Database
 
-from bot import blocks, drafting
+from bot import blocks, blocks_replies, drafting
 from bot.blocks import Message
-from bot.errors import TooOld
+from bot.errors import ThreadMovedOn, TooOld
 from bot.slack import ANSWER_EVENT, REPLY_EVENT, REVIEW_EVENT, Address, Request
 from bot.workspace import Workspace
-from data import store, store_desk
+from data import store, store_desk, store_replies
 from data.errors import EmptyText, EmptyThread, NightshiftError, NotAllowed
 from data.models import Decision, Suggestion, Turn
 from serving.engine import Engine
@@ -91,16 +91,19 @@ class Desk:
         turns = await self._turns(suggestion)
         async with self._slots:
             draft = await drafting.draft(self.db, self.engine, suggestion, turns, base_model=self.base_model)
-        drafted = store.record_draft(
-            self.db,
-            suggestion.id,
-            messages=draft.prompt.messages,
-            draft=draft.text,
-            base=draft.base,
-            adapter=draft.adapter,
-            pair_ids=[example.pair_id for example in draft.prompt.examples],
-            chunk_ids=[passage.chunk_id for passage in draft.prompt.passages],
-        )
+        with store.immediate(self.db):
+            drafted = store.record_draft(
+                self.db,
+                suggestion.id,
+                messages=draft.prompt.messages,
+                draft=draft.text,
+                base=draft.base,
+                adapter=draft.adapter,
+                pair_ids=[example.pair_id for example in draft.prompt.examples],
+                chunk_ids=[passage.chunk_id for passage in draft.prompt.passages],
+            )
+            if turns[-1].ts is not None:
+                store_replies.record_drafted_from(self.db, suggestion.id, turns[-1].ts)
         return drafted, draft.remarks
 
     async def _say_that_it_takes_long(self, suggestion: Suggestion) -> None:
@@ -165,10 +168,11 @@ class Desk:
 
     # From a decision to a reply that is posted
 
-    async def post(self, suggestion: Suggestion, decision: Decision, *, look: bool) -> bool:
+    async def post(self, suggestion: Suggestion, decision: Decision, *, look: bool, anyway: bool = False) -> bool:
         """Post the reply that was decided on, once. False: it was there already.
 
-        `look`: an earlier try may have reached Slack, so look there first.
+        `look`: an earlier try may have reached Slack, so look there first. `anyway`: the agent knows that the
+        thread has moved on. Raises ThreadMovedOn.
         """
         channel_id = suggestion.channel_id
         # Held until the row is written: a reaction on the new message waits for it (see ratings).
@@ -176,6 +180,8 @@ class Desk:
             newest = store.decision(self.db, suggestion.id)
             if newest is not None and newest.posted_ts is not None:
                 return False
+            if not anyway:
+                await self._expect_unmoved(suggestion)
             sender = await self.workspace.name(decision.decided_by)
             posted_ts = await self.workspace.post_once(
                 blocks.reply_messages(decision.text or "", sender=sender),
@@ -188,10 +194,34 @@ class Desk:
             store.record_posted(self.db, suggestion.id, posted_ts)
         return True
 
+    async def _expect_unmoved(self, suggestion: Suggestion) -> None:
+        read = store_replies.drafted_from(self.db, suggestion.id)
+        if read is None or suggestion.thread_ts is None:
+            return
+        newer = await self.workspace.newer_turns(
+            suggestion.channel_id, suggestion.thread_ts, than=read, but=suggestion.id
+        )
+        if newer:
+            raise ThreadMovedOn(len(newer))
+
+    async def unpost(self, suggestion: Suggestion) -> None:
+        """Delete a reply that was taken back, and what asks supervisors about it."""
+        for channel_id, thread_ts, event_type in (
+            (suggestion.channel_id, suggestion.thread_ts, REPLY_EVENT),
+            (self.review_channel, None, REVIEW_EVENT),
+        ):
+            if channel_id:
+                await self.workspace.delete_posted(
+                    channel_id=channel_id, thread_ts=thread_ts, event_type=event_type, suggestion_id=suggestion.id
+                )
+        store_replies.record_deleted(self.db, suggestion.id)
+
     async def review(self, suggestion: Suggestion, *, look: bool) -> None:
         """Ask the supervisors for their thumbs on a posted reply, once."""
         decision = store.decision(self.db, suggestion.id)
         if not self.review_channel or decision is None or decision.posted_ts is None:
+            return
+        if store_replies.withdrawal(self.db, suggestion.id) is not None:
             return
         sender = await self.workspace.name(decision.decided_by)
         link = await self.workspace.permalink(suggestion.channel_id, decision.posted_ts)
@@ -227,13 +257,16 @@ class Desk:
         for decision in store.unposted_decisions(self.db):
             if not store_desk.request_known(self.db, unsent_key(decision.suggestion_id)):
                 suggestion = store.suggestion(self.db, decision.suggestion_id)
-                await self._or_fail(suggestion, self._repost(suggestion, decision))
+                await self.or_fail(suggestion, self._repost(suggestion, decision))
         waited_for = store.iso(datetime.now(UTC) - WAITED_FOR)
         for decision in store_desk.unreviewed_decisions(self.db, since=waited_for) if self.review_channel else []:
             suggestion = store.suggestion(self.db, decision.suggestion_id)
-            await self._or_fail(suggestion, self.review(suggestion, look=True))
+            await self.or_fail(suggestion, self.review(suggestion, look=True))
+        for withdrawal in store_replies.undeleted_withdrawals(self.db):
+            suggestion = store.suggestion(self.db, withdrawal.suggestion_id)
+            await self.or_fail(suggestion, self.unpost(suggestion))
         for suggestion in store.unfinished_suggestions(self.db):
-            task = asyncio.create_task(self._or_fail(suggestion, self._rerun(suggestion)))
+            task = asyncio.create_task(self.or_fail(suggestion, self._rerun(suggestion)))
             self._resumed.add(task)
             task.add_done_callback(self._resumed.discard)
 
@@ -248,7 +281,8 @@ class Desk:
             raise TooOld("I was interrupted before I could finish what you asked for. Please ask again.")
         await self.run(suggestion, resumed=True)
 
-    async def _or_fail(self, suggestion: Suggestion, work: Coroutine[None, None, None]) -> None:
+    async def or_fail(self, suggestion: Suggestion, work: Coroutine[None, None, None]) -> None:
+        """Do this work; when it fails, tell the person who waits for it."""
         # Bolt's error handler sees to the work that a listener does; this is the same for work without a listener.
         (result,) = await asyncio.gather(work, return_exceptions=True)
         if isinstance(result, Exception):
@@ -272,7 +306,9 @@ class Desk:
             # Said once, and not tried again at every restart: the text comes back with the button that sends it.
             store.remember_request(self.db, unsent_key(suggestion.id))
             *before, (text, sections) = blocks.messages_of(decision.text)
-            messages += [*before, (text, [*sections, blocks.send_again(suggestion)])]
+            moved = isinstance(error, ThreadMovedOn)
+            buttons = blocks_replies.moved_on(suggestion) if moved else blocks.send_again(suggestion)
+            messages += [*before, (text, [*sections, buttons])]
         await self.workspace.whisper(messages, told or address_of(suggestion), replace=told is not None)
 
 

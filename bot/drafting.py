@@ -4,13 +4,16 @@ import logging
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 from sqlite_utils import Database
 
+from bot.blocks import WISH_LABELS
 from bot.errors import NoBase, NothingFound, ThreadTooLong
 from data import prompts, store
-from data.errors import EngineFailed, UnknownAdapter
+from data.errors import DeskError, EngineFailed, UnknownAdapter
 from data.models import BASE, Example, Message, Passage, Suggestion, Task, Turn
+from data.prompts import Wish
 from data.search import search
 from serving import promotion
 from serving.engine import Completion, Engine
@@ -25,6 +28,9 @@ REPLY_PASSAGES = 2
 """As many as `import-history` puts into a closed ticket's prompt: training reads what serving sends."""
 ANSWER_PASSAGES = 3
 EXAMPLES = 2
+
+ANOTHER_TEMPERATURE = 0.7
+"""Any other draft is the likeliest text; another one must not be the same again."""
 
 Build = Callable[[Sequence[Turn], Sequence[Passage], Sequence[Example]], list[Message]]
 
@@ -65,14 +71,17 @@ async def draft(
     examples = _examples(db, suggestion, turns) if adapter == BASE else []
     room = await engine.max_tokens()
     new_tokens = min(NEW_TOKENS[suggestion.task], room // NEW_SHARE)
-    prompt = await fit(
-        engine, _build(suggestion.task), turns=turns, passages=passages, examples=examples, limit=room - new_tokens
-    )
-    remarks = []
+    wish, earlier = _wish(db, suggestion)
+    build = _build(suggestion.task, wish, earlier)
+    prompt = await fit(engine, build, turns=turns, passages=passages, examples=examples, limit=room - new_tokens)
+    remarks = [f"{WISH_LABELS[wish]}, as you asked."] if wish else []
     if prompt.turns_left_out:
         remarks.append(f"The {prompt.turns_left_out} oldest messages did not fit and were not read.")
+    temperature = ANOTHER_TEMPERATURE if wish == "another" else 0.0
     try:
-        completion = await engine.complete(prompt.messages, model=adapter, max_tokens=new_tokens)
+        completion = await engine.complete(
+            prompt.messages, model=adapter, max_tokens=new_tokens, temperature=temperature
+        )
     except UnknownAdapter:
         if adapter == BASE:
             raise
@@ -80,10 +89,15 @@ async def draft(
         log.error("adapter %s unknown to the server; base drafts suggestion %s", adapter, suggestion.id)
         remarks.append(f"The adapter {adapter} was unavailable, so the base model wrote this.")
         adapter = BASE
-        completion = await engine.complete(prompt.messages, model=adapter, max_tokens=new_tokens)
+        completion = await engine.complete(
+            prompt.messages, model=adapter, max_tokens=new_tokens, temperature=temperature
+        )
     if completion.finish_reason == "length":
         remarks.append("The draft was cut at its longest length: check how it ends.")
-    return Draft(prompt, _text(suggestion.task, completion, prompt), base.hash, adapter, remarks)
+    text = _text(suggestion.task, completion, prompt)
+    if wish and text == earlier:
+        remarks = ["The model wrote the same again."]
+    return Draft(prompt, text, base.hash, adapter, remarks)
 
 
 async def fit(
@@ -148,9 +162,20 @@ def _examples(db: Database, suggestion: Suggestion, turns: Sequence[Turn]) -> li
     )
 
 
-def _build(task: Task) -> Build:
+def _wish(db: Database, suggestion: Suggestion) -> tuple[Wish | None, str]:
+    """What was asked for in an earlier draft's place, and that draft."""
+    request = suggestion.request
+    if "wish" not in request:
+        return None, ""
+    earlier = store.suggestion(db, request["earlier"]).draft
+    if earlier is None:
+        raise DeskError("The earlier draft is no longer kept: ask for a new one.")
+    return cast(Wish, request["wish"]), earlier
+
+
+def _build(task: Task, wish: Wish | None, earlier: str) -> Build:
     def reply(turns: Sequence[Turn], passages: Sequence[Passage], examples: Sequence[Example]) -> list[Message]:
-        return prompts.reply_messages(turns, passages, examples)
+        return prompts.reply_messages(turns, passages, examples, wish=wish, earlier=earlier)
 
     def summary(turns: Sequence[Turn], passages: Sequence[Passage], examples: Sequence[Example]) -> list[Message]:
         return prompts.summary_messages(turns, examples)

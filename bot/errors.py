@@ -4,6 +4,7 @@ DeskError (data/errors.py, which has EmptyThread, EmptyText and NotAllowed too)
 ├── SlackRefused        Slack answered `ok: false`
 │   └── NotInChannel    the bot must be invited first
 ├── SlackUnreachable    no answer from Slack
+├── ThreadMovedOn       something was said after the draft was made; nothing was sent
 ├── ThreadTooLong       not even its newest message fits the model's context
 ├── NothingFound        the help centre has no passage on the question
 ├── TooOld              found unfinished at a restart, when nobody waits for it any more
@@ -33,6 +34,14 @@ class SlackUnreachable(DeskError):
 
     def __init__(self, method: str) -> None:
         super().__init__(f"Slack did not answer {method}. Please try again in a moment.")
+
+
+class ThreadMovedOn(DeskError):
+    """Something was said in the thread after the draft was made, so the reply was not sent."""
+
+    def __init__(self, newer: int) -> None:
+        came = "1 message has come" if newer == 1 else f"{newer} messages have come"
+        super().__init__(f"Not sent: {came} into the thread since this was drafted. Read on, then choose.")
 
 
 class ThreadTooLong(DeskError):

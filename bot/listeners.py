@@ -13,10 +13,9 @@ from collections.abc import Awaitable, Callable
 from slack_bolt.async_app import AsyncAck, AsyncApp, AsyncBoltContext
 from slack_bolt.response import BoltResponse
 
-from bot import blocks, commands, decisions, ratings, slack
+from bot import blocks, commands, decisions, ratings, reply_buttons, slack
 from bot.desk import Desk, sentence_of
-from bot.slack import Address, Json
-from data.models import DecisionKind
+from bot.slack import Json
 
 log = logging.getLogger(__name__)
 
@@ -31,6 +30,7 @@ def register_listeners(app: AsyncApp, desk: Desk) -> None:
     _remember_first(app, desk)
     _requests(app, desk)
     _decisions(app, desk)
+    reply_buttons.register(app, desk)
     _ratings(app, desk)
     _errors(app, desk)
 
@@ -89,13 +89,13 @@ def _decisions(app: AsyncApp, desk: Desk) -> None:
     async def accept(ack: AsyncAck, body: Json, context: AsyncBoltContext) -> None:
         decided = await decisions.accept(desk, slack.click_of(body))
         await ack()
-        await act(body, context, decided, "accepted")
+        await act(body, context, decided)
 
     @app.action("dismiss")
     async def dismiss(ack: AsyncAck, body: Json, context: AsyncBoltContext) -> None:
         decided = await decisions.dismiss(desk, slack.click_of(body))
         await ack()
-        await act(body, context, decided, "dismissed")
+        await act(body, context, decided)
 
     @app.action("edit")
     async def edit(ack: AsyncAck, body: Json) -> None:
@@ -108,15 +108,18 @@ def _decisions(app: AsyncApp, desk: Desk) -> None:
 
     @app.view("edit_draft")
     async def submit(ack: AsyncAck, body: Json, view: Json, context: AsyncBoltContext) -> None:
-        text = view["state"]["values"]["draft"]["text"]["value"] or ""
+        values = view["state"]["values"]
+        text = values["draft"]["text"]["value"] or ""
+        chosen = values.get("reason", {}).get("reason", {}).get("selected_option")
         suggestion_id = json.loads(view["private_metadata"])["suggestion_id"]
-        decided = await decisions.edit(desk, suggestion_id, body["user"]["id"], text)
+        reason = chosen["value"] if chosen else None
+        decided = await decisions.edit(desk, suggestion_id, body["user"]["id"], text, reason)
         await ack()
-        await act(body, context, decided, decided.decision.kind)
+        await act(body, context, decided)
 
-    async def act(body: Json, context: AsyncBoltContext, decided: decisions.Decided, wanted: DecisionKind) -> None:
+    async def act(body: Json, context: AsyncBoltContext, decided: decisions.Decided) -> None:
         context["suggestion"] = decided.suggestion
-        await decisions.act(desk, decided, _told(body), wanted=wanted)
+        await decisions.act(desk, decided, slack.told_of(body))
 
 
 def _ratings(app: AsyncApp, desk: Desk) -> None:
@@ -146,7 +149,8 @@ def _errors(app: AsyncApp, desk: Desk) -> None:
         if unacked and body.get("type") == "view_submission":
             # The form stays open with the sentence in it, and nothing that was typed is lost.
             sentence = sentence_of(error, body["view"]["id"])
-            return BoltResponse(status=200, body={"response_action": "errors", "errors": {"draft": sentence}})
+            block_id = next(block["block_id"] for block in body["view"]["blocks"] if block["type"] == "input")
+            return BoltResponse(status=200, body={"response_action": "errors", "errors": {block_id: sentence}})
         if unacked and "event" in body:
             # It could not be stored. Unacked, Slack sends it again.
             sentence_of(error, body.get("event_id", ""))
@@ -154,7 +158,8 @@ def _errors(app: AsyncApp, desk: Desk) -> None:
             return None
         try:
             if suggestion is not None:
-                await desk.fail(suggestion, error, told=slack.address_of(body) if "actions" in body else None)
+                pressed = "actions" in body or body.get("type") == "view_submission"
+                await desk.fail(suggestion, error, told=slack.address_of(body) if pressed else None)
             else:
                 await _tell(desk, body, sentence_of(error, body.get("trigger_id", "")))
         except Exception:
@@ -166,10 +171,3 @@ async def _tell(desk: Desk, body: Json, sentence: str) -> None:
     address = slack.address_of(body)
     if address is not None:
         await desk.workspace.whisper([(sentence, blocks.text_sections(sentence))], address)
-
-
-def _told(body: Json) -> Address:
-    address = slack.address_of(body)
-    if address is None:
-        raise ValueError(f"nobody to answer in a {body.get('type')} payload")
-    return address

@@ -38,13 +38,15 @@ class Request:
 
 @dataclass(frozen=True)
 class Click:
-    """A button under one of our messages."""
+    """A button or menu under one of our messages."""
 
     suggestion_id: str
     user_id: str
     channel_id: str
     trigger_id: str
     response_url: str
+    choice: str = ""
+    """What was chosen, when it is a menu."""
 
 
 @dataclass(frozen=True)
@@ -153,9 +155,12 @@ def _question(body: Json, event: Json, bot_user_id: str) -> Request | None:
 
 
 def click_of(body: Json) -> Click:
-    """The button click in a `block_actions` payload. Its value is a suggestion's id."""
+    """The click in a `block_actions` payload: a button's value is a suggestion's id, a menu's is `choice:ID`."""
+    action = body["actions"][0]
+    choice, _, chosen_id = (action.get("selected_option") or {}).get("value", "").partition(":")
     return Click(
-        suggestion_id=body["actions"][0].get("value", ""),
+        suggestion_id=chosen_id or action.get("value", ""),
+        choice=choice,
         user_id=body["user"]["id"],
         channel_id=(body.get("channel") or {}).get("id", ""),
         trigger_id=body["trigger_id"],
@@ -176,6 +181,14 @@ def address_of(body: Json) -> Address | None:
     channel_id = body.get("channel_id") or (body.get("channel") or {}).get("id", "")
     user_id = body.get("user_id") or (body.get("user") or {}).get("id", "")
     return Address(channel_id, user_id, "", body.get("response_url", "")) if user_id else None
+
+
+def told_of(body: Json) -> Address:
+    """`address_of` for what a person did, which always has somebody to tell."""
+    address = address_of(body)
+    if address is None:
+        raise ValueError(f"nobody to answer in a {body.get('type')} payload")
+    return address
 
 
 def thumb_of(body: Json) -> Thumb | None:

@@ -24,7 +24,7 @@ from bot import slack
 from bot.blocks import Message
 from bot.errors import NotInChannel, SlackRefused, SlackUnreachable
 from bot.settings import BotSettings
-from bot.slack import Address, Json
+from bot.slack import REPLY_EVENT, Address, Json
 from data.models import Role, Turn
 
 log = logging.getLogger(__name__)
@@ -137,6 +137,14 @@ class Workspace:
         """The thread's turns, oldest first."""
         return await self._turns(await self._replies(channel_id, thread_ts))
 
+    async def newer_turns(self, channel_id: str, thread_ts: str, *, than: str, but: str) -> list[Turn]:
+        """What was said in a thread after a message. What was posted for the suggestion `but` is no news."""
+        messages = await self._replies(channel_id, thread_ts, oldest=than)
+        bot_id = (await self.identity()).bot_id
+        ours = slack.posted_parts(messages, event_type=REPLY_EVENT, suggestion_id=but, our_bot_id=bot_id).values()
+        # Slack begins with the thread's first message however old it is; timestamps of one length sort as texts.
+        return await self._turns([m for m in messages if m["ts"] > than and m["ts"] not in ours])
+
     async def latest(self, channel_id: str, *, limit: int) -> list[Turn]:
         """The channel's newest messages, oldest first, without their threads."""
         answer = await self._call("conversations.history", channel=channel_id, limit=limit, include_all_metadata=True)
@@ -169,7 +177,7 @@ class Workspace:
         answer = await self._call("chat.getPermalink", channel=channel_id, message_ts=message_ts)
         return str(answer["permalink"])
 
-    async def _replies(self, channel_id: str, thread_ts: str) -> list[Json]:
+    async def _replies(self, channel_id: str, thread_ts: str, *, oldest: str = "") -> list[Json]:
         messages: list[Json] = []
         cursor = ""
         while True:
@@ -177,6 +185,7 @@ class Workspace:
                 "conversations.replies",
                 channel=channel_id,
                 ts=thread_ts,
+                oldest=oldest,
                 limit=PAGE,
                 cursor=cursor,
                 include_all_metadata=True,
@@ -248,9 +257,7 @@ class Workspace:
         """
         parts: dict[int, str] = {}
         if look:
-            seen = await self._replies(channel_id, thread_ts) if thread_ts else await self._newest(channel_id)
-            bot_id = (await self.identity()).bot_id
-            parts = slack.posted_parts(seen, event_type=event_type, suggestion_id=suggestion_id, our_bot_id=bot_id)
+            parts = await self._posted(channel_id, thread_ts, event_type=event_type, suggestion_id=suggestion_id)
         for number, (text, blocks) in enumerate(messages):
             if number in parts:
                 continue
@@ -270,9 +277,32 @@ class Workspace:
             parts[number] = answer["ts"]
         return parts[0]
 
-    async def open_modal(self, trigger_id: str, view: Json) -> None:
-        """Open a modal; the trigger lives for 3 seconds."""
-        await self._call("views.open", trigger_id=trigger_id, view=view)
+    async def delete_posted(
+        self, *, channel_id: str, thread_ts: str | None, event_type: str, suggestion_id: str
+    ) -> None:
+        """Delete what was posted for a suggestion, all parts of it, as far as it is still there."""
+        parts = await self._posted(channel_id, thread_ts, event_type=event_type, suggestion_id=suggestion_id)
+        for ts in parts.values():
+            try:
+                await self._call("chat.delete", channel=channel_id, ts=ts)
+            except SlackRefused as error:
+                if error.error != "message_not_found":
+                    raise
+
+    async def open_modal(self, trigger_id: str, view: Json) -> str:
+        """Open a modal and return its id; the trigger lives for 3 seconds."""
+        return str((await self._call("views.open", trigger_id=trigger_id, view=view))["view"]["id"])
+
+    async def update_modal(self, view_id: str, view: Json) -> None:
+        """Put a view in the place of one that is open."""
+        await self._call("views.update", view_id=view_id, view=view)
+
+    async def _posted(
+        self, channel_id: str, thread_ts: str | None, *, event_type: str, suggestion_id: str
+    ) -> dict[int, str]:
+        seen = await self._replies(channel_id, thread_ts) if thread_ts else await self._newest(channel_id)
+        bot_id = (await self.identity()).bot_id
+        return slack.posted_parts(seen, event_type=event_type, suggestion_id=suggestion_id, our_bot_id=bot_id)
 
     async def _newest(self, channel_id: str) -> list[Json]:
         answer = await self._call("conversations.history", channel=channel_id, limit=PAGE, include_all_metadata=True)

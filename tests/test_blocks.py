@@ -4,10 +4,12 @@ import json
 
 import pytest
 
-from bot import blocks
+from bot import blocks, blocks_replies
 from bot.sandbox import rules
 from bot.slack import plain
 from data.models import Decision, Suggestion
+from data.prompts import WISHES
+from data.store_replies import ShownExample, ShownPassage
 
 SUGGESTION = Suggestion(
     id="5" * 32,
@@ -82,15 +84,16 @@ def test_no_text_can_ping(text):
 
 
 def test_the_button_carries_the_id_and_not_the_draft():
-    buttons = blocks.decision_buttons(SUGGESTION)["elements"]
+    *buttons, menu = blocks.decision_buttons(SUGGESTION)["elements"]
     assert [(b["action_id"], b["value"]) for b in buttons] == [
-        (action, SUGGESTION.id) for action in ("accept", "edit", "dismiss")
+        (action, SUGGESTION.id) for action in ("accept", "edit", "dismiss", "why")
     ]
+    assert [option["value"] for option in menu["options"]] == [f"{wish}:{SUGGESTION.id}" for wish in WISHES]
 
 
 def test_a_draft_longer_than_a_form_has_no_edit_button():
     *_, (_, made) = blocks.draft_messages(with_draft("x" * 3001))
-    assert [b["action_id"] for b in made[-1]["elements"]] == ["accept", "dismiss"]
+    assert [b["action_id"] for b in made[-1]["elements"]] == ["accept", "dismiss", "why", "rewrite"]
     assert any("Too long to edit" in json.dumps(block) for block in made)
 
 
@@ -110,3 +113,23 @@ def test_the_reply_names_the_agent_plainly():
         "text": "Drafted by AI, sent by Ana Ruiz",
         "emoji": True,
     }
+
+
+@pytest.mark.parametrize("text", TEXTS)
+def test_what_stands_around_a_reply_is_taken_by_slack(text):
+    for messages in (
+        [blocks_replies.dismissed(SUGGESTION)],
+        [blocks_replies.sent(SUGGESTION, "Sent.", minutes=5)],
+        blocks_replies.not_sent(text),
+        blocks_replies.taken_back(SUGGESTION, text),
+    ):
+        for _, made in messages:
+            rules.check_blocks(json.loads(json.dumps(made)))
+    passage, example = ShownPassage("T" * 5000, text), ShownExample(text, "C1")
+    for view in (
+        blocks_replies.why_modal(SUGGESTION, passages=[passage] * 3, examples=[example] * 2, hidden_examples=2),
+        blocks_replies.why_modal(SUGGESTION, passages=[], examples=[], hidden_examples=0),
+        blocks_replies.reason_modal(SUGGESTION, channel_id="C1", response_url="https://hooks.slack.com/x"),
+        blocks_replies.loading_modal(),
+    ):
+        rules.check_view(json.loads(json.dumps(view)), "modal")

@@ -8,7 +8,7 @@ import pytest
 from bot_fixtures import Bot, ModelServer, Wire, bot_environment, last_ephemeral, open_store
 from sandbox_fixtures import SandboxClient
 
-from data import store
+from data import store, store_replies
 
 pytest_plugins = ("bot_fixtures", "sandbox_fixtures")
 
@@ -194,3 +194,34 @@ def test_an_old_reply_is_not_sent_behind_the_agents_back_but_offered_once(bot, s
     assert sum("was not sent" in json.dumps(m) for m in sandbox.state(AGENT)["ephemerals"]) == 1
     assert sandbox.action(AGENT, "accept", value=suggestion_id)["ok"]
     bot.until(lambda: len(posted(sandbox)) == 1)
+
+
+def test_a_reply_is_not_sent_after_a_restart_when_the_thread_has_moved_on_meanwhile(bot, sandbox, model, wire):
+    wire.cut("chat.postMessage", after=False)
+    suggestion_id = decide(bot, sandbox)
+    assert wire.reached.wait(10)
+    bot.kill()
+    wire.mend()
+    thread_ts = store.suggestion(bot.db, suggestion_id).thread_ts
+    sandbox.message(HELP, CUSTOMER, "Never mind.", thread_ts)
+    bot.start()
+    last_ephemeral(sandbox, AGENT, "send_anyway")
+    restart(bot, wire)
+    assert posted(sandbox) == []
+    assert sum("send_anyway" in json.dumps(m) for m in sandbox.state(AGENT)["ephemerals"]) == 1
+    assert sandbox.action(AGENT, "send_anyway", value=suggestion_id)["ok"]
+    expect_posted_once(bot, sandbox, suggestion_id)
+
+
+@pytest.mark.parametrize("after", [False, True])
+def test_killed_around_the_deletion_of_a_reply_taken_back(bot, sandbox, model, wire, after):
+    suggestion_id = decide(bot, sandbox)
+    expect_posted_once(bot, sandbox, suggestion_id)
+    last_ephemeral(sandbox, AGENT, "Take it back")
+    wire.cut("chat.delete", after=after)
+    assert sandbox.action(AGENT, "take_back", value=suggestion_id)["ok"]
+    assert wire.reached.wait(10)
+    assert len(posted(sandbox)) == (0 if after else 1)
+    restart(bot, wire)
+    bot.until(lambda: posted(sandbox) == [] and posted(sandbox, REVIEW) == [])
+    assert store_replies.undeleted_withdrawals(bot.db) == []

@@ -274,6 +274,19 @@ def test_what_was_refused_is_listed_among_the_problems(client, sandbox):
     assert (problem["kind"], problem["method"], problem["error"]) == ("refused", "chat.postMessage", "invalid_blocks")
 
 
+def test_of_two_menus_the_one_that_has_the_value_is_used(client, sandbox):
+    def menu(of):
+        option = {"text": {"type": "plain_text", "text": "Shorter"}, "value": f"shorter:{of}"}
+        return [{"type": "actions", "elements": [{"type": "overflow", "action_id": "rewrite", "options": [option]}]}]
+
+    first = client.chat_postMessage(channel=HELP, text="a", blocks=menu("one"))["ts"]
+    client.chat_postMessage(channel=HELP, text="b", blocks=menu("two"))
+    assert sandbox.action(AGENT, "rewrite", value="shorter:one", message_ts=first)["error"] == "dispatch_failed"
+    assert sandbox.action(AGENT, "rewrite", value="shorter:one")["error"] == "dispatch_failed"
+    with pytest.raises(Refused, match="not with value 'shorter:three'"):
+        sandbox.action(AGENT, "rewrite", value="shorter:three")
+
+
 def test_wrong_input_to_the_control_api_gets_one_sentence(sandbox):
     with pytest.raises(Refused, match="U0CUSTOMER1 is not a member of C0SUPERVISORS"):
         sandbox.message("C0SUPERVISORS", CUSTOMER, "let me in")

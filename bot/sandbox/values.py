@@ -137,4 +137,7 @@ def accepts(element: Json, value: object) -> bool:
     if element["type"] == "feedback_buttons":
         sides = ("positive", "negative")
         return value in (*sides, *(element[f"{side}_button"]["value"] for side in sides))
+    if element["type"] == "overflow":
+        # The same menu stands under several messages; its values tell them apart.
+        return any(value in (option["value"], option["text"]["text"]) for option in element["options"])
     return True
