@@ -101,7 +101,7 @@ def decision_buttons(suggestion: Suggestion, *, editable: bool = True) -> Json:
         buttons.append(button("edit", "Edit", suggestion.id))
     buttons.append(button("dismiss", "Dismiss", suggestion.id))
     if suggestion.task == "reply":
-        buttons += [button("why", "Why this draft", suggestion.id), _wishes(suggestion)]
+        buttons += [button("why", "Why this?", suggestion.id), _wishes(suggestion)]
     return {"type": "actions", "elements": buttons}
 
 

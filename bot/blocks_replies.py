@@ -69,6 +69,14 @@ def reason_modal(suggestion: Suggestion, *, channel_id: str, response_url: str) 
     }
 
 
+def unsent(sentence: str, text: str, buttons: Json) -> list[Message]:
+    """A text that could not be sent, below the sentence that says why, with what can be done now."""
+    (first, sections), *others = messages_of(text)
+    messages = [(first, [*text_sections(sentence), {"type": "divider"}, *sections]), *others]
+    *before, (top, made) = messages
+    return [*before, (top, [*made, buttons])]
+
+
 def moved_on(suggestion: Suggestion) -> Json:
     """The buttons under a text that was not sent, because the thread has moved on."""
     return {

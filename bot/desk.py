@@ -305,10 +305,9 @@ class Desk:
         if decision is not None and decision.text is not None and suggestion.task == "reply":
             # Said once, and not tried again at every restart: the text comes back with the button that sends it.
             store.remember_request(self.db, unsent_key(suggestion.id))
-            *before, (text, sections) = blocks.messages_of(decision.text)
             moved = isinstance(error, ThreadMovedOn)
             buttons = blocks_replies.moved_on(suggestion) if moved else blocks.send_again(suggestion)
-            messages += [*before, (text, [*sections, buttons])]
+            messages = blocks_replies.unsent(sentence, decision.text, buttons)
         await self.workspace.whisper(messages, told or address_of(suggestion), replace=told is not None)
 
 
