@@ -25,8 +25,13 @@ class SlackRefused(DeskError):
 class NotInChannel(SlackRefused):
     """The bot is no member of the channel."""
 
-    def __init__(self, method: str, error: str) -> None:
-        super().__init__(method, error, "I am not in this channel: type /invite @Nightshift there, then ask again.")
+    def __init__(self, method: str, error: str, channel_id: str = "") -> None:
+        if channel_id.startswith("D"):
+            # Nobody can be invited to a conversation of two.
+            sentence = "I cannot read a direct message between people: forward it to a channel that I am in."
+        else:
+            sentence = "I am not in this channel: type /invite @Nightshift there, then ask again."
+        super().__init__(method, error, sentence)
 
 
 class SlackUnreachable(DeskError):

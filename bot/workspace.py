@@ -228,11 +228,16 @@ class Workspace:
             body |= {"thread_ts": to.thread_ts} if to.thread_ts else {}
             if to.response_url and await self._respond(to.response_url, body):
                 continue
-            said: Json = {"text": text, "blocks": blocks or None, "thread_ts": to.thread_ts}
+            said: Json = {"text": text, "blocks": blocks or None}
+            thread: Json = {"thread_ts": to.thread_ts}
             if to.channel_id.startswith("D"):
-                await self._call("chat.postMessage", channel=to.channel_id, **said)
-            else:
-                await self._call("chat.postEphemeral", channel=to.channel_id, user=to.user_id, **said)
+                await self._call("chat.postMessage", channel=to.channel_id, **said, **thread)
+                continue
+            try:
+                await self._call("chat.postEphemeral", channel=to.channel_id, user=to.user_id, **said, **thread)
+            except NotInChannel:
+                # Not a member there: the person's own direct message with us is left.
+                await self._call("chat.postMessage", channel=to.user_id, **said)
 
     async def status(self, sentence: str, to: Address) -> None:
         """Say that work goes on. A person without a `response_url` asked in a thread and sees the answer there."""
@@ -323,7 +328,7 @@ class Workspace:
         try:
             answer = await getattr(self.client, method.replace(".", "_"))(**_given(arguments))
         except SlackApiError as error:
-            raise _refused(method, error) from error
+            raise _refused(method, error, str(arguments.get("channel", ""))) from error
         except (aiohttp.ClientError, TimeoutError) as error:
             raise SlackUnreachable(method) from error
         if not isinstance(answer.data, dict):
@@ -339,11 +344,12 @@ def _next_cursor(answer: Json) -> str:
     return str((answer.get("response_metadata") or {}).get("next_cursor") or "")
 
 
-def _refused(method: str, error: SlackApiError) -> SlackRefused:
+def _refused(method: str, error: SlackApiError, channel_id: str) -> SlackRefused:
     answer = error.response
     reason = (
         str(answer.get("error", "unknown_error")) if isinstance(answer, AsyncSlackResponse) else "unreadable_answer"
     )
+    # Of a private channel where the bot is no member, Slack only says channel_not_found.
     if reason in ("not_in_channel", "channel_not_found") and method != "chat.getPermalink":
-        return NotInChannel(method, reason)
+        return NotInChannel(method, reason, channel_id)
     return SlackRefused(method, reason)

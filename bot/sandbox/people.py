@@ -74,6 +74,8 @@ CHANNELS: tuple[ChannelSeed, ...] = (
     ChannelSeed("C0BILLING", "billing-help", "Invoices, refunds, plans", (*CUSTOMERS, *STAFF, BOT_USER)),
     # The app is not a member here: shortcuts still fire, conversations.replies answers not_in_channel.
     ChannelSeed("C0RANDOM", "watercooler", "Anything but work", (*CUSTOMERS, *STAFF)),
+    # Nor here; as the channel is private, Slack answers channel_not_found.
+    ChannelSeed("C0VIP", "vip-desk", "Our biggest customers", STAFF, is_private=True),
     ChannelSeed("C0SUPERVISORS", "supervisors", "Drafts to review", (*SUPERVISORS, *ADMINS, BOT_USER), is_private=True),
     ChannelSeed("C0CONNECT", "acme-shared", "Shared with Acme", ("U0CUSTOMER4", *STAFF, BOT_USER), is_ext_shared=True),
 )

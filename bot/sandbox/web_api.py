@@ -134,9 +134,11 @@ def web_api(sandbox: Sandbox) -> Callable[[web.Request], object]:
             args["_authorization"] = request.headers.get("Authorization", "")
             result = answer(sandbox, method, args)
         except SlackError as error:
+            # Of a private channel that the app is not in, Slack says that it does not exist.
+            hidden = error.error == "channel_not_found" and args.get("channel") in sandbox.workspace.channels
             sandbox.workspace.problem(
                 "refused", method=method, error=error.error, messages=error.messages,
-                expected=error.error in EXPECTED,
+                expected=hidden or error.error in EXPECTED,
             )  # fmt: skip
             return web.json_response(refusal(error))
         headers = {"x-oauth-scopes": "commands,chat:write,app_mentions:read"} if method == "auth.test" else {}

@@ -1,0 +1,52 @@
+"""A message shortcut fires everywhere, also where the bot is no member: the person is told how to go on."""
+
+import asyncio
+
+import pytest
+from bot_fixtures import last_ephemeral
+
+from bot.errors import NotInChannel
+from bot.settings import BotSettings
+from bot.slack import Address
+from bot.workspace import Workspace, web_client
+
+pytest_plugins = ("bot_fixtures", "sandbox_fixtures")
+
+AGENT = "U0AGENT1"
+
+
+@pytest.mark.parametrize("channel", ["C0RANDOM", "C0VIP"])
+@pytest.mark.parametrize("shortcut", ["suggest_reply", "summarize_thread"])
+def test_a_shortcut_where_the_bot_is_no_member_says_how_to_invite_it(bot, sandbox, model, channel, shortcut):
+    ts = sandbox.message(channel, AGENT, "Help")["ts"]
+    assert sandbox.shortcut(channel, AGENT, ts, shortcut)["ok"]
+    told = last_ephemeral(sandbox, AGENT, "/invite @Nightshift")
+    assert told["channel"] == channel and model.asked == []
+    assert all(problem["expected"] for problem in sandbox.problems())
+
+
+def test_once_invited_it_drafts(bot, sandbox, model):
+    ts = sandbox.message("C0VIP", AGENT, "Help")["ts"]
+    sandbox.shortcut("C0VIP", AGENT, ts, "suggest_reply")
+    last_ephemeral(sandbox, AGENT, "/invite @Nightshift")
+    sandbox.command("C0VIP", AGENT, "/invite", "@Nightshift")
+    sandbox.shortcut("C0VIP", AGENT, ts, "suggest_reply")
+    last_ephemeral(sandbox, AGENT, "We will look into it today.")
+
+
+@pytest.mark.parametrize("channel", ["C0RANDOM", "C0VIP"])
+def test_without_a_response_url_it_is_told_in_the_direct_message(sandbox, channel):
+    async def whisper() -> None:
+        settings = BotSettings(
+            _env_file=None, slack_bot_token="xoxb-sandbox", slack_api_url=sandbox.environment["SLACK_API_URL"]
+        )
+        await Workspace(web_client(settings), settings).whisper([("Invite me.", [])], Address(channel, AGENT))
+
+    asyncio.run(whisper())
+    assert [m["text"] for m in sandbox.channel(AGENT, "D0AGENT1")["messages"]] == ["Invite me."]
+    assert sandbox.state(AGENT)["ephemerals"] == []
+
+
+def test_a_direct_message_between_people_is_told_as_such():
+    assert "/invite" in str(NotInChannel("conversations.replies", "channel_not_found", "C1"))
+    assert "direct message between people" in str(NotInChannel("conversations.replies", "channel_not_found", "D1"))
