@@ -108,6 +108,12 @@ def taken_back(suggestion: Suggestion, text: str) -> list[Message]:
     return [*before, (top, [*sections, head, again])]
 
 
+def unasked(text: str) -> str:
+    """The remark under a draft that nobody asked for: which message it answers, and how to end this."""
+    asked = clip(" ".join(text.split()), TITLE_LIMIT)
+    return f"For: “{asked}”. You did not ask for this; an admin ends it here with /nightshift proactive off."
+
+
 def loading_modal() -> Json:
     """Opened at once, because a click opens a modal within three seconds or never."""
     return _why_modal([*text_sections("One moment…")])

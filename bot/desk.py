@@ -15,10 +15,10 @@ from sqlite_utils import Database
 from bot import blocks, blocks_replies, drafting
 from bot.blocks import Message
 from bot.errors import ThreadMovedOn, TooOld
-from bot.slack import ANSWER_EVENT, REPLY_EVENT, REVIEW_EVENT, Address, Request
+from bot.slack import ANSWER_EVENT, PROACTIVE, REPLY_EVENT, REVIEW_EVENT, Address, Request
 from bot.workspace import Workspace
 from data import store, store_desk, store_replies
-from data.errors import EmptyText, EmptyThread, NightshiftError, NotAllowed
+from data.errors import DeskError, EmptyText, EmptyThread, NightshiftError, NotAllowed
 from data.models import Decision, Suggestion, Turn
 from serving.engine import Engine
 
@@ -89,6 +89,8 @@ class Desk:
     async def _draft(self, suggestion: Suggestion) -> tuple[Suggestion, list[str]]:
         await self._expect_allowed(suggestion)
         turns = await self._turns(suggestion)
+        if suggestion.request["kind"] == PROACTIVE and turns[-1].speaker == "agent":
+            raise DeskError("An agent has answered in the meantime.")
         async with self._slots:
             draft = await drafting.draft(self.db, self.engine, suggestion, turns, base_model=self.base_model)
         with store.immediate(self.db):
@@ -162,6 +164,8 @@ class Desk:
                 look=look,
             )
             return
+        if suggestion.request["kind"] == PROACTIVE:
+            remarks = [blocks_replies.unasked(suggestion.request["text"]), *remarks]
         deciding = await self.workspace.role(suggestion.requested_by) is not None
         shown = blocks.draft_messages(suggestion, titles=titles, remarks=remarks, buttons=deciding)
         await self.workspace.whisper(shown, address_of(suggestion))
@@ -302,6 +306,9 @@ class Desk:
             return
         log.warning("suggestion %s failed: %s", suggestion.id, type(error).__name__)
         store.record_failure(self.db, suggestion.id, sentence)
+        if decision is None and suggestion.request.get("kind") == PROACTIVE:
+            # Nobody waits for it.
+            return
         if decision is not None and decision.text is not None and suggestion.task == "reply":
             # Said once, and not tried again at every restart: the text comes back with the button that sends it.
             store.remember_request(self.db, unsent_key(suggestion.id))

@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable
 from slack_bolt.async_app import AsyncAck, AsyncApp, AsyncBoltContext
 from slack_bolt.response import BoltResponse
 
-from bot import blocks, commands, decisions, ratings, reply_buttons, slack
+from bot import blocks, commands, decisions, proactive, ratings, reply_buttons, slack
 from bot.desk import Desk, sentence_of
 from bot.slack import Json
 
@@ -45,6 +45,13 @@ def _remember_first(app: AsyncApp, desk: Desk) -> None:
                 log.info("request %s came before", request.key)
                 return BoltResponse(status=200, body="")
             context["suggestion"] = suggestion
+        question = proactive.question_of(
+            body, bot_user_id=context.bot_user_id or "", allowed_bots=desk.workspace.settings.allowed_bots
+        )
+        if question is not None:
+            unasked = await proactive.remember(desk, question)
+            if unasked is not None:
+                context["suggestion"] = unasked
         thread = slack.seen_thread(body)
         if thread is not None:
             desk.see_thread(*thread)

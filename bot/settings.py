@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from pydantic import field_validator
+from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 Ids = Annotated[frozenset[str], NoDecode]
@@ -37,6 +37,9 @@ class BotSettings(BaseSettings):
 
     review_channel: str = ""
     """The supervisors' channel for review messages. Empty: none are sent."""
+
+    proactive_per_hour: int = Field(10, ge=0)
+    """Drafts that a channel's agents get unasked in one hour, where an admin switched that on."""
 
     @field_validator("agents", "supervisors", "admins", "allowed_bots", mode="before")
     @classmethod

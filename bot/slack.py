@@ -17,6 +17,8 @@ ANSWER_EVENT = "nightshift_answer"
 """Metadata type of an answer that the bot gave in its own name."""
 REVIEW_EVENT = "nightshift_review"
 """Metadata type of a review message."""
+PROACTIVE = "proactive"
+"""The kind of a request that nobody made: the bot drafts for an agent unasked."""
 
 THUMBS: Mapping[str, Literal[-1, 1]] = {"+1": 1, "thumbsup": 1, "-1": -1, "thumbsdown": -1}
 SPOKEN_SUBTYPES = frozenset({None, "bot_message", "file_share", "me_message", "thread_broadcast"})
@@ -92,7 +94,7 @@ def _shortcut(body: Json) -> Request | None:
     return Request(
         key=body["trigger_id"],
         task=task,
-        team_id=_team(body),
+        team_id=team_of(body),
         channel_id=body["channel"]["id"],
         thread_ts=message.get("thread_ts") or message.get("ts") or body["message_ts"],
         user_id=body["user"]["id"],
@@ -124,7 +126,7 @@ def _command(body: Json) -> Request | None:
     return Request(
         key=body["trigger_id"],
         task=task,
-        team_id=_team(body),
+        team_id=team_of(body),
         channel_id=channel_id,
         thread_ts=thread_ts,
         user_id=body["user_id"],
@@ -142,7 +144,7 @@ def _question(body: Json, event: Json, bot_user_id: str) -> Request | None:
     return Request(
         key=body["event_id"],
         task="answer",
-        team_id=_team(body),
+        team_id=team_of(body),
         channel_id=event["channel"],
         thread_ts=event.get("thread_ts") or event["ts"],
         user_id=event["user"],
@@ -214,7 +216,7 @@ def seen_thread(body: Json) -> tuple[str, str, str] | None:
     event = body.get("event") or {}
     if event.get("type") != "message" or event.get("subtype") not in SPOKEN_SUBTYPES or not event.get("thread_ts"):
         return None
-    return _team(body), event["channel"], event["thread_ts"]
+    return team_of(body), event["channel"], event["thread_ts"]
 
 
 def turns_of(
@@ -312,6 +314,7 @@ def plain(text: str, names: Mapping[str, str] | None = None) -> str:
     return text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
 
 
-def _team(body: Json) -> str:
+def team_of(body: Json) -> str:
+    """The workspace that a payload comes from."""
     # In an org-wide install `team` is null for some payloads.
     return body.get("team_id") or (body.get("team") or {}).get("id") or (body.get("enterprise") or {}).get("id") or ""

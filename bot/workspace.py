@@ -150,16 +150,24 @@ class Workspace:
         answer = await self._call("conversations.history", channel=channel_id, limit=limit, include_all_metadata=True)
         return await self._turns(list(reversed(answer["messages"])))
 
-    async def is_member(self, channel_id: str, user_id: str) -> bool:
-        """Is this person in the channel?"""
+    async def messages(self, channel_id: str, thread_ts: str) -> list[Json]:
+        """A thread's messages as Slack keeps them, oldest first."""
+        return await self._replies(channel_id, thread_ts)
+
+    async def members(self, channel_id: str) -> frozenset[str]:
+        """Who is in the channel."""
+        members: set[str] = set()
         cursor = ""
         while True:
             answer = await self._call("conversations.members", channel=channel_id, limit=PAGE, cursor=cursor)
-            if user_id in answer["members"]:
-                return True
+            members.update(answer["members"])
             cursor = _next_cursor(answer)
             if not cursor:
-                return False
+                return frozenset(members)
+
+    async def is_member(self, channel_id: str, user_id: str) -> bool:
+        """Is this person in the channel?"""
+        return user_id in await self.members(channel_id)
 
     async def is_shared(self, channel_id: str) -> bool:
         """Are people of other companies in the channel (Slack Connect)? A direct message with us never is."""

@@ -288,7 +288,7 @@ def m004_pairs_are_views(db: Database) -> None:
 
 @migrations()
 def m005_replies(db: Database) -> None:
-    """A draft knows up to where it read its thread; a reply taken back, or drafted anew, is no pair any more."""
+    """A draft knows up to where it read; what was withdrawn is no pair; a channel may want drafts unasked."""
     db.executescript("""
         create table drafted_from (
             suggestion_id text primary key references suggestions (id) on delete cascade,
@@ -301,6 +301,16 @@ def m005_replies(db: Database) -> None:
             created_at text not null,
             deleted_at text
         );
+        create table proactive_switches (
+            id integer primary key autoincrement,
+            channel_id text not null,
+            switched_by text not null,
+            is_on integer not null check (is_on in (0, 1)),
+            request_key text not null unique,
+            created_at text not null
+        );
+        create index proactive_switches_channel on proactive_switches (channel_id, created_at);
+        create index suggestions_channel on suggestions (channel_id, created_at);
         drop view decided_pairs;
         -- As before, and without what the agent withdrew. The views that read this one stay as they are.
         create view decided_pairs as

@@ -6,7 +6,7 @@ import { avatar, messageNode, threadLine } from "./message.js";
 const COMMANDS = [
   ["/ask", "a question for the help centre"],
   ["/summarize", "this channel, or a permalink to a thread"],
-  ["/nightshift", "status, help, consent on, consent off"],
+  ["/nightshift", "status, help, consent on or off, proactive on or off"],
 ];
 const SHOWN = 40;
 const OPEN_THREADS = 4;

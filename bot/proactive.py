@@ -1,0 +1,122 @@
+"""Drafts that nobody asked for: a customer writes in a channel that opted in, and one agent sees a draft.
+
+Quiet by design: off until an admin switches a channel on, one draft for each of a customer's turns, a budget per
+channel and hour, and no word to anybody when it cannot be done.
+"""
+
+import asyncio
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from bot.desk import Desk
+from bot.slack import PROACTIVE, REPLY_EVENT, SPOKEN_SUBTYPES, Json, Request, plain, team_of
+from data import store, store_proactive
+from data.errors import NightshiftError
+from data.models import Suggestion
+
+log = logging.getLogger(__name__)
+
+PATIENCE = 2.0
+"""Seconds that choosing an agent may take, since the event must be acked within 3."""
+
+
+@dataclass(frozen=True)
+class Question:
+    """A message that may be a customer's. `thread_ts` is empty when it begins a thread."""
+
+    key: str
+    team_id: str
+    channel_id: str
+    message_ts: str
+    thread_ts: str
+    user_id: str
+    text: str
+
+
+def question_of(body: Json, *, bot_user_id: str, allowed_bots: frozenset[str]) -> Question | None:
+    """The message in an event that a person, or a help desk's bot, wrote to a channel and not to the bot itself."""
+    event = body.get("event") or {}
+    text = event.get("text") or ""
+    if event.get("type") != "message" or event.get("subtype") not in SPOKEN_SUBTYPES or not text.strip():
+        return None
+    if event.get("channel_type") not in ("channel", "group") or f"<@{bot_user_id}" in text:
+        return None
+    if event.get("bot_id") and event["bot_id"] not in allowed_bots:
+        return None
+    return Question(
+        key=body["event_id"],
+        team_id=team_of(body),
+        channel_id=event["channel"],
+        message_ts=event["ts"],
+        thread_ts=event.get("thread_ts") or "",
+        user_id="" if event.get("bot_id") else event.get("user") or "",
+        text=plain(text).strip(),
+    )
+
+
+async def remember(desk: Desk, question: Question) -> Suggestion | None:
+    """Store that an agent gets a draft for this question, before the event is acked; None when nobody gets one."""
+    switch = store_proactive.newest_switch(desk.db, question.channel_id)
+    if switch is None or not switch.is_on:
+        return None
+    try:
+        async with asyncio.timeout(PATIENCE):
+            agent = await _agent_for(desk, question)
+    except (TimeoutError, NightshiftError) as error:
+        log.warning("no unasked draft in %s: %s", question.channel_id, type(error).__name__)
+        return None
+    hour_ago = store.iso(datetime.now(UTC) - timedelta(hours=1))
+    budget = desk.workspace.settings.proactive_per_hour
+    if agent is None or store_proactive.unasked_since(desk.db, question.channel_id, hour_ago) >= budget:
+        return None
+    return desk.remember(
+        Request(
+            key=question.key,
+            task="reply",
+            team_id=question.team_id,
+            channel_id=question.channel_id,
+            thread_ts=question.thread_ts or question.message_ts,
+            user_id=agent,
+            details={
+                "kind": PROACTIVE,
+                "shown_in": question.thread_ts,
+                "message_ts": question.message_ts,
+                "text": question.text,
+            },
+        )
+    )
+
+
+async def _agent_for(desk: Desk, question: Question) -> str | None:
+    if question.user_id and await desk.workspace.role(question.user_id) is not None:
+        return None
+    agents = await desk.workspace.agents()
+    on_duty = agents & await desk.workspace.members(question.channel_id)
+    if not on_duty:
+        return None
+    if question.thread_ts:
+        messages = await desk.workspace.messages(question.channel_id, question.thread_ts)
+        answered_by, answered_ts = _last_answer(desk, messages, agents)
+        thread_id = store.thread_id_of(question.team_id, question.channel_id, question.thread_ts)
+        drafted_for = store_proactive.newest_question(desk.db, thread_id)
+        if drafted_for is not None and drafted_for > answered_ts:
+            # One draft for each turn of the customer's, however many messages it takes them.
+            return None
+        if answered_by in on_duty:
+            return answered_by
+    return store_proactive.next_in_turn(desk.db, question.channel_id, on_duty)
+
+
+def _last_answer(desk: Desk, messages: Iterable[Json], agents: frozenset[str]) -> tuple[str, str]:
+    """(agent, ts) of the newest answer in a thread; empty texts when there is none."""
+    newest = ("", "")
+    for message in messages:
+        metadata = message.get("metadata") or {}
+        if message.get("user") in agents:
+            newest = (message["user"], message["ts"])
+        elif metadata.get("event_type") == REPLY_EVENT:
+            decision = store.decision(desk.db, str(metadata["event_payload"].get("suggestion_id", "")))
+            newest = (decision.decided_by if decision else "", message["ts"])
+    return newest
