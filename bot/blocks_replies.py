@@ -114,11 +114,6 @@ def unasked(text: str) -> str:
     return f"For: “{asked}”. You did not ask for this; an admin ends it here with /nightshift proactive off."
 
 
-def loading_modal() -> Json:
-    """Opened at once, because a click opens a modal within three seconds or never."""
-    return _why_modal([*text_sections("One moment…")])
-
-
 def why_modal(
     suggestion: Suggestion,
     *,
@@ -147,16 +142,12 @@ def why_modal(
             if suggestion.adapter not in (None, BASE)
             else "None was like this one."
         )
-    return _why_modal(made[:VIEW_BLOCKS])
-
-
-def _why_modal(made: list[Json]) -> Json:
     return {
         "type": "modal",
         "callback_id": "why_draft",
         "title": plain_text("Why this draft"),
         "close": plain_text("Close"),
-        "blocks": made,
+        "blocks": made[:VIEW_BLOCKS],
     }
 
 

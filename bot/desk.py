@@ -214,7 +214,10 @@ class Desk:
             (suggestion.channel_id, suggestion.thread_ts, REPLY_EVENT),
             (self.review_channel, None, REVIEW_EVENT),
         ):
-            if channel_id:
+            if not channel_id:
+                continue
+            # What is being posted there just now is waited for, and then found.
+            async with self._posting[channel_id]:
                 await self.workspace.delete_posted(
                     channel_id=channel_id, thread_ts=thread_ts, event_type=event_type, suggestion_id=suggestion.id
                 )
@@ -225,18 +228,19 @@ class Desk:
         decision = store.decision(self.db, suggestion.id)
         if not self.review_channel or decision is None or decision.posted_ts is None:
             return
-        if store_replies.withdrawal(self.db, suggestion.id) is not None:
-            return
         sender = await self.workspace.name(decision.decided_by)
         link = await self.workspace.permalink(suggestion.channel_id, decision.posted_ts)
-        await self.workspace.post_once(
-            blocks.review_messages(suggestion, decision, sender=sender, link=link),
-            channel_id=self.review_channel,
-            thread_ts=None,
-            event_type=REVIEW_EVENT,
-            suggestion_id=suggestion.id,
-            look=look,
-        )
+        async with self._posting[self.review_channel]:
+            if store_replies.withdrawal(self.db, suggestion.id) is not None:
+                return
+            await self.workspace.post_once(
+                blocks.review_messages(suggestion, decision, sender=sender, link=link),
+                channel_id=self.review_channel,
+                thread_ts=None,
+                event_type=REVIEW_EVENT,
+                suggestion_id=suggestion.id,
+                look=look,
+            )
         store.remember_request(self.db, review_key(suggestion.id))
 
     async def settled(self, channel_id: str, *, seconds: float) -> None:

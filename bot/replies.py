@@ -10,6 +10,9 @@ from data.errors import DeskError, EmptyText
 from data.models import Decision, Suggestion
 from data.prompts import WISHES
 
+MEMBERSHIP_TIMEOUT = 1.5
+"""Seconds that a look at a channel's members may take, since a click opens a modal within 3 or never."""
+
 
 async def give_reason(desk: Desk, suggestion_id: str, user_id: str, reason: str) -> str:
     """Keep why a draft was dismissed, and return what to say. The first reason stays.
@@ -113,7 +116,8 @@ async def _may_see(desk: Desk, example: store_replies.ShownExample, suggestion: 
     if example.channel_id in (None, suggestion.channel_id):
         return True
     try:
-        return await desk.workspace.is_member(example.channel_id, user_id)
-    except DeskError:
+        async with asyncio.timeout(MEMBERSHIP_TIMEOUT):
+            return await desk.workspace.is_member(example.channel_id, user_id)
+    except (DeskError, TimeoutError):
         # Slack does not say: then it is not shown.
         return False

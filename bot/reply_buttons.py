@@ -51,8 +51,7 @@ def _another_draft(app: AsyncApp, desk: Desk) -> None:
         await ack()
         click = slack.click_of(body)
         suggestion = await decisions.draft_of(desk, click)
-        view_id = await desk.workspace.open_modal(click.trigger_id, blocks_replies.loading_modal())
-        await desk.workspace.update_modal(view_id, await replies.why(desk, suggestion, click.user_id))
+        await desk.workspace.open_modal(click.trigger_id, await replies.why(desk, suggestion, click.user_id))
 
     @app.action("rewrite")
     async def rewrite(ack: AsyncAck, body: Json) -> None:

@@ -302,13 +302,9 @@ class Workspace:
                 if error.error != "message_not_found":
                     raise
 
-    async def open_modal(self, trigger_id: str, view: Json) -> str:
-        """Open a modal and return its id; the trigger lives for 3 seconds."""
-        return str((await self._call("views.open", trigger_id=trigger_id, view=view))["view"]["id"])
-
-    async def update_modal(self, view_id: str, view: Json) -> None:
-        """Put a view in the place of one that is open."""
-        await self._call("views.update", view_id=view_id, view=view)
+    async def open_modal(self, trigger_id: str, view: Json) -> None:
+        """Open a modal; the trigger lives for 3 seconds."""
+        await self._call("views.open", trigger_id=trigger_id, view=view)
 
     async def _posted(
         self, channel_id: str, thread_ts: str | None, *, event_type: str, suggestion_id: str

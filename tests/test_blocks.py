@@ -131,6 +131,5 @@ def test_what_stands_around_a_reply_is_taken_by_slack(text):
         blocks_replies.why_modal(SUGGESTION, passages=[passage] * 3, examples=[example] * 2, hidden_examples=2),
         blocks_replies.why_modal(SUGGESTION, passages=[], examples=[], hidden_examples=0),
         blocks_replies.reason_modal(SUGGESTION, channel_id="C1", response_url="https://hooks.slack.com/x"),
-        blocks_replies.loading_modal(),
     ):
         rules.check_view(json.loads(json.dumps(view)), "modal")
