@@ -133,3 +133,11 @@ def test_what_stands_around_a_reply_is_taken_by_slack(text):
         blocks_replies.reason_modal(SUGGESTION, channel_id="C1", response_url="https://hooks.slack.com/x"),
     ):
         rules.check_view(json.loads(json.dumps(view)), "modal")
+
+
+@pytest.mark.parametrize(
+    ("adapter", "expected"), [("base", "None was like this one."), ("night-1", "an adapter has learned how your team")]
+)
+def test_a_draft_without_examples_says_why_it_has_none(adapter, expected):
+    suggestion = Suggestion(**(vars(SUGGESTION) | {"adapter": adapter}))
+    assert expected in json.dumps(blocks_replies.why_modal(suggestion, passages=[], examples=[], hidden_examples=0))
