@@ -72,7 +72,9 @@ async def act(desk: Desk, decided: Decided, told: Address, *, wanted: DecisionKi
     posted = False
     if suggestion.task == "reply" and decision.kind != "dismissed":
         posted = await desk.post(suggestion, decision, look=not decided.new)
-    confirmed = desk.workspace.whisper(_confirmation(decided, posted=posted, wanted=wanted), told, replace=True)
+    body = await desk.body(suggestion, decision.text or "")
+    messages = _confirmation(decided, posted=posted, wanted=wanted, body=body)
+    confirmed = desk.workspace.whisper(messages, told, replace=True)
     if posted:
         await asyncio.gather(confirmed, desk.review(suggestion, look=not decided.new))
     else:
@@ -84,7 +86,7 @@ def _decide(desk: Desk, suggestion: Suggestion, kind: DecisionKind, text: str | 
     return Decided(suggestion, decision, new)
 
 
-def _confirmation(decided: Decided, *, posted: bool, wanted: DecisionKind) -> list[Message]:
+def _confirmation(decided: Decided, *, posted: bool, wanted: DecisionKind, body: list[Message]) -> list[Message]:
     suggestion, decision = decided.suggestion, decided.decision
     if posted or (decided.new and suggestion.task == "reply"):
         return [_line("Dismissed." if decision.kind == "dismissed" else "Sent.")]
@@ -93,8 +95,9 @@ def _confirmation(decided: Decided, *, posted: bool, wanted: DecisionKind) -> li
         return [_line(f"This draft was already {DONE[decision.kind]}." if again else "Dismissed.")]
     # A summary or an answer is for the person who asked: it stays in view, without its buttons.
     saved = "Saved, thank you." if decided.new else "This was already saved."
-    *before, (text, sections) = blocks.messages_of(decision.text or "")
-    return [*before, (text, [*sections, blocks.note(saved)])]
+    *before, (text, sections) = body or blocks.messages_of(decision.text or "")
+    thumbs = [blocks.thumbs(suggestion)] if suggestion.task == "summary" else []
+    return [*before, (text, [*sections, blocks.note(saved), *thumbs])]
 
 
 def _line(sentence: str) -> Message:

@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 
 from sqlite_utils import Database
 
-from bot import blocks, drafting
+from bot import blocks, drafting, summaries
 from bot.blocks import Message
 from bot.errors import TooOld
 from bot.slack import ANSWER_EVENT, REPLY_EVENT, REVIEW_EVENT, Address, Request
@@ -26,7 +26,6 @@ log = logging.getLogger(__name__)
 
 ENGINE_SLOTS = 8
 """Completions asked for at once; vLLM batches them, and more would only time out in its queue."""
-LATEST_MESSAGES = 50
 STATUS_AFTER = 2.0
 """Seconds after which a person who waits for a draft is told that it is being written."""
 WAITED_FOR = timedelta(minutes=30)
@@ -80,14 +79,17 @@ class Desk:
         if suggestion.state == "requested":
             waiting = asyncio.create_task(self._say_that_it_takes_long(suggestion))
             try:
-                suggestion, remarks = await self._draft(suggestion)
+                await self._expect_allowed(suggestion)
+                if suggestion.task == "summary":
+                    suggestion, remarks = await self._summarise(suggestion, waiting)
+                else:
+                    suggestion, remarks = await self._draft(suggestion)
             finally:
                 waiting.cancel()
         await self._show(suggestion, remarks=remarks, look=resumed)
         store.record_shown(self.db, suggestion.id)
 
     async def _draft(self, suggestion: Suggestion) -> tuple[Suggestion, list[str]]:
-        await self._expect_allowed(suggestion)
         turns = await self._turns(suggestion)
         async with self._slots:
             draft = await drafting.draft(self.db, self.engine, suggestion, turns, base_model=self.base_model)
@@ -102,6 +104,22 @@ class Desk:
             chunk_ids=[passage.chunk_id for passage in draft.prompt.passages],
         )
         return drafted, draft.remarks
+
+    async def _summarise(self, suggestion: Suggestion, waiting: asyncio.Task[None]) -> tuple[Suggestion, list[str]]:
+        async def progress(sentence: str) -> None:
+            # It says more than that it takes long.
+            waiting.cancel()
+            await self.workspace.status(sentence, address_of(suggestion))
+
+        return await summaries.draft(
+            self.db,
+            self.engine,
+            self.workspace,
+            suggestion,
+            base_model=self.base_model,
+            slots=self._slots,
+            progress=progress,
+        )
 
     async def _say_that_it_takes_long(self, suggestion: Suggestion) -> None:
         # What a command's or shortcut's response_url showed can never be replaced (bolt-python issue 1268), so a
@@ -139,10 +157,7 @@ class Desk:
             if not question:
                 raise EmptyText("Ask me a question, for example: how do I reset a password?")
             return [Turn("customer", question)]
-        if suggestion.thread_ts is None:
-            turns = await self.workspace.latest(suggestion.channel_id, limit=LATEST_MESSAGES)
-        else:
-            turns = await self.workspace.thread(suggestion.channel_id, suggestion.thread_ts)
+        turns = await self.workspace.thread(suggestion.channel_id, suggestion.thread_ts or "")
         if not turns:
             raise EmptyThread("There is no text here that I could read, so there is nothing to draft from.")
         return turns
@@ -160,8 +175,15 @@ class Desk:
             )
             return
         deciding = await self.workspace.role(suggestion.requested_by) is not None
-        shown = blocks.draft_messages(suggestion, titles=titles, remarks=remarks, buttons=deciding)
+        body = await self.body(suggestion, suggestion.draft or "")
+        shown = blocks.draft_messages(suggestion, titles=titles, remarks=remarks, buttons=deciding, body=body)
         await self.workspace.whisper(shown, address_of(suggestion))
+
+    async def body(self, suggestion: Suggestion, text: str) -> list[Message]:
+        """A text of this suggestion as its task shows it; empty where it is shown as it is."""
+        if suggestion.task != "summary":
+            return []
+        return await summaries.body(self.db, self.workspace, suggestion, text)
 
     # From a decision to a reply that is posted
 

@@ -5,6 +5,7 @@ import logging
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import tzinfo
 
 import aiohttp
 from slack_sdk.errors import SlackApiError
@@ -25,6 +26,7 @@ from bot.blocks import Message
 from bot.errors import NotInChannel, SlackRefused, SlackUnreachable
 from bot.settings import BotSettings
 from bot.slack import Address, Json
+from bot.spans import zone_of
 from data.models import Role, Turn
 
 log = logging.getLogger(__name__)
@@ -118,6 +120,11 @@ class Workspace:
             known = self._names[user_id] = (time.monotonic() + CACHE_SECONDS, name or "a colleague")
         return known[1]
 
+    async def time_zone(self, user_id: str) -> tzinfo:
+        """Where this person's clock is."""
+        user = (await self._call("users.info", user=user_id))["user"]
+        return zone_of(user.get("tz"), user.get("tz_offset"))
+
     async def _group(self, usergroup: str) -> frozenset[str]:
         if not usergroup:
             return frozenset()
@@ -135,12 +142,29 @@ class Workspace:
 
     async def thread(self, channel_id: str, thread_ts: str) -> list[Turn]:
         """The thread's turns, oldest first."""
-        return await self._turns(await self._replies(channel_id, thread_ts))
+        return await self.turns(await self.replies(channel_id, thread_ts))
 
-    async def latest(self, channel_id: str, *, limit: int) -> list[Turn]:
-        """The channel's newest messages, oldest first, without their threads."""
-        answer = await self._call("conversations.history", channel=channel_id, limit=limit, include_all_metadata=True)
-        return await self._turns(list(reversed(answer["messages"])))
+    async def history(
+        self, channel_id: str, *, most: int, oldest: float | None = None, latest: float | None = None
+    ) -> list[Json]:
+        """The channel's messages between two moments, newest first, at most `most`; replies in threads are not here."""
+        messages: list[Json] = []
+        cursor = ""
+        while True:
+            answer = await self._call(
+                "conversations.history",
+                channel=channel_id,
+                limit=min(PAGE, most - len(messages)),
+                cursor=cursor,
+                oldest=f"{oldest:.6f}" if oldest is not None else "",
+                latest=f"{latest:.6f}" if latest is not None else "",
+                inclusive=True,
+                include_all_metadata=True,
+            )
+            messages += answer["messages"]
+            cursor = _next_cursor(answer)
+            if not cursor or len(messages) >= most:
+                return messages
 
     async def is_member(self, channel_id: str, user_id: str) -> bool:
         """Is this person in the channel?"""
@@ -169,7 +193,8 @@ class Workspace:
         answer = await self._call("chat.getPermalink", channel=channel_id, message_ts=message_ts)
         return str(answer["permalink"])
 
-    async def _replies(self, channel_id: str, thread_ts: str) -> list[Json]:
+    async def replies(self, channel_id: str, thread_ts: str) -> list[Json]:
+        """A thread's messages, its first one included, oldest first."""
         messages: list[Json] = []
         cursor = ""
         while True:
@@ -187,7 +212,8 @@ class Workspace:
             if not cursor:
                 return messages
 
-    async def _turns(self, messages: Sequence[Json]) -> list[Turn]:
+    async def turns(self, messages: Sequence[Json]) -> list[Turn]:
+        """What was said in these messages, in their order, with people's names for their ids."""
         mentioned = sorted(slack.mentioned(messages))
         # A person whom Slack does not tell us about is "someone" in the prompt; that is no reason to draft nothing.
         found = await asyncio.gather(*map(self.name, mentioned), return_exceptions=True)
@@ -248,7 +274,8 @@ class Workspace:
         """
         parts: dict[int, str] = {}
         if look:
-            seen = await self._replies(channel_id, thread_ts) if thread_ts else await self._newest(channel_id)
+            replies, history = self.replies, self.history
+            seen = await (replies(channel_id, thread_ts) if thread_ts else history(channel_id, most=PAGE))
             bot_id = (await self.identity()).bot_id
             parts = slack.posted_parts(seen, event_type=event_type, suggestion_id=suggestion_id, our_bot_id=bot_id)
         for number, (text, blocks) in enumerate(messages):
@@ -273,10 +300,6 @@ class Workspace:
     async def open_modal(self, trigger_id: str, view: Json) -> None:
         """Open a modal; the trigger lives for 3 seconds."""
         await self._call("views.open", trigger_id=trigger_id, view=view)
-
-    async def _newest(self, channel_id: str) -> list[Json]:
-        answer = await self._call("conversations.history", channel=channel_id, limit=PAGE, include_all_metadata=True)
-        return list(answer["messages"])
 
     async def _respond(self, response_url: str, body: Json) -> bool:
         try:

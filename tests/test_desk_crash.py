@@ -194,3 +194,18 @@ def test_an_old_reply_is_not_sent_behind_the_agents_back_but_offered_once(bot, s
     assert sum("was not sent" in json.dumps(m) for m in sandbox.state(AGENT)["ephemerals"]) == 1
     assert sandbox.action(AGENT, "accept", value=suggestion_id)["ok"]
     bot.until(lambda: len(posted(sandbox)) == 1)
+
+
+def test_a_summary_that_was_drafted_and_not_shown_is_shown_with_its_links(bot, sandbox, model, wire):
+    ts = sandbox.message(HELP, CUSTOMER, "My invoice 77 is wrong")["ts"]
+    model.answer = lambda messages: "Customer wants: invoice 77 put right\nDone: nothing"
+    wire.cut("chat.getPermalink", after=False)
+    assert sandbox.shortcut(HELP, AGENT, ts, "summarize_thread")["ok"]
+    assert wire.reached.wait(10)
+    assert bot.newest()["state"] == "drafted"
+    restart(bot, wire)
+    row = shown(bot)
+    assert row["state"] == "shown" and len(model.asked) == 1
+    assert f"p{ts.replace('.', '')}|↗ message>" in json.dumps(
+        last_ephemeral(sandbox, AGENT, row["id"]), ensure_ascii=False
+    )
