@@ -8,6 +8,8 @@ from bot.slack import Json, escape, mrkdwn
 
 PIECE_LIMIT = 2500
 """Of one line; its link and its bullet need the rest of a section."""
+SOURCE = "↗\u00a0message"
+"""What a link to a line's message says, on one line."""
 EMPTY = "-"
 """Stands under a heading without lines."""
 BLOCKS_PER_MESSAGE = 40
@@ -52,7 +54,7 @@ def _blocks(sections: Iterable[Section], links: Mapping[str, str]) -> list[str]:
 
 def _line(line: str, link: str | None, *, bullet: bool) -> list[str]:
     *before, last = [mrkdwn(piece) for piece in split(line, PIECE_LIMIT)]
-    pieces = [*before, f"{last}  <{escape(link)}|↗ message>" if link else last]
+    pieces = [*before, f"{last}  <{escape(link)}|{SOURCE}>" if link else last]
     return [f"• {pieces[0]}" if bullet else pieces[0], *pieces[1:]]
 
 
