@@ -2,11 +2,12 @@
 
 import asyncio
 import math
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
 from bot import drafting
-from bot.errors import ThreadTooLong
+from bot.errors import ThreadTooLong, TooMuchToRead
 from bot.provenance import unmentioned
 from bot.sections import open_points
 from data import prompts
@@ -16,11 +17,14 @@ from serving.engine import Engine
 SHORTEST_CUT = 200
 """Characters of one message that are not cut further: a context that does not hold them holds no summary."""
 
-PARTS_AT_ONCE = 4
+MOST_PARTS = 100
+"""More would hold half of the engine's slots for longer than the person waits."""
+CALLS_AT_ONCE = 4
 """Fewer than the engine's slots, so that a long summary leaves room for others' drafts."""
 TOLD_HALFWAY = 4
 """So many parts take long enough for a second sign of life."""
 
+T = TypeVar("T")
 Progress = Callable[[str], Awaitable[None]]
 
 
@@ -54,12 +58,13 @@ class Writer:
     adapter: str
     room: int
     new_tokens: int
+    at_once: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(CALLS_AT_ONCE))
 
     async def fits(self, messages: Sequence[Message], *, room: int | None = None) -> bool:
         return await self.engine.count_tokens(messages) <= (room or self.room)
 
     async def write(self, messages: list[Message]) -> Outcome:
-        async with self.slots:
+        async with self.at_once, self.slots:
             written = await drafting.write(
                 self.engine, self.suggestion_id, messages, adapter=self.adapter, max_tokens=self.new_tokens
             )
@@ -71,21 +76,22 @@ async def in_parts(writer: Writer, turns: Sequence[Turn], progress: Progress, *,
     """Summarise each part, then the summaries. What was open in any part is in the result or in its remarks."""
     parts = await _parts(writer, turns)
     count = len(parts)
+    if count > MOST_PARTS:
+        raise TooMuchToRead(count, MOST_PARTS)
     if count > 1:
         await progress(f"This is long, so I read it in {count} parts. The summary will appear below.")
-    at_once, done = asyncio.Semaphore(PARTS_AT_ONCE), 0
+    done = 0
 
     async def summary_of(part: Sequence[Turn]) -> Outcome:
         nonlocal done
-        async with at_once:
-            outcome = await writer.write(prompts.summary_messages(part))
+        outcome = await writer.write(prompts.summary_messages(part))
         done += 1
         # A response_url works five times, and what it has shown stays: one sign of life on the way is enough.
         if count >= TOLD_HALFWAY and done == count // 2:
             await progress(f"{done} of {count} parts are read.")
         return outcome
 
-    outcomes = await asyncio.gather(*map(summary_of, parts))
+    outcomes = await _all_or_none(map(summary_of, parts))
     notes = [Note(one.text, tuple(open_points(one.text))) for one in outcomes]
     carried = [point for note in notes for point in note.open]
     outcome = await writer.write(await _joining(writer, notes, kept))
@@ -113,7 +119,7 @@ async def _joining(writer: Writer, notes: list[Note], kept: str) -> list[Message
         if len(notes) < (2 if kept else 3):
             raise ThreadTooLong(await writer.engine.count_tokens(messages), writer.room)
         pairs = [notes[n : n + 2] for n in range(0, len(notes), 2)]
-        notes = list(await asyncio.gather(*(_joined(writer, pair) for pair in pairs)))
+        notes = await _all_or_none(_joined(writer, pair) for pair in pairs)
 
 
 async def _joined(writer: Writer, notes: list[Note]) -> Note:
@@ -138,6 +144,16 @@ async def _parts(writer: Writer, turns: Sequence[Turn]) -> list[Sequence[Turn]]:
         raise ThreadTooLong(tokens, writer.room)
     pieces = cut(turns, max(2, math.ceil(tokens / writer.room)))
     return [part for piece in pieces for part in await _parts(writer, piece)]
+
+
+async def _all_or_none(work: Iterable[Coroutine[None, None, T]]) -> list[T]:
+    """All results, in order. The first error ends what is still under way: nobody will read it."""
+    tasks = [asyncio.create_task(one) for one in work]
+    try:
+        return list(await asyncio.gather(*tasks))
+    finally:
+        for task in tasks:
+            task.cancel()
 
 
 def cut(turns: Sequence[Turn], pieces: int) -> list[list[Turn]]:

@@ -56,9 +56,11 @@ async def draft(
         remarks.append("The summary that was kept is too long for the model to go on from, so this is a new one.")
         kept = None
     if kept is not None:
-        outcome = await _updated(writer, reading, kept, progress)
+        new = [turn for turn in reading.turns if (turn.ts or "") > kept.read_until]
+        outcome = await _updated(writer, new, kept, progress)
         keeper = await workspace.name(kept.kept_by)
-        remarks.append(f"This goes on from the summary that {keeper} kept.")
+        messages = f"{len(new)} new message{'' if len(new) == 1 else 's'}"
+        remarks.append(f"This goes on from the summary that {keeper} kept, with {messages}.")
     else:
         examples = drafting.examples_for(db, suggestion, reading.turns) if adapter == BASE else []
         outcome = await _afresh(writer, reading.turns, examples, progress)
@@ -118,8 +120,7 @@ async def _kept(db: Database, workspace: Workspace, suggestion: Suggestion, read
     return kept if kept is not None and kept.read_until >= reading.begins else None
 
 
-async def _updated(writer: Writer, reading: Reading, kept: KeptSummary, progress: Progress) -> Outcome:
-    new = [turn for turn in reading.turns if (turn.ts or "") > kept.read_until]
+async def _updated(writer: Writer, new: Sequence[Turn], kept: KeptSummary, progress: Progress) -> Outcome:
     messages = prompts.summary_update_messages(kept.text, new)
     if await writer.fits(messages):
         return await writer.write(messages)

@@ -146,6 +146,15 @@ def test_a_kept_summary_goes_on_from_many_new_messages(bot, sandbox, model):
     assert points(again["draft"]) == ["POINT99", *(f"POINT{n}" for n in range(8))]
 
 
+def test_more_than_anybody_waits_for_is_refused_in_one_sentence(bot, sandbox, model):
+    ts = sandbox.message(HELP, CUSTOMER, "Hello")["ts"]
+    for _ in range(5):
+        sandbox.message(HELP, CUSTOMER, "log " * 9_500, ts)
+    assert sandbox.shortcut(HELP, AGENT, ts, "summarize_thread")["ok"]
+    last_ephemeral(sandbox, AGENT, "This is too much to read")
+    assert model.asked == [] and bot.newest()["state"] == "failed"
+
+
 def test_a_reply_still_leaves_out_the_oldest_messages(bot, sandbox, model):
     ts = long_thread(sandbox, 12)
     sandbox.shortcut(HELP, AGENT, ts, "suggest_reply")

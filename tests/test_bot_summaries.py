@@ -271,7 +271,7 @@ def test_asking_again_goes_on_from_the_agents_edit_with_the_new_messages_alone(b
         "Summary so far:\nCustomer wants: a refund, as Ana wrote it.\nDone: nothing.\n\n"
         "Conversation:\nCustomer: It has arrived, thanks!"
     )
-    last_ephemeral(sandbox, OTHER_AGENT, "This goes on from the summary that ana kept.")
+    last_ephemeral(sandbox, OTHER_AGENT, "This goes on from the summary that ana kept, with 1 new message.")
     (source,) = bot.db.query("select pair_id from suggestion_sources where suggestion_id = ?", [again["id"]])
     assert source["pair_id"] == row["id"]
 
