@@ -293,6 +293,13 @@ def test_when_nothing_new_was_said_the_kept_text_is_shown_and_the_model_not_aske
     assert again["id"] not in [pair.id for pair in store.training_pairs(bot.db)]
 
 
+def test_a_kept_text_that_is_edited_again_is_the_one_that_is_kept(bot, sandbox, model):
+    first, _ = lamp_thread(sandbox)
+    edited(bot, sandbox, summary_of_thread(bot, sandbox, first), "Customer wants: one.\nDone: one.")
+    edited(bot, sandbox, summary_of_thread(bot, sandbox, first), "Customer wants: two.\nDone: two.")
+    assert summary_of_thread(bot, sandbox, first)["draft"] == "Customer wants: two.\nDone: two."
+
+
 def test_a_dismissed_or_undecided_summary_is_not_gone_on_from(bot, sandbox, model):
     first, _ = lamp_thread(sandbox)
     row = summary_of_thread(bot, sandbox, first)
