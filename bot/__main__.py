@@ -14,6 +14,7 @@ from slack_sdk.errors import SlackApiError
 from bot.app import build_app, build_desk
 from bot.desk import Desk
 from bot.errors import SlackRefused
+from bot.resuming import resume
 from bot.settings import BotSettings
 from data import cli, store
 from data.errors import BadSetting, MissingToken
@@ -74,7 +75,7 @@ async def _serve(arguments: argparse.Namespace, settings: BotSettings, serving: 
     if arguments.http is None:
         handler = AsyncSocketModeHandler(app, settings.slack_app_token)
         handler.client.wss_uri = await _socket_address(desk, settings)
-        await desk.resume()
+        await resume(desk)
         await handler.connect_async()
         print("ready: connected to Slack over Socket Mode", flush=True)
         await ended.wait()
@@ -82,7 +83,7 @@ async def _serve(arguments: argparse.Namespace, settings: BotSettings, serving: 
     else:
         runner = web.AppRunner(app.web_app(path=PATH), access_log=None)
         await runner.setup()
-        await desk.resume()
+        await resume(desk)
         try:
             await web.TCPSite(runner, arguments.host, arguments.http).start()
         except OSError as error:

@@ -8,7 +8,8 @@ from sqlite_utils import Database
 from bot.desk import Desk
 from bot.listeners import register_listeners
 from bot.settings import BotSettings
-from bot.workspace import Workspace, web_client
+from bot.web_client import web_client
+from bot.workspace import Workspace
 from serving.engine import Engine
 
 

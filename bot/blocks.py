@@ -75,11 +75,19 @@ def messages_of(text: str) -> list[Message]:
 
 
 def draft_messages(
-    suggestion: Suggestion, *, titles: Sequence[str] = (), remarks: Sequence[str] = (), buttons: bool = True
+    suggestion: Suggestion,
+    *,
+    titles: Sequence[str] = (),
+    remarks: Sequence[str] = (),
+    buttons: bool = True,
+    body: Sequence[Message] = (),
 ) -> list[Message]:
-    """A draft for one person's eyes, as one or more messages; sources, author and buttons stand under the last."""
+    """A draft for one person's eyes, as one or more messages; sources, author and buttons stand under the last.
+
+    `body` shows the draft in another form than as it is.
+    """
     draft = suggestion.draft or ""
-    *before, (text, blocks) = messages_of(draft)
+    *before, (text, blocks) = body or messages_of(draft)
     lines = [f"Drafted by AI ({written_by(suggestion.adapter)}). Only you can see this."]
     if titles:
         lines.append("Sources: " + " · ".join(f"[{n}] {clip(t, TITLE_LIMIT)}" for n, t in enumerate(titles, start=1)))
@@ -90,6 +98,8 @@ def draft_messages(
     blocks = [*blocks, *(note(line) for line in lines)]
     if buttons:
         blocks.append(decision_buttons(suggestion, editable=editable))
+        if suggestion.task == "summary":
+            blocks.append(thumbs(suggestion))
     return [*before, (text, blocks)]
 
 
@@ -102,6 +112,12 @@ def decision_buttons(suggestion: Suggestion, *, editable: bool = True) -> Json:
     buttons.append(button("dismiss", "Dismiss", suggestion.id))
     if suggestion.task == "reply":
         buttons += [button("why", "Why this?", suggestion.id), _wishes(suggestion)]
+    return {"type": "actions", "elements": buttons}
+
+
+def thumbs(suggestion: Suggestion) -> Json:
+    """👍 and 👎, for those who may rate."""
+    buttons = [button("rate_up", POSITIVE, suggestion.id), button("rate_down", NEGATIVE, suggestion.id)]
     return {"type": "actions", "elements": buttons}
 
 
@@ -130,16 +146,9 @@ def review_messages(suggestion: Suggestion, decision: Decision, *, sender: str, 
     verb = "sent this draft as it was" if decision.kind == "accepted" else "edited and sent this"
     *before, (text, blocks) = messages_of(decision.text or "")
     where: Json = {"type": "mrkdwn", "text": f"<{escape(link)}|Open the thread>", "verbatim": True}
-    thumbs: Json = {
-        "type": "actions",
-        "elements": [
-            button("rate_up", POSITIVE, suggestion.id),
-            button("rate_down", NEGATIVE, suggestion.id),
-        ],
-    }
     context: Json = {"type": "context", "elements": [where]}
     head = note(f"{clip(sender, 200)} {verb}. Drafted by AI ({written_by(suggestion.adapter)}).")
-    return [*before, (text, [head, *blocks, context, thumbs])]
+    return [*before, (text, [head, *blocks, context, thumbs(suggestion)])]
 
 
 def edit_modal(suggestion: Suggestion, *, channel_id: str, response_url: str) -> Json:

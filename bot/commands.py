@@ -11,7 +11,7 @@ from serving import promotion
 
 HELP = (
     "• Suggest a reply, Summarise thread: in the menu of any message\n"
-    "• /summarize, or /summarize with a link to a thread\n"
+    "• /summarize, or with a span or a link to a thread: /summarize 12h, /summarize today, /summarize last 100\n"
     "• /ask and a question: answered from the help centre, for your eyes only\n"
     "• /nightshift status: what is served, and whether I learn in this channel\n"
     "• /nightshift consent on, /nightshift consent off: an admin lets me learn in this channel, or not\n"
@@ -19,7 +19,8 @@ HELP = (
 )
 USAGE = {
     "/ask": "Type a question after /ask, for example: /ask How do I reset a password?",
-    "/summarize": "Type /summarize for this channel's last 50 messages, or /summarize and a link to a thread.",
+    "/summarize": "Type /summarize for this channel's last 50 messages, or add today, yesterday, 12h, 2d (up to 31d), "
+    "last 100 (up to 1000) or a link to a thread.",
 }
 NO_ADMIN_FOR_DRAFTS = "Only admins may change whether I draft without being asked. They are listed in ADMINS."
 NOT_AN_ADMIN = "Only admins may change whether I learn in a channel. They are listed in ADMINS."

@@ -90,7 +90,9 @@ async def act(desk: Desk, decided: Decided, told: Address, *, anyway: bool = Fal
     posted = False
     if suggestion.task == "reply" and decision.kind != "dismissed":
         posted = await desk.post(suggestion, decision, look=not decided.new, anyway=anyway)
-    confirmed = desk.workspace.whisper(_confirmation(desk, decided, posted=posted), told, replace=True)
+    body = await desk.body(suggestion, decision.text or "")
+    messages = _confirmation(desk, decided, posted=posted, body=body)
+    confirmed = desk.workspace.whisper(messages, told, replace=True)
     if posted:
         await asyncio.gather(confirmed, desk.review(suggestion, look=not decided.new))
     else:
@@ -110,7 +112,7 @@ def _decide(
     return Decided(suggestion, decision, new)
 
 
-def _confirmation(desk: Desk, decided: Decided, *, posted: bool) -> list[Message]:
+def _confirmation(desk: Desk, decided: Decided, *, posted: bool, body: list[Message]) -> list[Message]:
     suggestion, decision = decided.suggestion, decided.decision
     if decision.kind == "dismissed":
         if decided.new:
@@ -124,8 +126,9 @@ def _confirmation(desk: Desk, decided: Decided, *, posted: bool) -> list[Message
         return [blocks_replies.sent(suggestion, sentence, minutes=TAKE_BACK_MINUTES)]
     # A summary or an answer is for the person who asked: it stays in view, without its buttons.
     saved = "Saved, thank you." if decided.new else "This was already saved."
-    *before, (text, sections) = blocks.messages_of(decision.text or "")
-    return [*before, (text, [*sections, blocks.note(saved)])]
+    *before, (text, sections) = body or blocks.messages_of(decision.text or "")
+    thumbs = [blocks.thumbs(suggestion)] if suggestion.task == "summary" else []
+    return [*before, (text, [*sections, blocks.note(saved), *thumbs])]
 
 
 def _line(sentence: str) -> Message:

@@ -1,20 +1,19 @@
 """The agents' desk: a request becomes a draft, a draft a decision, a decision a posted reply.
 
 A suggestion's row is the queue: `run` carries it from `requested` over `drafted` to `shown`, `post` carries a
-decision to Slack, and `resume` takes both up where a crash left them.
+decision to Slack, and resuming.py takes both up where a crash left them.
 """
 
 import asyncio
 import logging
 from collections import defaultdict
 from collections.abc import Coroutine
-from datetime import UTC, datetime, timedelta
 
 from sqlite_utils import Database
 
-from bot import blocks, blocks_replies, drafting
+from bot import blocks, blocks_replies, drafting, summaries
 from bot.blocks import Message
-from bot.errors import ThreadMovedOn, TooOld
+from bot.errors import ThreadMovedOn
 from bot.slack import ANSWER_EVENT, PROACTIVE, REPLY_EVENT, REVIEW_EVENT, Address, Request
 from bot.workspace import Workspace
 from data import store, store_desk, store_replies
@@ -26,11 +25,8 @@ log = logging.getLogger(__name__)
 
 ENGINE_SLOTS = 8
 """Completions asked for at once; vLLM batches them, and more would only time out in its queue."""
-LATEST_MESSAGES = 50
 STATUS_AFTER = 2.0
 """Seconds after which a person who waits for a draft is told that it is being written."""
-WAITED_FOR = timedelta(minutes=30)
-"""How long a person waits: a `response_url` lives as long. Older work found at a restart is failed, not done."""
 
 
 class Desk:
@@ -46,7 +42,7 @@ class Desk:
         self.review_channel = review_channel
         self._slots = asyncio.Semaphore(ENGINE_SLOTS)
         self._posting: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
-        self._resumed: set[asyncio.Task[None]] = set()
+        self._background: set[asyncio.Task[None]] = set()
 
     # From a request to a draft that is seen
 
@@ -80,14 +76,17 @@ class Desk:
         if suggestion.state == "requested":
             waiting = asyncio.create_task(self._say_that_it_takes_long(suggestion))
             try:
-                suggestion, remarks = await self._draft(suggestion)
+                await self._expect_allowed(suggestion)
+                if suggestion.task == "summary":
+                    suggestion, remarks = await self._summarise(suggestion, waiting)
+                else:
+                    suggestion, remarks = await self._draft(suggestion)
             finally:
                 waiting.cancel()
         await self._show(suggestion, remarks=remarks, look=resumed)
         store.record_shown(self.db, suggestion.id)
 
     async def _draft(self, suggestion: Suggestion) -> tuple[Suggestion, list[str]]:
-        await self._expect_allowed(suggestion)
         turns = await self._turns(suggestion)
         if suggestion.request["kind"] == PROACTIVE and turns[-1].speaker == "agent":
             raise DeskError("An agent has answered in the meantime.")
@@ -107,6 +106,22 @@ class Desk:
             if turns[-1].ts is not None:
                 store_replies.record_drafted_from(self.db, suggestion.id, turns[-1].ts)
         return drafted, draft.remarks
+
+    async def _summarise(self, suggestion: Suggestion, waiting: asyncio.Task[None]) -> tuple[Suggestion, list[str]]:
+        async def progress(sentence: str) -> None:
+            # It says more than that it takes long.
+            waiting.cancel()
+            await self.workspace.status(sentence, address_of(suggestion))
+
+        return await summaries.draft(
+            self.db,
+            self.engine,
+            self.workspace,
+            suggestion,
+            base_model=self.base_model,
+            slots=self._slots,
+            progress=progress,
+        )
 
     async def _say_that_it_takes_long(self, suggestion: Suggestion) -> None:
         # What a command's or shortcut's response_url showed can never be replaced (bolt-python issue 1268), so a
@@ -144,10 +159,7 @@ class Desk:
             if not question:
                 raise EmptyText("Ask me a question, for example: how do I reset a password?")
             return [Turn("customer", question)]
-        if suggestion.thread_ts is None:
-            turns = await self.workspace.latest(suggestion.channel_id, limit=LATEST_MESSAGES)
-        else:
-            turns = await self.workspace.thread(suggestion.channel_id, suggestion.thread_ts)
+        turns = await self.workspace.thread(suggestion.channel_id, suggestion.thread_ts or "")
         if not turns:
             raise EmptyThread("There is no text here that I could read, so there is nothing to draft from.")
         return turns
@@ -167,8 +179,15 @@ class Desk:
         if suggestion.request["kind"] == PROACTIVE:
             remarks = [blocks_replies.unasked(suggestion.request["text"]), *remarks]
         deciding = await self.workspace.role(suggestion.requested_by) is not None
-        shown = blocks.draft_messages(suggestion, titles=titles, remarks=remarks, buttons=deciding)
+        body = await self.body(suggestion, suggestion.draft or "")
+        shown = blocks.draft_messages(suggestion, titles=titles, remarks=remarks, buttons=deciding, body=body)
         await self.workspace.whisper(shown, address_of(suggestion))
+
+    async def body(self, suggestion: Suggestion, text: str) -> list[Message]:
+        """A text of this suggestion as its task shows it; empty where it is shown as it is."""
+        if suggestion.task != "summary":
+            return []
+        return await summaries.body(self.db, self.workspace, suggestion, text)
 
     # From a decision to a reply that is posted
 
@@ -254,40 +273,14 @@ class Desk:
         except TimeoutError:
             log.warning("posting in %s takes long", channel_id)
 
-    # After a crash, and after an error
+    # After an error, and beside everything else
 
-    async def resume(self) -> None:
-        """Finish, or honestly fail, what a crash left behind.
-
-        Replies that were decided on are seen to before this returns, so that a thumb on one finds its row;
-        drafts are finished in the background.
-        """
-        for decision in store.unposted_decisions(self.db):
-            if not store_desk.request_known(self.db, unsent_key(decision.suggestion_id)):
-                suggestion = store.suggestion(self.db, decision.suggestion_id)
-                await self.or_fail(suggestion, self._repost(suggestion, decision))
-        waited_for = store.iso(datetime.now(UTC) - WAITED_FOR)
-        for decision in store_desk.unreviewed_decisions(self.db, since=waited_for) if self.review_channel else []:
-            suggestion = store.suggestion(self.db, decision.suggestion_id)
-            await self.or_fail(suggestion, self.review(suggestion, look=True))
-        for withdrawal in store_replies.undeleted_withdrawals(self.db):
-            suggestion = store.suggestion(self.db, withdrawal.suggestion_id)
-            await self.or_fail(suggestion, self.unpost(suggestion))
-        for suggestion in store.unfinished_suggestions(self.db):
-            task = asyncio.create_task(self.or_fail(suggestion, self._rerun(suggestion)))
-            self._resumed.add(task)
-            task.add_done_callback(self._resumed.discard)
-
-    async def _repost(self, suggestion: Suggestion, decision: Decision) -> None:
-        if _is_old(decision.created_at):
-            raise TooOld("This reply was not sent, because I was interrupted. If it still fits, send it now.")
-        await self.post(suggestion, decision, look=True)
-        await self.review(suggestion, look=True)
-
-    async def _rerun(self, suggestion: Suggestion) -> None:
-        if _is_old(suggestion.created_at):
-            raise TooOld("I was interrupted before I could finish what you asked for. Please ask again.")
-        await self.run(suggestion, resumed=True)
+    def in_background(self, work: Coroutine[None, None, None]) -> None:
+        """Begin this work and wait for nothing."""
+        # Held until it is done: the event loop alone would let it be collected half done.
+        task = asyncio.create_task(work)
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
 
     async def or_fail(self, suggestion: Suggestion, work: Coroutine[None, None, None]) -> None:
         """Do this work; when it fails, tell the person who waits for it."""
@@ -349,7 +342,3 @@ def sentence_of(error: Exception, reference: str) -> str:
         return str(error)
     log.error("bug at %s", reference, exc_info=error)
     return f"Something went wrong on my side; it is in the log as {reference[:8]}. Please try again."
-
-
-def _is_old(created_at: str) -> bool:
-    return datetime.now(UTC) - datetime.fromisoformat(created_at) > WAITED_FOR

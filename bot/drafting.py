@@ -12,7 +12,7 @@ from bot.blocks import WISH_LABELS
 from bot.errors import NoBase, NothingFound, ThreadTooLong
 from data import prompts, store
 from data.errors import DeskError, EngineFailed, UnknownAdapter
-from data.models import BASE, Example, Message, Passage, Suggestion, Task, Turn
+from data.models import BASE, Base, Example, Message, Passage, Suggestion, Task, Turn
 from data.prompts import Wish
 from data.search import search
 from serving import promotion
@@ -46,6 +46,15 @@ class Prompt:
 
 
 @dataclass(frozen=True)
+class Written:
+    """A completion, who wrote it, and sentences about that for the person who asked."""
+
+    completion: Completion
+    adapter: str
+    remarks: list[str]
+
+
+@dataclass(frozen=True)
 class Draft:
     """What came back, and whom to name for it. `remarks` are sentences for the person who asked."""
 
@@ -59,45 +68,74 @@ class Draft:
 async def draft(
     db: Database, engine: Engine, suggestion: Suggestion, turns: Sequence[Turn], *, base_model: str
 ) -> Draft:
-    """Draft for one suggestion. For an answer, the question is the only turn.
+    """Draft a reply or an answer; for an answer, the question is the only turn. Summaries: see summaries.py.
 
     Raises NoBase, NothingFound, ThreadTooLong, and the engine's errors.
     """
-    base = store.base_of_model(db, base_model)
-    if base is None:
-        raise NoBase()
+    base = served_base(db, base_model)
     adapter = promotion.live_adapter(db, suggestion.task, base.hash)
     passages = _passages(db, suggestion.task, turns)
-    examples = _examples(db, suggestion, turns) if adapter == BASE else []
+    examples = examples_for(db, suggestion, turns) if adapter == BASE else []
     room = await engine.max_tokens()
-    new_tokens = min(NEW_TOKENS[suggestion.task], room // NEW_SHARE)
+    new_tokens = longest(suggestion.task, room)
     wish, earlier = _wish(db, suggestion)
     build = _build(suggestion.task, wish, earlier)
     prompt = await fit(engine, build, turns=turns, passages=passages, examples=examples, limit=room - new_tokens)
     remarks = [f"{WISH_LABELS[wish]}, as you asked."] if wish else []
     if prompt.turns_left_out:
         remarks.append(f"The {prompt.turns_left_out} oldest messages did not fit and were not read.")
-    temperature = ANOTHER_TEMPERATURE if wish == "another" else 0.0
+    written = await write(
+        engine,
+        suggestion.id,
+        prompt.messages,
+        adapter=adapter,
+        max_tokens=new_tokens,
+        temperature=ANOTHER_TEMPERATURE if wish == "another" else 0.0,
+    )
+    text = _text(suggestion.task, written.completion, prompt)
+    remarks += written.remarks
+    if wish and text == earlier:
+        remarks = ["The model wrote the same again."]
+    return Draft(prompt, text, base.hash, written.adapter, remarks)
+
+
+def served_base(db: Database, base_model: str) -> Base:
+    """The base model's identity. Raises NoBase."""
+    base = store.base_of_model(db, base_model)
+    if base is None:
+        raise NoBase()
+    return base
+
+
+def longest(task: Task, room: int) -> int:
+    """How many tokens a draft may take of a context of `room` tokens."""
+    return min(NEW_TOKENS[task], room // NEW_SHARE)
+
+
+async def write(
+    engine: Engine,
+    suggestion_id: str,
+    messages: Sequence[Message],
+    *,
+    adapter: str,
+    max_tokens: int,
+    temperature: float = 0.0,
+) -> Written:
+    """The adapter's completion, or the base model's where the server does not have the adapter."""
+    remarks = []
     try:
-        completion = await engine.complete(
-            prompt.messages, model=adapter, max_tokens=new_tokens, temperature=temperature
-        )
+        completion = await engine.complete(messages, model=adapter, max_tokens=max_tokens, temperature=temperature)
     except UnknownAdapter:
         if adapter == BASE:
             raise
         # Not hidden: the draft says so, and the log has the ids. A person waits, and base can answer.
-        log.error("adapter %s unknown to the server; base drafts suggestion %s", adapter, suggestion.id)
+        log.error("adapter %s unknown to the server; base drafts suggestion %s", adapter, suggestion_id)
         remarks.append(f"The adapter {adapter} was unavailable, so the base model wrote this.")
         adapter = BASE
-        completion = await engine.complete(
-            prompt.messages, model=adapter, max_tokens=new_tokens, temperature=temperature
-        )
+        completion = await engine.complete(messages, model=adapter, max_tokens=max_tokens, temperature=temperature)
     if completion.finish_reason == "length":
         remarks.append("The draft was cut at its longest length: check how it ends.")
-    text = _text(suggestion.task, completion, prompt)
-    if wish and text == earlier:
-        remarks = ["The model wrote the same again."]
-    return Draft(prompt, text, base.hash, adapter, remarks)
+    return Written(completion, adapter, remarks)
 
 
 async def fit(
@@ -147,8 +185,6 @@ def last_said(turns: Sequence[Turn]) -> str:
 
 
 def _passages(db: Database, task: Task, turns: Sequence[Turn]) -> list[Passage]:
-    if task == "summary":
-        return []
     found = search(db, last_said(turns), limit=ANSWER_PASSAGES if task == "answer" else REPLY_PASSAGES)
     if task == "answer" and not found:
         # A model without a passage would invent one.
@@ -156,7 +192,8 @@ def _passages(db: Database, task: Task, turns: Sequence[Turn]) -> list[Passage]:
     return found
 
 
-def _examples(db: Database, suggestion: Suggestion, turns: Sequence[Turn]) -> list[Example]:
+def examples_for(db: Database, suggestion: Suggestion, turns: Sequence[Turn]) -> list[Example]:
+    """Accepted texts on threads like this one."""
     return store.accepted_examples(
         db, suggestion.task, text=last_said(turns), limit=EXAMPLES, exclude_thread=suggestion.thread_id
     )
@@ -177,19 +214,19 @@ def _build(task: Task, wish: Wish | None, earlier: str) -> Build:
     def reply(turns: Sequence[Turn], passages: Sequence[Passage], examples: Sequence[Example]) -> list[Message]:
         return prompts.reply_messages(turns, passages, examples, wish=wish, earlier=earlier)
 
-    def summary(turns: Sequence[Turn], passages: Sequence[Passage], examples: Sequence[Example]) -> list[Message]:
-        return prompts.summary_messages(turns, examples)
-
     def answer(turns: Sequence[Turn], passages: Sequence[Passage], examples: Sequence[Example]) -> list[Message]:
         return prompts.answer_messages(turns[-1].text, passages, examples)
 
-    return {"reply": reply, "summary": summary, "answer": answer}[task]
+    return answer if task == "answer" else reply
 
 
 def _text(task: Task, completion: Completion, prompt: Prompt) -> str:
-    text = completion.text.strip()
-    if task == "answer":
-        text = without_false_citations(text, len(prompt.passages)).strip()
-    if not text:
+    text = completion.text
+    return said(without_false_citations(text, len(prompt.passages)) if task == "answer" else text)
+
+
+def said(text: str) -> str:
+    """What the model wrote, trimmed. Raises EngineFailed when that is nothing."""
+    if not text.strip():
         raise EngineFailed("The model wrote nothing. Please try again.")
-    return text
+    return text.strip()

@@ -6,6 +6,7 @@ DeskError (data/errors.py, which has EmptyThread, EmptyText and NotAllowed too)
 ├── SlackUnreachable    no answer from Slack
 ├── ThreadMovedOn       something was said after the draft was made; nothing was sent
 ├── ThreadTooLong       not even its newest message fits the model's context
+├── TooMuchToRead       a summary would take too many parts
 ├── NothingFound        the help centre has no passage on the question
 ├── TooOld              found unfinished at a restart, when nobody waits for it any more
 └── NoBase              `python -m serving up` has not recorded the base model yet
@@ -56,6 +57,16 @@ class ThreadTooLong(DeskError):
         super().__init__(
             f"The newest message alone takes {tokens:,} tokens and the model reads {limit:,}: "
             "shorten it, or serve a model with a longer context."
+        )
+
+
+class TooMuchToRead(DeskError):
+    """A summary would take too many parts."""
+
+    def __init__(self, parts: int, most: int) -> None:
+        super().__init__(
+            f"This is too much to read: the model would need {parts:,} parts and I stop at {most}. "
+            "Ask for less at a time, for example /summarize 12h."
         )
 
 

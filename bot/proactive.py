@@ -97,7 +97,7 @@ async def _agent_for(desk: Desk, question: Question) -> str | None:
     if not on_duty:
         return None
     if question.thread_ts:
-        messages = await desk.workspace.messages(question.channel_id, question.thread_ts)
+        messages = await desk.workspace.replies(question.channel_id, question.thread_ts)
         answered_by, answered_ts = _last_answer(desk, messages, agents)
         thread_id = store.thread_id_of(question.team_id, question.channel_id, question.thread_ts)
         drafted_for = store_proactive.newest_question(desk.db, thread_id)

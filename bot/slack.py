@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from bot.spans import parse_span
 from data.models import Task, Turn
 from data.store_connection import clean
 
@@ -117,7 +118,7 @@ def _command(body: Json) -> Request | None:
         task = "summary"
         details["asked_in"] = channel_id
         link = parse_permalink(text)
-        if text and link is None:
+        if link is None and parse_span(plain(text)) is None:
             return None
         if link is not None:
             channel_id, thread_ts = link

@@ -5,17 +5,10 @@ import logging
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import tzinfo
 
 import aiohttp
 from slack_sdk.errors import SlackApiError
-from slack_sdk.http_retry.async_handler import AsyncRetryHandler
-from slack_sdk.http_retry.builtin_async_handlers import (
-    AsyncConnectionErrorRetryHandler,
-    AsyncRateLimitErrorRetryHandler,
-)
-from slack_sdk.http_retry.request import HttpRequest
-from slack_sdk.http_retry.response import HttpResponse
-from slack_sdk.http_retry.state import RetryState
 from slack_sdk.web.async_client import AsyncWebClient
 from slack_sdk.web.async_slack_response import AsyncSlackResponse
 from slack_sdk.webhook.async_client import AsyncWebhookClient
@@ -25,6 +18,8 @@ from bot.blocks import Message
 from bot.errors import NotInChannel, SlackRefused, SlackUnreachable
 from bot.settings import BotSettings
 from bot.slack import REPLY_EVENT, Address, Json
+from bot.spans import zone_of
+from bot.web_client import retry_handlers
 from data.models import Role, Turn
 
 log = logging.getLogger(__name__)
@@ -33,36 +28,7 @@ CACHE_SECONDS = 600
 """How long user groups, names and channel facts are believed (slack.md, 23: 5 to 15 minutes)."""
 GROUP_TIMEOUT = 2.0
 """Seconds that a role check may take, since an ack must come within 3."""
-RATE_LIMIT_RETRIES = 5
 PAGE = 200
-
-
-class _ConnectionErrorRetryHandler(AsyncConnectionErrorRetryHandler):
-    """Tries again when the connection broke, except for what would then be said twice."""
-
-    async def _can_retry_async(
-        self,
-        *,
-        state: RetryState,
-        request: HttpRequest,
-        response: HttpResponse | None = None,
-        error: Exception | None = None,
-    ) -> bool:
-        if request.url.endswith("chat.postMessage"):
-            return False
-        return await super()._can_retry_async(state=state, request=request, response=response, error=error)
-
-
-def retry_handlers() -> list[AsyncRetryHandler]:
-    """For every client of ours: wait out `Retry-After`, survive one broken connection."""
-    return [AsyncRateLimitErrorRetryHandler(max_retry_count=RATE_LIMIT_RETRIES), _ConnectionErrorRetryHandler()]
-
-
-def web_client(settings: BotSettings) -> AsyncWebClient:
-    """The Web API's client, for Bolt and for us."""
-    return AsyncWebClient(
-        token=settings.slack_bot_token, base_url=settings.slack_api_url, retry_handlers=retry_handlers()
-    )
 
 
 @dataclass(frozen=True)
@@ -118,6 +84,11 @@ class Workspace:
             known = self._names[user_id] = (time.monotonic() + CACHE_SECONDS, name or "a colleague")
         return known[1]
 
+    async def time_zone(self, user_id: str) -> tzinfo:
+        """Where this person's clock is."""
+        user = (await self._call("users.info", user=user_id))["user"]
+        return zone_of(user.get("tz"), user.get("tz_offset"))
+
     async def _group(self, usergroup: str) -> frozenset[str]:
         if not usergroup:
             return frozenset()
@@ -135,24 +106,37 @@ class Workspace:
 
     async def thread(self, channel_id: str, thread_ts: str) -> list[Turn]:
         """The thread's turns, oldest first."""
-        return await self._turns(await self._replies(channel_id, thread_ts))
+        return await self.turns(await self.replies(channel_id, thread_ts))
 
     async def newer_turns(self, channel_id: str, thread_ts: str, *, than: str, but: str) -> list[Turn]:
         """What was said in a thread after a message. What was posted for the suggestion `but` is no news."""
-        messages = await self._replies(channel_id, thread_ts, oldest=than)
+        messages = await self.replies(channel_id, thread_ts, oldest=than)
         bot_id = (await self.identity()).bot_id
         ours = slack.posted_parts(messages, event_type=REPLY_EVENT, suggestion_id=but, our_bot_id=bot_id).values()
         # Slack begins with the thread's first message however old it is; timestamps of one length sort as texts.
-        return await self._turns([m for m in messages if m["ts"] > than and m["ts"] not in ours])
+        return await self.turns([m for m in messages if m["ts"] > than and m["ts"] not in ours])
 
-    async def latest(self, channel_id: str, *, limit: int) -> list[Turn]:
-        """The channel's newest messages, oldest first, without their threads."""
-        answer = await self._call("conversations.history", channel=channel_id, limit=limit, include_all_metadata=True)
-        return await self._turns(list(reversed(answer["messages"])))
-
-    async def messages(self, channel_id: str, thread_ts: str) -> list[Json]:
-        """A thread's messages as Slack keeps them, oldest first."""
-        return await self._replies(channel_id, thread_ts)
+    async def history(
+        self, channel_id: str, *, most: int, oldest: float | None = None, latest: float | None = None
+    ) -> list[Json]:
+        """The channel's messages between two moments, newest first, at most `most`; replies in threads are not here."""
+        messages: list[Json] = []
+        cursor = ""
+        while True:
+            answer = await self._call(
+                "conversations.history",
+                channel=channel_id,
+                limit=min(PAGE, most - len(messages)),
+                cursor=cursor,
+                oldest=f"{oldest:.6f}" if oldest is not None else "",
+                latest=f"{latest:.6f}" if latest is not None else "",
+                inclusive=True,
+                include_all_metadata=True,
+            )
+            messages += answer["messages"]
+            cursor = _next_cursor(answer)
+            if not cursor or len(messages) >= most:
+                return messages
 
     async def members(self, channel_id: str) -> frozenset[str]:
         """Who is in the channel."""
@@ -185,7 +169,8 @@ class Workspace:
         answer = await self._call("chat.getPermalink", channel=channel_id, message_ts=message_ts)
         return str(answer["permalink"])
 
-    async def _replies(self, channel_id: str, thread_ts: str, *, oldest: str = "") -> list[Json]:
+    async def replies(self, channel_id: str, thread_ts: str, *, oldest: str = "") -> list[Json]:
+        """A thread's messages after `oldest`, oldest first; its first one always begins."""
         messages: list[Json] = []
         cursor = ""
         while True:
@@ -204,7 +189,8 @@ class Workspace:
             if not cursor:
                 return messages
 
-    async def _turns(self, messages: Sequence[Json]) -> list[Turn]:
+    async def turns(self, messages: Sequence[Json]) -> list[Turn]:
+        """What was said in these messages, in their order, with people's names for their ids."""
         mentioned = sorted(slack.mentioned(messages))
         # A person whom Slack does not tell us about is "someone" in the prompt; that is no reason to draft nothing.
         found = await asyncio.gather(*map(self.name, mentioned), return_exceptions=True)
@@ -309,13 +295,10 @@ class Workspace:
     async def _posted(
         self, channel_id: str, thread_ts: str | None, *, event_type: str, suggestion_id: str
     ) -> dict[int, str]:
-        seen = await self._replies(channel_id, thread_ts) if thread_ts else await self._newest(channel_id)
+        replies, history = self.replies, self.history
+        seen = await (replies(channel_id, thread_ts) if thread_ts else history(channel_id, most=PAGE))
         bot_id = (await self.identity()).bot_id
         return slack.posted_parts(seen, event_type=event_type, suggestion_id=suggestion_id, our_bot_id=bot_id)
-
-    async def _newest(self, channel_id: str) -> list[Json]:
-        answer = await self._call("conversations.history", channel=channel_id, limit=PAGE, include_all_metadata=True)
-        return list(answer["messages"])
 
     async def _respond(self, response_url: str, body: Json) -> bool:
         try:

@@ -288,7 +288,7 @@ def m004_pairs_are_views(db: Database) -> None:
 
 @migrations()
 def m005_replies(db: Database) -> None:
-    """A draft knows up to where it read; what was withdrawn is no pair; a channel may want drafts unasked."""
+    """A draft knows up to where it read; only what was sent is a pair; a channel may want drafts unasked."""
     db.executescript("""
         create table drafted_from (
             suggestion_id text primary key references suggestions (id) on delete cascade,
@@ -312,7 +312,8 @@ def m005_replies(db: Database) -> None:
         create index proactive_switches_channel on proactive_switches (channel_id, created_at);
         create index suggestions_channel on suggestions (channel_id, created_at);
         drop view decided_pairs;
-        -- As before, and without what the agent withdrew. The views that read this one stay as they are.
+        -- As before, without what the agent withdrew, and a reply only once it was posted: a pair is what was sent.
+        -- The views that read this one stay as they are.
         create view decided_pairs as
         select s.id, s.task, s.thread_id, s.messages, s.draft, d.kind, d.text as target, d.created_at
         from decisions d
@@ -321,10 +322,29 @@ def m005_replies(db: Database) -> None:
           and trim(d.text) <> ''
           and s.messages is not null
           and coalesce(d.reason, '') <> 'wrong_fact'
+          and (s.task <> 'reply' or d.posted_ts is not null)
           and s.id not in (select suggestion_id from withdrawals)
           and s.channel_id in (select channel_id from consented_channels)
           and not exists (
               select 1 from newest_ratings r
               where r.suggestion_id = s.id and r.role = 'supervisor' and r.value = -1
           );
+        """)
+
+
+@migrations()
+def m006_summaries(db: Database) -> None:
+    """A summary knows what it read, so that asking again can go on from there, and where its lines come from."""
+    db.executescript("""
+        create table summaries (
+            suggestion_id text primary key references suggestions (id) on delete cascade,
+            span text not null,
+            read_until text not null
+        );
+        create table summary_sources (
+            suggestion_id text not null references suggestions (id) on delete cascade,
+            line integer not null,
+            message_ts text not null,
+            primary key (suggestion_id, line)
+        ) without rowid;
         """)

@@ -12,8 +12,18 @@ from data.models import Example, Message, Passage, Turn
 
 REPLY = "Draft the support agent's next reply. Use the help centre where it fits. Invent nothing."
 SUMMARY = "Summarise this support thread for a colleague under: Customer wants, Done, Open, Next step."
+SUMMARY_JOIN = (
+    "Join these summaries of the parts of one support thread, oldest first, under: Customer wants, Done, Open, "
+    "Next step. Keep what is open until a later part closes it."
+)
+SUMMARY_UPDATE = (
+    "Bring this summary of a support thread up to date with what was said since, under: Customer wants, Done, Open, "
+    "Next step. Keep the wording of what still holds."
+)
 ANSWER = "Answer the question from the help centre and cite the passage as [n]. If it is not there, say so."
 NOT_FOUND = "I could not find this in the help centre."
+
+SO_FAR = "Summary so far:\n"
 
 Wish = Literal["another", "shorter", "warmer", "formal"]
 """What an agent may ask for in a draft's place."""
@@ -65,6 +75,22 @@ def summary_messages(turns: Sequence[Turn], examples: Sequence[Example] = ()) ->
     return [_system(SUMMARY), *_exchanges(examples), _user("Conversation:\n" + transcript(turns))]
 
 
+def summary_update_messages(kept: str, turns: Sequence[Turn]) -> list[Message]:
+    """Ask to bring a summary that an agent kept up to date with the messages since."""
+    return [_system(SUMMARY_UPDATE), _user(f"{SO_FAR}{kept.strip()}\n\nConversation:\n{transcript(turns)}")]
+
+
+def summary_join_messages(parts: Sequence[str], *, kept: str = "") -> list[Message]:
+    """Ask for one summary of a conversation that was too long to be read at once, from the summaries of its parts.
+
+    `kept` is a summary that an agent kept of what was said before these parts.
+    """
+    joined = "\n\n".join(f"Part {n}:\n{part.strip()}" for n, part in enumerate(parts, start=1))
+    if kept:
+        return [_system(SUMMARY_UPDATE), _user(f"{SO_FAR}{kept.strip()}\n\n{joined}")]
+    return [_system(SUMMARY_JOIN), _user(joined)]
+
+
 def answer_messages(question: str, passages: Sequence[Passage], examples: Sequence[Example] = ()) -> list[Message]:
     """Ask for an answer to one question from the passages."""
     asked = help_centre(passages) + "Question: " + " ".join(question.split())
@@ -84,6 +110,9 @@ def with_examples(messages: Sequence[Message], examples: Sequence[Example]) -> l
 def asked_thread(messages: Sequence[Message]) -> str:
     """The thread or question part of a prompt's last message: what an example shows, without passages."""
     content = messages[-1]["content"]
+    if content.startswith(SO_FAR):
+        # What was said since makes no sense without what was summarised before.
+        return content
     for mark in ("Conversation:\n", "Question: "):
         if mark in content:
             return mark + content.split(mark, 1)[1]

@@ -8,7 +8,8 @@ from bot_fixtures import last_ephemeral
 from bot.errors import NotInChannel
 from bot.settings import BotSettings
 from bot.slack import Address
-from bot.workspace import Workspace, web_client
+from bot.web_client import web_client
+from bot.workspace import Workspace
 
 pytest_plugins = ("bot_fixtures", "sandbox_fixtures")
 

@@ -27,6 +27,8 @@ def decide(db, number, *, kind, text, draft="a draft", thread=None, reason=None)
     )
     store.record_draft(db, suggestion.id, messages=asked(number), draft=draft, base="hash", adapter="base")
     store.decide(db, suggestion.id, kind=kind, text=text, reason=reason, decided_by="U1")
+    if kind != "dismissed":
+        store.record_posted(db, suggestion.id, f"{number}.5")
     return suggestion.id
 
 

@@ -225,3 +225,18 @@ def test_killed_around_the_deletion_of_a_reply_taken_back(bot, sandbox, model, w
     restart(bot, wire)
     bot.until(lambda: posted(sandbox) == [] and posted(sandbox, REVIEW) == [])
     assert store_replies.undeleted_withdrawals(bot.db) == []
+
+
+def test_a_summary_that_was_drafted_and_not_shown_is_shown_with_its_links(bot, sandbox, model, wire):
+    ts = sandbox.message(HELP, CUSTOMER, "My invoice 77 is wrong")["ts"]
+    model.answer = lambda messages: "Customer wants: invoice 77 put right\nDone: nothing"
+    wire.cut("chat.getPermalink", after=False)
+    assert sandbox.shortcut(HELP, AGENT, ts, "summarize_thread")["ok"]
+    assert wire.reached.wait(10)
+    assert bot.newest()["state"] == "drafted"
+    restart(bot, wire)
+    row = shown(bot)
+    assert row["state"] == "shown" and len(model.asked) == 1
+    assert f"p{ts.replace('.', '')}|↗\u00a0message>" in json.dumps(
+        last_ephemeral(sandbox, AGENT, row["id"]), ensure_ascii=False
+    )

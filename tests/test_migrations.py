@@ -31,6 +31,7 @@ def test_a_database_of_the_first_version_is_upgraded_and_keeps_its_rows(tmp_path
         assert store.suggestion(db, "s1").draft == "d"
         store.set_consent(db, "C1", granted_by="UA", granted=True, request_key="k2")
         store.decide(db, "s1", kind="edited", text="e", reason=None, decided_by="U1")
+        store.record_posted(db, "s1", "5.5")
         assert [pair.chosen for pair in store.preference_pairs(db)] == ["e"]
 
 

@@ -205,6 +205,25 @@ def test_replies_come_parent_first_and_in_pages(client, sandbox):
     assert refused(client.conversations_replies, channel=HELP, ts="1.1")[0] == "thread_not_found"
 
 
+def test_a_message_may_be_older_than_now_and_history_has_it_in_its_place(client, sandbox):
+    sandbox.message(HELP, CUSTOMER, "now")
+    for text, ago_s in (("old", 7200), ("older", 9000)):
+        sandbox.call("/sandbox/message", {"channel": HELP, "user": CUSTOMER, "text": text, "ago_s": ago_s})
+    found = client.conversations_history(channel=HELP)["messages"]
+    assert [m["text"] for m in found] == ["now", "old", "older"]
+    since = f"{float(found[0]['ts']) - 8000:.6f}"
+    assert [m["text"] for m in client.conversations_history(channel=HELP, oldest=since)["messages"]] == ["now", "old"]
+    with pytest.raises(Refused, match="ago_s must be 0 to"):
+        sandbox.call("/sandbox/message", {"channel": HELP, "user": CUSTOMER, "text": "x", "ago_s": -1})
+
+
+def test_people_have_their_own_time_zones(client):
+    zones = {user: client.users_info(user=user)["user"] for user in ("U0AGENT1", "U0AGENT4")}
+    assert zones["U0AGENT1"]["tz"] == "Europe/London"
+    assert zones["U0AGENT4"]["tz"] == "Pacific/Auckland"
+    assert zones["U0AGENT4"]["tz_offset"] in (12 * 3600, 13 * 3600)
+
+
 BAD_VIEWS = {
     "a title of 25": (modal(section(), title=plain("x" * 25)), "must be less than 25 characters"),
     "101 blocks": (modal(*[{"type": "divider"}] * 101), "no more than 100 items allowed"),

@@ -47,6 +47,12 @@ def edited(db: Database, key: str = "Ev1", *, text: str = "Please wipe the disc.
     return suggestion.id
 
 
+def sent(db: Database, key: str = "Ev1", *, text: str = "Please wipe the disc.", thread: str = "1.0") -> str:
+    suggestion_id = edited(db, key, text=text, thread=thread)
+    store.record_posted(db, suggestion_id, f"{thread}5")
+    return suggestion_id
+
+
 def consenting(db: Database, granted: bool = True, channel: str = "C1") -> None:
     store.set_consent(db, channel, granted_by="UA", granted=granted, request_key=f"{channel}{granted}{time.time_ns()}")
 
@@ -115,7 +121,7 @@ def test_a_reply_is_unposted_until_slack_has_it_and_then_found_by_its_timestamp(
 
 
 def test_a_pair_needs_the_newest_consent_of_its_channel(db):
-    edited(db)
+    sent(db)
     assert store.training_pairs(db) == []
     consenting(db)
     assert len(store.training_pairs(db)) == 1
@@ -126,7 +132,7 @@ def test_a_pair_needs_the_newest_consent_of_its_channel(db):
 
 def test_an_edited_reply_becomes_a_preference_pair(db):
     consenting(db)
-    suggestion_id = edited(db, text="Gern! 🚲\nWipe the disc.")
+    suggestion_id = sent(db, text="Gern! 🚲\nWipe the disc.")
     (pair,) = store.training_pairs(db)
     assert (pair.id, pair.thread_id, pair.source, pair.weight) == (suggestion_id, "T1/C1/1.0", "suggestion", 1.0)
     assert pair.messages == PROMPT and pair.target == "Gern! 🚲\nWipe the disc."
@@ -138,6 +144,7 @@ def test_an_accepted_reply_weighs_half_and_prefers_nothing(db):
     consenting(db)
     suggestion = drafted(db)
     store.decide(db, suggestion.id, kind="accepted", text=suggestion.draft, reason=None, decided_by="U1")
+    store.record_posted(db, suggestion.id, "5.5")
     assert [pair.weight for pair in store.training_pairs(db)] == [0.5]
     assert store.preference_pairs(db) == []
 
@@ -147,12 +154,13 @@ def test_a_dismissed_draft_and_a_corrected_fact_are_no_pairs(db, kind, reason):
     consenting(db)
     suggestion = drafted(db)
     store.decide(db, suggestion.id, kind=kind, text="The service costs 49 euros.", reason=reason, decided_by="U1")
+    store.record_posted(db, suggestion.id, "5.5")
     assert store.training_pairs(db) == [] and store.preference_pairs(db) == []
 
 
 def test_the_newest_thumb_of_a_supervisor_decides_whether_a_pair_is_learned(db):
     consenting(db)
-    suggestion_id = edited(db)
+    suggestion_id = sent(db)
     rating = {"suggestion_id": suggestion_id, "user_id": "US", "role": "supervisor"}
     assert store.rate(db, **rating, value=-1, request_key="Ev2")
     assert not store.rate(db, **rating, value=1, request_key="Ev2"), "Slack repeated itself"
@@ -165,7 +173,7 @@ def test_the_newest_thumb_of_a_supervisor_decides_whether_a_pair_is_learned(db):
 
 def test_the_views_can_be_read_with_plain_sqlite_and_have_the_promised_columns(db, tmp_path):
     consenting(db)
-    edited(db)
+    sent(db)
     with sqlite3.connect(tmp_path / "nightshift.db") as plain:
         training = plain.execute("select * from training_pairs")
         assert [c[0] for c in training.description] == [
@@ -191,8 +199,8 @@ def test_an_example_is_like_the_question_and_comes_from_another_thread_that_is_n
     consenting(db)
     thread = training_thread(db)
     held_out = next(ts for ts in map(str, range(1000)) if store.see_thread(db, f"T1/C1/{ts}", source="slack"))
-    edited(db, "Ev1", thread=thread)
-    edited(db, "Ev2", thread=held_out)
+    sent(db, "Ev1", thread=thread)
+    sent(db, "Ev2", thread=held_out)
     (example,) = store.accepted_examples(db, "reply", text='squealing "brakes" (AND NOT*')
     assert (example.target, example.thread) == ("Please wipe the disc.", PROMPT[1]["content"])
     assert store.accepted_examples(db, "reply", text="brake", exclude_thread=f"T1/C1/{thread}") == []
@@ -245,11 +253,13 @@ def test_a_nights_ledger_remembers_what_served_when(db):
 
 def test_purge_blanks_old_texts_everywhere_and_keeps_the_counts(db, tmp_path):
     consenting(db)
-    suggestion_id = edited(db, text="my secret is swordfish", thread=training_thread(db))
+    suggestion_id = sent(db, text="my secret is swordfish", thread=training_thread(db))
     requested(db, "Ev9", thread="9.9")
+    edited(db, "Ev2")
+    assert len(store.training_pairs(db)) == len(store.unposted_decisions(db)) == 1
     tomorrow = store.iso(datetime.now(UTC) + timedelta(days=1))
     assert store.purge(db, "2020-01-01T00:00:00.000000+00:00") == 0
-    assert store.purge(db, tomorrow) == 2
+    assert store.purge(db, tomorrow) == 3
     assert store.purge(db, tomorrow) == 0
     assert store.training_pairs(db) == [] and store.accepted_examples(db, "reply", text="brake squeals") == []
     assert store.suggestion(db, suggestion_id).messages is None
@@ -281,7 +291,8 @@ while True:
                        base="b", adapter="base", chunk_ids=[1, 2])
     print("drafted", key, flush=True)
     store.decide(db, suggestion.id, kind="edited", text="sent " + key, reason=None, decided_by="U1")
-    print("decided", key, flush=True)
+    store.record_posted(db, suggestion.id, key)
+    print("posted", key, flush=True)
     n += 1
 """
 
@@ -302,13 +313,13 @@ def test_a_process_killed_at_any_moment_loses_nothing_it_confirmed_and_doubles_n
     with store.connect(path) as db:
         assert store.ailments(db) == []
         states = {row["request_key"]: row for row in db.query("select * from suggestions")}
-        decided = {p.target for p in store.training_pairs(db)}
+        posted = {p.target for p in store.training_pairs(db)}
         assert len(said) > 10
         for step, key in said:
             assert key in states
             assert step == "requested" or states[key]["draft"] == "d"
-            assert step != "decided" or f"sent {key}" in decided
+            assert step != "posted" or f"sent {key}" in posted
         drafts = db.execute("select count(*) from suggestions where draft is not null").fetchone()[0]
         assert db.execute("select count(*) from suggestion_sources").fetchone()[0] == 2 * drafts
-        assert len(decided) == db.execute("select count(*) from decisions").fetchone()[0]
+        assert len(posted) == db.execute("select count(*) from decisions where posted_ts is not null").fetchone()[0]
         assert db.execute("select count(*) from consents").fetchone()[0] == 1

@@ -5,6 +5,7 @@ from sqlite_utils import Database
 
 from data import migrations, store, store_replies
 from data.knowledge import import_knowledge
+from data.models import Task
 
 PROMPT = [
     {"role": "system", "content": "Draft the reply."},
@@ -12,11 +13,11 @@ PROMPT = [
 ]
 
 
-def drafted(db: Database, number: int = 1, channel: str = "C1", **sources: list) -> str:
+def drafted(db: Database, number: int = 1, channel: str = "C1", *, task: Task = "reply", **sources: list) -> str:
     made = store.request_suggestion(
         db,
         request_key=f"k{number}",
-        task="reply",
+        task=task,
         team_id="T1",
         channel_id=channel,
         thread_ts=f"{number}.0",
@@ -55,16 +56,47 @@ def test_an_accepted_reply_takes_no_reason_afterwards(db):
     assert not store_replies.record_reason(db, accepted(db), "wrong_fact")
 
 
-@pytest.mark.parametrize("cause", ["taken_back", "refreshed"])
-def test_a_withdrawn_decision_is_no_pair_and_is_not_sent_after_a_restart(db, cause):
+@pytest.mark.parametrize("kind", ["accepted", "edited"])
+def test_a_reply_is_a_pair_only_once_it_was_posted(db, kind):
+    store.set_consent(db, "C1", granted_by="UA", granted=True, request_key="consent")
+    suggestion_id = drafted(db)
+    store.decide(db, suggestion_id, kind=kind, text="Please wipe the disc.", reason=None, decided_by="U1")
+    assert store.training_pairs(db) == [] and store.preference_pairs(db) == []
+    assert store.accepted_examples(db, "reply", text="brake squeals") == []
+    store.record_posted(db, suggestion_id, "5.5")
+    assert [pair.id for pair in store.training_pairs(db)] == [suggestion_id]
+    assert [pair.id for pair in store.preference_pairs(db)] == ([suggestion_id] if kind == "edited" else [])
+
+
+@pytest.mark.parametrize("task", ["summary", "answer"])
+def test_what_is_not_posted_for_its_reader_is_a_pair_once_it_was_decided_on(db, task):
+    store.set_consent(db, "C1", granted_by="UA", granted=True, request_key="consent")
+    suggestion_id = drafted(db, task=task)
+    store.decide(db, suggestion_id, kind="accepted", text="Wipe the disc.", reason=None, decided_by="U1")
+    assert [pair.id for pair in store.training_pairs(db)] == [suggestion_id]
+
+
+def test_a_reply_taken_back_is_no_pair_any_more(db):
     store.set_consent(db, "C1", granted_by="UA", granted=True, request_key="consent")
     suggestion_id = accepted(db)
-    assert len(store.training_pairs(db)) == 1 and len(store.unposted_decisions(db)) == 1
+    store.record_posted(db, suggestion_id, "5.5")
+    assert len(store.training_pairs(db)) == 1
+    store_replies.withdraw(db, suggestion_id, cause="taken_back", withdrawn_by="U1")
+    assert store.training_pairs(db) == []
+
+
+@pytest.mark.parametrize("cause", ["taken_back", "refreshed"])
+def test_a_withdrawn_decision_is_not_sent_after_a_restart_and_is_no_pair_even_when_it_was_on_its_way(db, cause):
+    store.set_consent(db, "C1", granted_by="UA", granted=True, request_key="consent")
+    suggestion_id = accepted(db)
+    assert len(store.unposted_decisions(db)) == 1
     assert store_replies.withdraw(db, suggestion_id, cause=cause, withdrawn_by="U1")
     assert not store_replies.withdraw(db, suggestion_id, cause=cause, withdrawn_by="U2")
-    assert store.training_pairs(db) == [] and store.unposted_decisions(db) == []
+    assert store.unposted_decisions(db) == []
     withdrawal = store_replies.withdrawal(db, suggestion_id)
     assert withdrawal is not None and (withdrawal.cause, withdrawal.withdrawn_by) == (cause, "U1")
+    store.record_posted(db, suggestion_id, "5.5")
+    assert store.training_pairs(db) == []
 
 
 def test_a_reply_taken_back_waits_until_slack_has_deleted_it(db):
@@ -104,5 +136,6 @@ def test_a_database_from_before_keeps_its_pairs(tmp_path):
     with store.connect(path) as db:
         store.set_consent(db, "C1", granted_by="UA", granted=True, request_key="k2")
         store.decide(db, "s1", kind="edited", text="e", reason=None, decided_by="U1")
+        store.record_posted(db, "s1", "5.5")
         assert [pair.target for pair in store.training_pairs(db)] == ["e"]
         assert [pair.chosen for pair in store.preference_pairs(db)] == ["e"]

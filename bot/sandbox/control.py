@@ -3,7 +3,7 @@
     GET  /sandbox/users                       people with their roles, and the environment for the bot
     GET  /sandbox/state?user=ID               what this person sees (state.py has its shape)
     GET  /sandbox/changes                     server-sent events: one line whenever something changed
-    POST /sandbox/message   {channel, user, text, thread_ts?}                → {ok, channel, ts}
+    POST /sandbox/message   {channel, user, text, thread_ts?, ago_s?}        → {ok, channel, ts}
     POST /sandbox/command   {channel, user, command, text}                   → {ok, ack_ms, response}
     POST /sandbox/shortcut  {channel, user, message_ts, callback_id}         → {ok, ack_ms, response}
     POST /sandbox/action    {user, action_id, value?, channel?, message_ts?, view_id?}
@@ -15,9 +15,9 @@
                             | {channel_rate: per second, burst?} | {retry_delays_s: [s, s, s]}
     POST /sandbox/reset     {}
 
-`channel` is an id or a name. Wrong input is 400 with {"ok": false, "error": one sentence}. An app that does not ack
-in 3 s or is not connected is {"ok": false, "error": "operation_timeout" | "dispatch_failed"} with status 200, because
-that is what the person would meet.
+`channel` is an id or a name; `ago_s`: the message was written so many seconds ago. Wrong input is 400 with {"ok":
+false, "error": one sentence}. An app that does not ack in 3 s or is not connected is {"ok": false, "error":
+"operation_timeout" | "dispatch_failed"} with status 200, because that is what the person would meet.
 """
 
 import asyncio
@@ -36,13 +36,16 @@ from bot.sandbox.values import WrongInput
 from bot.sandbox.workspace import Json, SlackError
 
 MOST_TEXT = 40_000
+MOST_AGO = 400 * 24 * 3600
 
 
 async def message(sandbox: Sandbox, body: Json) -> Json:
     """A person writes a message."""
     user = person(sandbox, body.get("user"))
     channel = channel_seen(sandbox, user, body.get("channel"))
-    text, thread_ts = body.get("text"), body.get("thread_ts")
+    text, thread_ts, ago_s = body.get("text"), body.get("thread_ts"), body.get("ago_s", 0)
+    if isinstance(ago_s, bool) or not isinstance(ago_s, int | float) or not 0 <= ago_s <= MOST_AGO:
+        raise WrongInput(f"ago_s must be 0 to {MOST_AGO} seconds")
     if not isinstance(text, str) or not text.strip() or len(text) > MOST_TEXT:
         raise WrongInput(f"text must be 1 to {MOST_TEXT} characters")
     thread: Json = {}
@@ -62,6 +65,7 @@ async def message(sandbox: Sandbox, body: Json) -> Json:
             "blocks": events.rich_text(text),
             **thread,
         },
+        ago_s=ago_s,
     )
     sandbox.announce(channel, events.message_event(channel, posted))
     if f"<@{people.BOT_USER}>" in text and not channel.is_im:

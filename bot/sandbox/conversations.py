@@ -113,7 +113,8 @@ def history(sandbox: Sandbox, args: Json) -> Json:
         for m in channel.messages.values()
         if m.get("thread_ts", m["ts"]) == m["ts"] or m.get("subtype") == "thread_broadcast"
     ]
-    messages, cursor = page(in_span(top, args)[::-1], args)
+    newest_first = sorted(in_span(top, args), key=lambda m: float(m["ts"]), reverse=True)
+    messages, cursor = page(newest_first, args)
     metadata = {"response_metadata": {"next_cursor": cursor}} if cursor else {}
     return {"messages": read(messages, args), "has_more": bool(cursor), "pin_count": 0, **metadata}
 

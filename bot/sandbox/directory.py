@@ -1,5 +1,8 @@
 """auth.test, users.*, usergroups.*, reactions.* and assistant.threads.*."""
 
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
 from bot.sandbox import conversations, events, people, rules
 from bot.sandbox.sandbox import Sandbox
 from bot.sandbox.workspace import Channel, Json, SlackError
@@ -26,9 +29,11 @@ def auth_test(sandbox: Sandbox, args: Json) -> Json:
 
 def described(user: people.User) -> Json:
     """A user object."""
+    here = datetime.now(ZoneInfo(user.tz))
+    offset = int((here.utcoffset() or timedelta()).total_seconds())
     return {
         "id": user.id, "team_id": people.TEAM_ID, "name": user.name, "deleted": False, "real_name": user.real_name,
-        "tz": "Europe/London", "tz_label": "Greenwich Mean Time", "tz_offset": 0, "is_admin": user.role == "admin",
+        "tz": user.tz, "tz_label": here.tzname(), "tz_offset": offset, "is_admin": user.role == "admin",
         "is_owner": False, "is_bot": user.role == "bot", "is_app_user": False, "is_restricted": False,
         "is_ultra_restricted": False, "updated": 1700000000,
         "profile": {

@@ -25,6 +25,7 @@ class User:
     name: str
     real_name: str
     role: SandboxRole
+    tz: str = "Europe/London"
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ USERS: tuple[User, ...] = (
     User("U0AGENT1", "ana", "Ana Ruiz", "agent"),
     User("U0AGENT2", "ben", "Ben Okafor", "agent"),
     User("U0AGENT3", "chloe", "Chloe Martin", "agent"),
-    User("U0AGENT4", "dmitri", "Dmitri Petrov", "agent"),
+    User("U0AGENT4", "dmitri", "Dmitri Petrov", "agent", "Pacific/Auckland"),
     User("U0SUPER1", "sofia", "Sofia Lindqvist", "supervisor"),
     User("U0SUPER2", "tom", "Tom Whitaker", "supervisor"),
     User("U0ADMIN1", "priya", "Priya Nair", "admin"),

@@ -48,7 +48,9 @@ def channel_state(sandbox: Sandbox, channel: Channel) -> Json:
         "is_im": channel.is_im, "is_ext_shared": channel.is_ext_shared, "members": sorted(channel.members),
         "app_is_member": people.BOT_USER in channel.members, "status": status,
         "prompts": channel.assistant.get("prompts"),
-        "messages": [{**message, "replies": replies.get(message["ts"], [])} for message in top],
+        "messages": [
+            {**message, "replies": replies.get(message["ts"], [])} for message in sorted(top, key=lambda m: m["ts"])
+        ],
     }  # fmt: skip
 
 

@@ -109,10 +109,11 @@ class Workspace:
         """Count one change, so that the page knows when to look again."""
         self.revision += 1
 
-    def new_ts(self) -> str:
-        """A message timestamp, unique and rising, like 1732412345.000100."""
+    def new_ts(self, ago_s: float = 0) -> str:
+        """A message timestamp, unique and rising, like 1732412345.000100; `ago_s` earlier than now."""
         self.last_micros = max(int(self.clock() * 1_000_000), self.last_micros + 1)
-        return f"{self.last_micros // 1_000_000}.{self.last_micros % 1_000_000:06d}"
+        micros = self.last_micros - int(ago_s * 1_000_000)
+        return f"{micros // 1_000_000}.{micros % 1_000_000:06d}"
 
     def problem(self, kind: str, **facts: object) -> None:
         """Remember something refused, late or lost, for the page and for tests."""
@@ -161,9 +162,9 @@ class Workspace:
         """The parent with this ts and its replies, oldest first; empty when there is no such message."""
         return [m for m in channel.messages.values() if m["ts"] == ts or m.get("thread_ts") == ts]
 
-    def post(self, channel: Channel, message: Json) -> Json:
+    def post(self, channel: Channel, message: Json, *, ago_s: float = 0) -> Json:
         """Append a message with a fresh ts; a reply brings its parent's thread fields up to date."""
-        message = {"type": "message", **message, "ts": self.new_ts()}
+        message = {"type": "message", **message, "ts": self.new_ts(ago_s)}
         channel.messages[message["ts"]] = message
         parent = channel.messages.get(message.get("thread_ts", ""))
         if parent is not None:

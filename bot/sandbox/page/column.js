@@ -2,10 +2,11 @@
 
 import { enteredValues, h, renderBlocks } from "./blocks.js";
 import { avatar, messageNode, threadLine } from "./message.js";
+import { followPermalinks } from "./permalinks.js";
 
 const COMMANDS = [
   ["/ask", "a question for the help centre"],
-  ["/summarize", "this channel, or a permalink to a thread"],
+  ["/summarize", "this channel; or today, 12h, 2d, last 50, a link to a thread"],
   ["/nightshift", "status, help, consent on or off, proactive on or off"],
 ];
 const SHOWN = 40;
@@ -28,6 +29,7 @@ export class Column {
     this.shown = SHOWN;
     this.modalKey = "";
     this.build();
+    followPermalinks(this);
     this.choose(userId);
   }
 

@@ -1,0 +1,49 @@
+"""What a crash left behind → finished, or honestly failed."""
+
+from datetime import UTC, datetime, timedelta
+
+from bot.desk import Desk, unsent_key
+from bot.errors import TooOld
+from data import store, store_desk, store_replies
+from data.models import Decision, Suggestion
+
+WAITED_FOR = timedelta(minutes=30)
+"""How long a person waits: a `response_url` lives as long. Older work found at a restart is failed, not done."""
+
+
+async def resume(desk: Desk) -> None:
+    """Finish, or honestly fail, what a crash left behind.
+
+    Replies that were decided on are seen to before this returns, so that a thumb on one finds its row;
+    drafts are finished in the background.
+    """
+    for decision in store.unposted_decisions(desk.db):
+        if not store_desk.request_known(desk.db, unsent_key(decision.suggestion_id)):
+            suggestion = store.suggestion(desk.db, decision.suggestion_id)
+            await desk.or_fail(suggestion, _repost(desk, suggestion, decision))
+    waited_for = store.iso(datetime.now(UTC) - WAITED_FOR)
+    for decision in store_desk.unreviewed_decisions(desk.db, since=waited_for) if desk.review_channel else []:
+        suggestion = store.suggestion(desk.db, decision.suggestion_id)
+        await desk.or_fail(suggestion, desk.review(suggestion, look=True))
+    for withdrawal in store_replies.undeleted_withdrawals(desk.db):
+        suggestion = store.suggestion(desk.db, withdrawal.suggestion_id)
+        await desk.or_fail(suggestion, desk.unpost(suggestion))
+    for suggestion in store.unfinished_suggestions(desk.db):
+        desk.in_background(desk.or_fail(suggestion, _rerun(desk, suggestion)))
+
+
+async def _repost(desk: Desk, suggestion: Suggestion, decision: Decision) -> None:
+    if _is_old(decision.created_at):
+        raise TooOld("This reply was not sent, because I was interrupted. If it still fits, send it now.")
+    await desk.post(suggestion, decision, look=True)
+    await desk.review(suggestion, look=True)
+
+
+async def _rerun(desk: Desk, suggestion: Suggestion) -> None:
+    if _is_old(suggestion.created_at):
+        raise TooOld("I was interrupted before I could finish what you asked for. Please ask again.")
+    await desk.run(suggestion, resumed=True)
+
+
+def _is_old(created_at: str) -> bool:
+    return datetime.now(UTC) - datetime.fromisoformat(created_at) > WAITED_FOR
