@@ -2,7 +2,7 @@
 
 import asyncio
 
-from bot import blocks_replies, decisions
+from bot import beside, blocks_replies, decisions
 from bot.desk import Desk
 from bot.slack import Click, Json, Request
 from data import store, store_replies
@@ -52,7 +52,8 @@ async def why(desk: Desk, suggestion: Suggestion, user_id: str) -> Json:
 def ask_again(desk: Desk, suggestion: Suggestion, click: Click) -> Suggestion | None:
     """Store that another draft is wanted for the same thread; the old one is not decided on. None: it came before."""
     wish = {"wish": click.choice, "earlier": suggestion.id} if click.choice in WISHES else {}
-    kept = {name: suggestion.request[name] for name in ("shown_in",) if name in suggestion.request}
+    kept = {name: suggestion.request[name] for name in ("shown_in", "asked_in") if name in suggestion.request}
+    kind = beside.KIND if suggestion.request["kind"] == beside.KIND else "again"
     return desk.remember(
         Request(
             key=click.trigger_id,
@@ -61,7 +62,7 @@ def ask_again(desk: Desk, suggestion: Suggestion, click: Click) -> Suggestion | 
             channel_id=suggestion.channel_id,
             thread_ts=suggestion.thread_ts,
             user_id=click.user_id,
-            details={"kind": "again", "response_url": click.response_url, **kept, **wish},
+            details={"kind": kind, "response_url": click.response_url, **kept, **wish},
         )
     )
 

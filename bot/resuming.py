@@ -2,9 +2,10 @@
 
 from datetime import UTC, datetime, timedelta
 
+from bot import streams
 from bot.desk import Desk, unsent_key
 from bot.errors import TooOld
-from data import store, store_desk, store_replies
+from data import store, store_answers, store_desk, store_replies
 from data.models import Decision, Suggestion
 
 WAITED_FOR = timedelta(minutes=30)
@@ -28,6 +29,8 @@ async def resume(desk: Desk) -> None:
     for withdrawal in store_replies.undeleted_withdrawals(desk.db):
         suggestion = store.suggestion(desk.db, withdrawal.suggestion_id)
         await desk.or_fail(suggestion, desk.unpost(suggestion))
+    for stream in store_answers.abandoned_streams(desk.db):
+        await streams.break_off_or_log(desk.db, desk.workspace, stream)
     for suggestion in store.unfinished_suggestions(desk.db):
         desk.in_background(desk.or_fail(suggestion, _rerun(desk, suggestion)))
 

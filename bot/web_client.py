@@ -13,6 +13,8 @@ from slack_sdk.web.async_client import AsyncWebClient
 from bot.settings import BotSettings
 
 RATE_LIMIT_RETRIES = 5
+SAYING = ("chat.postMessage", "chat.startStream", "chat.appendStream")
+"""Methods that would say something twice."""
 
 
 class _ConnectionErrorRetryHandler(AsyncConnectionErrorRetryHandler):
@@ -26,7 +28,7 @@ class _ConnectionErrorRetryHandler(AsyncConnectionErrorRetryHandler):
         response: HttpResponse | None = None,
         error: Exception | None = None,
     ) -> bool:
-        if request.url.endswith("chat.postMessage"):
+        if request.url.endswith(SAYING):
             return False
         return await super()._can_retry_async(state=state, request=request, response=response, error=error)
 

@@ -256,7 +256,7 @@ class Workspace:
         """
         parts: dict[int, str] = {}
         if look:
-            parts = await self._posted(channel_id, thread_ts, event_type=event_type, suggestion_id=suggestion_id)
+            parts = await self.posted_parts(channel_id, thread_ts, event_type=event_type, suggestion_id=suggestion_id)
         for number, (text, blocks) in enumerate(messages):
             if number in parts:
                 continue
@@ -266,10 +266,7 @@ class Workspace:
                 thread_ts=thread_ts,
                 text=text,
                 blocks=blocks,
-                metadata={
-                    "event_type": event_type,
-                    "event_payload": {"suggestion_id": suggestion_id, "part": number},
-                },
+                metadata=slack.metadata(event_type, suggestion_id, part=number),
                 unfurl_links=False,
                 unfurl_media=False,
             )
@@ -280,7 +277,7 @@ class Workspace:
         self, *, channel_id: str, thread_ts: str | None, event_type: str, suggestion_id: str
     ) -> None:
         """Delete what was posted for a suggestion, all parts of it, as far as it is still there."""
-        parts = await self._posted(channel_id, thread_ts, event_type=event_type, suggestion_id=suggestion_id)
+        parts = await self.posted_parts(channel_id, thread_ts, event_type=event_type, suggestion_id=suggestion_id)
         for ts in parts.values():
             try:
                 await self._call("chat.delete", channel=channel_id, ts=ts)
@@ -288,17 +285,18 @@ class Workspace:
                 if error.error != "message_not_found":
                     raise
 
-    async def open_modal(self, trigger_id: str, view: Json) -> None:
-        """Open a modal; the trigger lives for 3 seconds."""
-        await self._call("views.open", trigger_id=trigger_id, view=view)
-
-    async def _posted(
+    async def posted_parts(
         self, channel_id: str, thread_ts: str | None, *, event_type: str, suggestion_id: str
     ) -> dict[int, str]:
+        """Which parts of a suggestion stand in Slack already: part number → ts."""
         replies, history = self.replies, self.history
         seen = await (replies(channel_id, thread_ts) if thread_ts else history(channel_id, most=PAGE))
         bot_id = (await self.identity()).bot_id
         return slack.posted_parts(seen, event_type=event_type, suggestion_id=suggestion_id, our_bot_id=bot_id)
+
+    async def open_modal(self, trigger_id: str, view: Json) -> None:
+        """Open a modal; the trigger lives for 3 seconds."""
+        await self._call("views.open", trigger_id=trigger_id, view=view)
 
     async def _respond(self, response_url: str, body: Json) -> bool:
         try:
@@ -309,6 +307,10 @@ class Workspace:
         if answer.status_code != 200:
             log.info("response_url refused: status %s", answer.status_code)
         return answer.status_code == 200
+
+    async def call(self, method: str, **arguments: object) -> Json:
+        """A call that only one file needs. Raises SlackRefused and SlackUnreachable."""
+        return await self._call(method, **arguments)
 
     async def _call(self, method: str, **arguments: object) -> Json:
         """One Web API call; Slack's refusals become sentences."""
