@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from sqlite_utils import Database
 
 from bot.errors import NoBase, NothingFound, ThreadTooLong
-from data import prompts, store
+from data import prompts, store, store_preferences
 from data.errors import EngineFailed, UnknownAdapter
 from data.models import BASE, Base, Example, Message, Passage, Suggestion, Task, Turn
+from data.preferences import Preferences
 from data.search import search
 from serving import promotion
 from serving.engine import Completion, Engine
@@ -72,9 +73,9 @@ async def draft(
     examples = examples_for(db, suggestion, turns) if adapter == BASE else []
     room = await engine.max_tokens()
     new_tokens = longest(suggestion.task, room)
-    prompt = await fit(
-        engine, _build(suggestion.task), turns=turns, passages=passages, examples=examples, limit=room - new_tokens
-    )
+    preferences = store_preferences.preferences(db, suggestion.requested_by)
+    build = _preferred(_build(suggestion.task), suggestion.task, preferences)
+    prompt = await fit(engine, build, turns=turns, passages=passages, examples=examples, limit=room - new_tokens)
     remarks = []
     if prompt.turns_left_out:
         remarks.append(f"The {prompt.turns_left_out} oldest messages did not fit and were not read.")
@@ -175,6 +176,17 @@ def examples_for(db: Database, suggestion: Suggestion, turns: Sequence[Turn]) ->
     return store.accepted_examples(
         db, suggestion.task, text=last_said(turns), limit=EXAMPLES, exclude_thread=suggestion.thread_id
     )
+
+
+def _preferred(build: Build, task: Task, preferences: Preferences) -> Build:
+    """An answer comes in the language of who asked; a reply keeps the customer's, in the agent's tone."""
+    language = "" if task == "reply" else preferences.language
+    tone = preferences.tone if task == "reply" else ""
+
+    def preferred(turns: Sequence[Turn], passages: Sequence[Passage], examples: Sequence[Example]) -> list[Message]:
+        return prompts.with_preferences(build(turns, passages, examples), language=language, tone=tone)
+
+    return preferred
 
 
 def _build(task: Task) -> Build:

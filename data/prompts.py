@@ -24,6 +24,8 @@ NOT_FOUND = "I could not find this in the help centre."
 
 SO_FAR = "Summary so far:\n"
 
+TONES = {"warm": "Write warmly.", "formal": "Write formally.", "brief": "Write briefly."}
+
 NAMES = {"customer": "Customer", "agent": "Agent"}
 
 
@@ -73,6 +75,13 @@ def answer_messages(question: str, passages: Sequence[Passage], examples: Sequen
     """Ask for an answer to one question from the passages."""
     asked = help_centre(passages) + "Question: " + " ".join(question.split())
     return [_system(ANSWER), *_exchanges(examples), _user(asked)]
+
+
+def with_preferences(messages: Sequence[Message], *, language: str = "", tone: str = "") -> list[Message]:
+    """The same prompt, asking for a language (named in English) and a tone (a key of TONES); as it is without any."""
+    sentences = [f"Write in {language}."] if language else []
+    sentences += [TONES[tone]] if tone else []
+    return [_system(" ".join([messages[0]["content"], *sentences])), *messages[1:]]
 
 
 def without_examples(messages: Sequence[Message]) -> list[Message]:
