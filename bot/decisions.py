@@ -75,7 +75,7 @@ async def act(desk: Desk, decided: Decided, told: Address, *, wanted: DecisionKi
     body = await desk.body(suggestion, decision.text or "")
     messages = _confirmation(decided, posted=posted, wanted=wanted, body=body)
     confirmed = desk.workspace.whisper(messages, told, replace=True)
-    if posted:
+    if posted or (decided.new and decision.kind == "dismissed"):
         await asyncio.gather(confirmed, desk.review(suggestion, look=not decided.new))
     else:
         await confirmed

@@ -39,13 +39,18 @@ class Request:
 
 @dataclass(frozen=True)
 class Click:
-    """A button under one of our messages."""
+    """A button under one of our messages or on the Home tab. Its value mostly is a suggestion's id."""
 
-    suggestion_id: str
+    value: str
     user_id: str
     channel_id: str
     trigger_id: str
     response_url: str
+
+    @property
+    def suggestion_id(self) -> str:
+        """The suggestion that the button belongs to."""
+        return self.value
 
 
 @dataclass(frozen=True)
@@ -154,9 +159,9 @@ def _question(body: Json, event: Json, bot_user_id: str) -> Request | None:
 
 
 def click_of(body: Json) -> Click:
-    """The button click in a `block_actions` payload. Its value is a suggestion's id."""
+    """The button click in a `block_actions` payload."""
     return Click(
-        suggestion_id=body["actions"][0].get("value", ""),
+        value=body["actions"][0].get("value", ""),
         user_id=body["user"]["id"],
         channel_id=(body.get("channel") or {}).get("id", ""),
         trigger_id=body["trigger_id"],

@@ -246,8 +246,9 @@ class Workspace:
             if to.response_url and await self._respond(to.response_url, body):
                 continue
             said: Json = {"text": text, "blocks": blocks or None, "thread_ts": to.thread_ts}
-            if to.channel_id.startswith("D"):
-                await self._call("chat.postMessage", channel=to.channel_id, **said)
+            if to.channel_id.startswith("D") or not to.channel_id:
+                # The Home tab is in no channel: the person's id stands for the direct message with them.
+                await self._call("chat.postMessage", channel=to.channel_id or to.user_id, **said)
             else:
                 await self._call("chat.postEphemeral", channel=to.channel_id, user=to.user_id, **said)
 
@@ -296,6 +297,10 @@ class Workspace:
             )
             parts[number] = answer["ts"]
         return parts[0]
+
+    async def publish_home(self, user_id: str, blocks: Sequence[Json]) -> None:
+        """Put these blocks on one person's Home tab."""
+        await self._call("views.publish", user_id=user_id, view={"type": "home", "blocks": blocks})
 
     async def open_modal(self, trigger_id: str, view: Json) -> None:
         """Open a modal; the trigger lives for 3 seconds."""
