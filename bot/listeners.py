@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable
 from slack_bolt.async_app import AsyncAck, AsyncApp, AsyncBoltContext
 from slack_bolt.response import BoltResponse
 
-from bot import blocks, commands, decisions, ratings, slack
+from bot import blocks, commands, decisions, home, ratings, slack
 from bot.desk import Desk, sentence_of
 from bot.slack import Address, Json
 from data.models import DecisionKind
@@ -30,6 +30,7 @@ def register_listeners(app: AsyncApp, desk: Desk) -> None:
     """Everything that the app listens to."""
     _remember_first(app, desk)
     # Before the one listener for all events, since Bolt runs the first that fits.
+    home.register_home(app, desk)
     ratings.register_ratings(app, desk)
     _requests(app, desk)
     _decisions(app, desk)
@@ -76,7 +77,7 @@ def _requests(app: AsyncApp, desk: Desk) -> None:
     async def nightshift(ack: AsyncAck, body: Json) -> None:
         answer = commands.answer(desk, body)
         await ack()
-        await _tell(desk, body, await answer)
+        await desk.workspace.whisper([await answer], _told(body))
 
     # One listener for all events, since an event without one is not acked, and Slack sends it again.
     @app.event(re.compile(".*"))
