@@ -109,15 +109,6 @@ def send_again(suggestion: Suggestion) -> Json:
     return {"type": "actions", "elements": [_button("accept", "Send", suggestion.id, style="primary")]}
 
 
-def answer_messages(suggestion: Suggestion, *, titles: Sequence[str]) -> list[Message]:
-    """An answer that everybody in the thread sees."""
-    *before, (text, blocks) = messages_of(suggestion.draft or "")
-    lines = [f"Answered by AI ({written_by(suggestion.adapter)})."]
-    if titles:
-        lines.append("Sources: " + " · ".join(f"[{n}] {_clip(t, TITLE_LIMIT)}" for n, t in enumerate(titles, start=1)))
-    return [*before, (text, [*blocks, *(note(line) for line in lines)])]
-
-
 def reply_messages(text: str, *, sender: str) -> list[Message]:
     """The reply that the customer reads. The sender is a plain name, so nobody is pinged."""
     *before, (top, blocks) = messages_of(text)

@@ -7,17 +7,20 @@ decision to Slack, and `resume` takes both up where a crash left them.
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime, timedelta
 
 from sqlite_utils import Database
 
-from bot import blocks, blocks_review, drafting, summaries
+from bot import beside, blocks, blocks_answers, blocks_review, drafting, streams, summaries
 from bot.blocks import Message
-from bot.errors import TooOld
-from bot.slack import ANSWER_EVENT, REPLY_EVENT, REVIEW_EVENT, Address, Request
+from bot.errors import NothingViewed, TooOld
+from bot.parts import Progress
+from bot.slack import REPLY_EVENT, REVIEW_EVENT, Address, Request
+from bot.streams import AnswerStream
+from bot.working import waited_for, working
 from bot.workspace import Workspace
-from data import store, store_desk
+from data import store, store_answers, store_desk
 from data.errors import EmptyText, EmptyThread, NightshiftError, NotAllowed
 from data.models import Decision, Suggestion, Turn
 from serving.engine import Engine
@@ -26,8 +29,8 @@ log = logging.getLogger(__name__)
 
 ENGINE_SLOTS = 8
 """Completions asked for at once; vLLM batches them, and more would only time out in its queue."""
-STATUS_AFTER = 2.0
-"""Seconds after which a person who waits for a draft is told that it is being written."""
+EARLIER_ANSWERS = 3
+"""Questions of a thread that a follow-up is read with."""
 WAITED_FOR = timedelta(minutes=30)
 """How long a person waits: a `response_url` lives as long. Older work found at a restart is failed, not done."""
 
@@ -75,24 +78,41 @@ class Desk:
 
     async def run(self, suggestion: Suggestion, *, resumed: bool = False) -> None:
         """Carry a suggestion to where it is shown. Raises what must be told to the person (see `fail`)."""
+        if suggestion.request["kind"] in ("mention", "direct"):
+            await self._answer(suggestion, resumed=resumed)
+            return
         remarks: list[str] = []
         if suggestion.state == "requested":
-            waiting = asyncio.create_task(self._say_that_it_takes_long(suggestion))
-            try:
+            async with waited_for(self.workspace, suggestion, address_of(suggestion)) as progress:
                 await self._expect_allowed(suggestion)
                 if suggestion.task == "summary":
-                    suggestion, remarks = await self._summarise(suggestion, waiting)
+                    suggestion, remarks = await self._summarise(suggestion, progress)
                 else:
                     suggestion, remarks = await self._draft(suggestion)
-            finally:
-                waiting.cancel()
         await self._show(suggestion, remarks=remarks, look=resumed)
         store.record_shown(self.db, suggestion.id)
 
-    async def _draft(self, suggestion: Suggestion) -> tuple[Suggestion, list[str]]:
+    async def _answer(self, suggestion: Suggestion, *, resumed: bool) -> None:
+        """Answer where everybody in the thread sees it, and while it is being written."""
+        remarks: list[str] = []
+        stream = AnswerStream(self.db, self.workspace, suggestion, resumed=resumed)
+        async with working(self.workspace, suggestion.channel_id, suggestion.thread_ts, "is looking it up…"):
+            try:
+                if suggestion.state == "requested":
+                    await self._expect_allowed(suggestion)
+                    suggestion, remarks = await self._draft(suggestion, show=stream.show)
+            finally:
+                await stream.close()
+            titles = store_desk.source_titles(self.db, suggestion.id)
+            await stream.finish(blocks_answers.messages(suggestion, titles=titles, remarks=remarks))
+        store.record_shown(self.db, suggestion.id)
+
+    async def _draft(
+        self, suggestion: Suggestion, *, show: Callable[[str], None] | None = None
+    ) -> tuple[Suggestion, list[str]]:
         turns = await self._turns(suggestion)
         async with self._slots:
-            draft = await drafting.draft(self.db, self.engine, suggestion, turns, base_model=self.base_model)
+            draft = await drafting.draft(self.db, self.engine, suggestion, turns, base_model=self.base_model, show=show)
         drafted = store.record_draft(
             self.db,
             suggestion.id,
@@ -105,12 +125,7 @@ class Desk:
         )
         return drafted, draft.remarks
 
-    async def _summarise(self, suggestion: Suggestion, waiting: asyncio.Task[None]) -> tuple[Suggestion, list[str]]:
-        async def progress(sentence: str) -> None:
-            # It says more than that it takes long.
-            waiting.cancel()
-            await self.workspace.status(sentence, address_of(suggestion))
-
+    async def _summarise(self, suggestion: Suggestion, progress: Progress) -> tuple[Suggestion, list[str]]:
         return await summaries.draft(
             self.db,
             self.engine,
@@ -121,16 +136,12 @@ class Desk:
             progress=progress,
         )
 
-    async def _say_that_it_takes_long(self, suggestion: Suggestion) -> None:
-        # What a command's or shortcut's response_url showed can never be replaced (bolt-python issue 1268), so a
-        # status that most people would see for a second only would stay and be noise.
-        await asyncio.sleep(STATUS_AFTER)
-        await self.workspace.status("Drafting… it will appear below.", address_of(suggestion))
-
     async def _expect_allowed(self, suggestion: Suggestion) -> None:
         user_id, channel_id = suggestion.requested_by, suggestion.channel_id
         if suggestion.task == "reply":
             await self.expect_agent(user_id)
+        if "viewed" in suggestion.request:
+            raise NothingViewed()
         if suggestion.request.get("asked_in", channel_id) != channel_id:
             await self._expect_member(channel_id, user_id)
         if not await self.workspace.is_shared(channel_id):
@@ -149,14 +160,15 @@ class Desk:
 
     async def _expect_member(self, channel_id: str, user_id: str) -> None:
         if not await self.workspace.is_member(channel_id, user_id):
-            raise NotAllowed("You are not in the channel of that thread, so I cannot summarise it for you.")
+            raise NotAllowed("You are not in the channel of that thread, so I cannot read it for you.")
 
     async def _turns(self, suggestion: Suggestion) -> list[Turn]:
         if suggestion.task == "answer":
             question = suggestion.request["text"].strip()
             if not question:
                 raise EmptyText("Ask me a question, for example: how do I reset a password?")
-            return [Turn("customer", question)]
+            earlier = store_answers.earlier_turns(self.db, suggestion, limit=EARLIER_ANSWERS)
+            return [*earlier, Turn("customer", question)]
         turns = await self.workspace.thread(suggestion.channel_id, suggestion.thread_ts or "")
         if not turns:
             raise EmptyThread("There is no text here that I could read, so there is nothing to draft from.")
@@ -164,19 +176,12 @@ class Desk:
 
     async def _show(self, suggestion: Suggestion, *, remarks: list[str], look: bool) -> None:
         titles = store_desk.source_titles(self.db, suggestion.id)
-        if suggestion.request["kind"] in ("mention", "direct"):
-            await self.workspace.post_once(
-                blocks.answer_messages(suggestion, titles=titles),
-                channel_id=suggestion.channel_id,
-                thread_ts=suggestion.thread_ts,
-                event_type=ANSWER_EVENT,
-                suggestion_id=suggestion.id,
-                look=look,
-            )
-            return
         deciding = await self.workspace.role(suggestion.requested_by) is not None
         body = await self.body(suggestion, suggestion.draft or "")
         shown = blocks.draft_messages(suggestion, titles=titles, remarks=remarks, buttons=deciding, body=body)
+        if suggestion.request["kind"] == beside.KIND:
+            await beside.show(self.workspace, suggestion, shown, address_of(suggestion), look=look)
+            return
         await self.workspace.whisper(shown, address_of(suggestion))
 
     async def body(self, suggestion: Suggestion, text: str) -> list[Message]:
@@ -255,6 +260,8 @@ class Desk:
         for decision in store_desk.unreviewed_decisions(self.db, since=waited_for) if self.review_channel else []:
             suggestion = store.suggestion(self.db, decision.suggestion_id)
             await self._or_fail(suggestion, self.review(suggestion, look=True))
+        for stream in store_answers.abandoned_streams(self.db):
+            await streams.break_off_or_log(self.db, self.workspace, stream)
         for suggestion in store.unfinished_suggestions(self.db):
             task = asyncio.create_task(self._or_fail(suggestion, self._rerun(suggestion)))
             self._resumed.add(task)
@@ -290,6 +297,9 @@ class Desk:
             log.error("suggestion %s was %s, then failed: %s", suggestion.id, decision.kind, sentence)
             return
         log.warning("suggestion %s failed: %s", suggestion.id, type(error).__name__)
+        half_written = store_answers.open_stream(self.db, suggestion.id)
+        if half_written is not None:
+            await streams.break_off_or_log(self.db, self.workspace, half_written)
         store.record_failure(self.db, suggestion.id, sentence)
         if decision is not None and decision.text is not None and suggestion.task == "reply":
             # Said once, and not tried again at every restart: the text comes back with the button that sends it.

@@ -1,12 +1,12 @@
 """Turns and knowledge → a prompt that fits the context → a draft from the adapter that is live."""
 
 import logging
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from sqlite_utils import Database
 
+from bot import unfinished
 from bot.errors import NoBase, NothingFound, ThreadTooLong
 from data import prompts, store, store_preferences
 from data.errors import EngineFailed, UnknownAdapter
@@ -61,10 +61,17 @@ class Draft:
 
 
 async def draft(
-    db: Database, engine: Engine, suggestion: Suggestion, turns: Sequence[Turn], *, base_model: str
+    db: Database,
+    engine: Engine,
+    suggestion: Suggestion,
+    turns: Sequence[Turn],
+    *,
+    base_model: str,
+    show: Callable[[str], None] | None = None,
 ) -> Draft:
-    """Draft a reply or an answer; for an answer, the question is the only turn. Summaries: see summaries.py.
+    """Draft a reply or an answer; for an answer, the question is the newest turn. Summaries: see summaries.py.
 
+    `show` is called with what may be shown of an answer that is still being written.
     Raises NoBase, NothingFound, ThreadTooLong, and the engine's errors.
     """
     base = served_base(db, base_model)
@@ -73,13 +80,23 @@ async def draft(
     examples = examples_for(db, suggestion, turns) if adapter == BASE else []
     room = await engine.max_tokens()
     new_tokens = longest(suggestion.task, room)
+    limit = room - new_tokens
     preferences = store_preferences.preferences(db, suggestion.requested_by)
     build = _preferred(_build(suggestion.task), suggestion.task, preferences)
-    prompt = await fit(engine, build, turns=turns, passages=passages, examples=examples, limit=room - new_tokens)
+    if suggestion.task == "answer":
+        turns = await _latest_with_passages(engine, build, turns, passages, limit=limit)
+    prompt = await fit(engine, build, turns=turns, passages=passages, examples=examples, limit=limit)
     remarks = []
     if prompt.turns_left_out:
         remarks.append(f"The {prompt.turns_left_out} oldest messages did not fit and were not read.")
-    written = await write(engine, suggestion.id, prompt.messages, adapter=adapter, max_tokens=new_tokens)
+
+    def show_settled(text: str) -> None:
+        if show is not None:
+            show(unfinished.settled(text, len(prompt.passages)))
+
+    written = await write(
+        engine, suggestion.id, prompt.messages, adapter=adapter, max_tokens=new_tokens, on_text=show_settled
+    )
     text = _text(suggestion.task, written.completion, prompt)
     return Draft(prompt, text, base.hash, written.adapter, [*remarks, *written.remarks])
 
@@ -98,12 +115,21 @@ def longest(task: Task, room: int) -> int:
 
 
 async def write(
-    engine: Engine, suggestion_id: str, messages: Sequence[Message], *, adapter: str, max_tokens: int
+    engine: Engine,
+    suggestion_id: str,
+    messages: Sequence[Message],
+    *,
+    adapter: str,
+    max_tokens: int,
+    on_text: Callable[[str], None] | None = None,
 ) -> Written:
-    """The adapter's completion, or the base model's where the server does not have the adapter."""
+    """The adapter's completion, or the base model's where the server does not have the adapter.
+
+    `on_text` is called with the text so far.
+    """
     remarks = []
     try:
-        completion = await engine.complete(messages, model=adapter, max_tokens=max_tokens)
+        completion = await engine.complete(messages, model=adapter, max_tokens=max_tokens, on_text=on_text)
     except UnknownAdapter:
         if adapter == BASE:
             raise
@@ -111,7 +137,7 @@ async def write(
         log.error("adapter %s unknown to the server; base drafts suggestion %s", adapter, suggestion_id)
         remarks.append(f"The adapter {adapter} was unavailable, so the base model wrote this.")
         adapter = BASE
-        completion = await engine.complete(messages, model=adapter, max_tokens=max_tokens)
+        completion = await engine.complete(messages, model=adapter, max_tokens=max_tokens, on_text=on_text)
     if completion.finish_reason == "length":
         remarks.append("The draft was cut at its longest length: check how it ends.")
     return Written(completion, adapter, remarks)
@@ -153,22 +179,33 @@ async def fit(
     return prompt(low, 0, 0)
 
 
-def without_false_citations(text: str, passages: int) -> str:
-    """The text without `[n]` that name no passage; those that exist stay."""
-    return re.sub(r"\s?\[(\d+)\]", lambda cited: cited[0] if 1 <= int(cited[1]) <= passages else "", text)
-
-
 def last_said(turns: Sequence[Turn]) -> str:
     """The customer's newest message: what knowledge and examples are searched by."""
     return next((turn.text for turn in reversed(turns) if turn.speaker == "customer"), turns[-1].text)
 
 
 def _passages(db: Database, task: Task, turns: Sequence[Turn]) -> list[Passage]:
-    found = search(db, last_said(turns), limit=ANSWER_PASSAGES if task == "answer" else REPLY_PASSAGES)
-    if task == "answer" and not found:
+    if task == "reply":
+        return search(db, last_said(turns), limit=REPLY_PASSAGES)
+    *earlier, question = turns
+    found = search(db, question.text, history="\n".join(turn.text for turn in earlier), limit=ANSWER_PASSAGES)
+    if not found:
+        # "Why?" has no telling word of its own: it is about what was asked before.
+        asked = "\n".join(turn.text for turn in earlier if turn.speaker == "customer")
+        found = search(db, asked, limit=ANSWER_PASSAGES)
+    if not found:
         # A model without a passage would invent one.
         raise NothingFound(prompts.NOT_FOUND)
     return found
+
+
+async def _latest_with_passages(
+    engine: Engine, build: Build, turns: Sequence[Turn], passages: Sequence[Passage], *, limit: int
+) -> Sequence[Turn]:
+    """The question with as much of what was said before as leaves room for every passage."""
+    while len(turns) > 1 and await engine.count_tokens(build(turns, passages, ())) > limit:
+        turns = turns[1:]
+    return turns
 
 
 def examples_for(db: Database, suggestion: Suggestion, turns: Sequence[Turn]) -> list[Example]:
@@ -191,14 +228,14 @@ def _preferred(build: Build, task: Task, preferences: Preferences) -> Build:
 
 def _build(task: Task) -> Build:
     def answer(turns: Sequence[Turn], passages: Sequence[Passage], examples: Sequence[Example]) -> list[Message]:
-        return prompts.answer_messages(turns[-1].text, passages, examples)
+        return prompts.answer_messages(turns[-1].text, passages, examples, earlier=turns[:-1])
 
     return answer if task == "answer" else prompts.reply_messages
 
 
 def _text(task: Task, completion: Completion, prompt: Prompt) -> str:
     text = completion.text
-    return said(without_false_citations(text, len(prompt.passages)) if task == "answer" else text)
+    return said(unfinished.without_false_citations(text, len(prompt.passages)) if task == "answer" else text)
 
 
 def said(text: str) -> str:

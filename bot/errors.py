@@ -7,6 +7,7 @@ DeskError (data/errors.py, which has EmptyThread, EmptyText and NotAllowed too)
 ├── ThreadTooLong       not even its newest message fits the model's context
 ├── TooMuchToRead       a summary would take too many parts
 ├── NothingFound        the help centre has no passage on the question
+├── NothingViewed       asked about a thread that the person is looking at, and Slack did not say which
 ├── TooOld              found unfinished at a restart, when nobody waits for it any more
 └── NoBase              `python -m serving up` has not recorded the base model yet
 """
@@ -58,6 +59,13 @@ class TooMuchToRead(DeskError):
 
 class NothingFound(DeskError):
     """The help centre has no passage on the question."""
+
+
+class NothingViewed(DeskError):
+    """Slack did not say which channel or thread the person is looking at."""
+
+    def __init__(self) -> None:
+        super().__init__("I do not know which thread you are looking at: open it beside me, then ask again.")
 
 
 class TooOld(DeskError):

@@ -105,7 +105,8 @@ async def show_again(desk: Desk, click: Click) -> None:
 async def publish(desk: Desk, user_id: str, *, notice: str = "") -> None:
     """Show one person their Home tab as things stand now."""
     page = await home_page(desk, user_id, notice=notice)
-    await desk.workspace.publish_home(user_id, blocks_home.home_blocks(page))
+    view = {"type": "home", "blocks": blocks_home.home_blocks(page)}
+    await desk.workspace.call("views.publish", user_id=user_id, view=view)
 
 
 async def home_page(desk: Desk, user_id: str, *, notice: str = "") -> HomePage:

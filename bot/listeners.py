@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable
 from slack_bolt.async_app import AsyncAck, AsyncApp, AsyncBoltContext
 from slack_bolt.response import BoltResponse
 
-from bot import blocks, commands, decisions, home, ratings, slack
+from bot import agent_view, blocks, commands, decisions, home, ratings, slack
 from bot.desk import Desk, sentence_of
 from bot.slack import Address, Json
 from data.models import DecisionKind
@@ -31,6 +31,7 @@ def register_listeners(app: AsyncApp, desk: Desk) -> None:
     _remember_first(app, desk)
     # Before the one listener for all events, since Bolt runs the first that fits.
     home.register_home(app, desk)
+    agent_view.register(app, desk)
     ratings.register_ratings(app, desk)
     _requests(app, desk)
     _decisions(app, desk)
@@ -42,6 +43,8 @@ def _remember_first(app: AsyncApp, desk: Desk) -> None:
     async def remember(body: Json, context: AsyncBoltContext, next_: Next) -> BoltResponse | None:
         request = slack.request_of(body, bot_user_id=context.bot_user_id or "")
         if request is not None:
+            if "event" in body:
+                request = await agent_view.in_view(desk, request, body["event"])
             suggestion = desk.remember(request)
             if suggestion is None:
                 log.info("request %s came before", request.key)

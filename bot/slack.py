@@ -16,6 +16,8 @@ REPLY_EVENT = "nightshift_reply"
 """Metadata type of a reply that we posted for an agent."""
 ANSWER_EVENT = "nightshift_answer"
 """Metadata type of an answer that the bot gave in its own name."""
+DRAFT_EVENT = "nightshift_draft"
+"""Metadata type of a draft that the person who asked for it sees in the direct message with us."""
 REVIEW_EVENT = "nightshift_review"
 """Metadata type of a review message."""
 
@@ -152,7 +154,9 @@ def _question(body: Json, event: Json, bot_user_id: str) -> Request | None:
         user_id=event["user"],
         details={
             "kind": "mention" if mention else "direct",
-            "shown_in": event.get("thread_ts") or "",
+            # Slack shows an ephemeral message only in a thread that has replies; a direct message is never ephemeral.
+            "shown_in": event.get("thread_ts") or ("" if mention else event["ts"]),
+            "user_team": event.get("user_team") or event.get("team") or _team(body),
             "text": plain(text).strip(),
         },
     )
@@ -237,6 +241,11 @@ def turns_of(
         else:
             turns.append(Turn("agent" if message.get("user") in agents else "customer", text, message["ts"]))
     return turns
+
+
+def metadata(event_type: str, suggestion_id: str, *, part: int) -> Json:
+    """What a message of ours says about itself to who reads it later: ids only, every app may read it."""
+    return {"event_type": event_type, "event_payload": {"suggestion_id": suggestion_id, "part": part}}
 
 
 def posted_parts(messages: Iterable[Json], *, event_type: str, suggestion_id: str, our_bot_id: str) -> dict[int, str]:

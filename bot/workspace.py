@@ -37,6 +37,8 @@ GROUP_TIMEOUT = 2.0
 """Seconds that a role check may take, since an ack must come within 3."""
 RATE_LIMIT_RETRIES = 5
 PAGE = 200
+SAYING = ("chat.postMessage", "chat.startStream", "chat.appendStream")
+"""Methods that would say something twice."""
 
 
 class _ConnectionErrorRetryHandler(AsyncConnectionErrorRetryHandler):
@@ -50,7 +52,7 @@ class _ConnectionErrorRetryHandler(AsyncConnectionErrorRetryHandler):
         response: HttpResponse | None = None,
         error: Exception | None = None,
     ) -> bool:
-        if request.url.endswith("chat.postMessage"):
+        if request.url.endswith(SAYING):
             return False
         return await super()._can_retry_async(state=state, request=request, response=response, error=error)
 
@@ -275,10 +277,7 @@ class Workspace:
         """
         parts: dict[int, str] = {}
         if look:
-            replies, history = self.replies, self.history
-            seen = await (replies(channel_id, thread_ts) if thread_ts else history(channel_id, most=PAGE))
-            bot_id = (await self.identity()).bot_id
-            parts = slack.posted_parts(seen, event_type=event_type, suggestion_id=suggestion_id, our_bot_id=bot_id)
+            parts = await self.posted_parts(channel_id, thread_ts, event_type=event_type, suggestion_id=suggestion_id)
         for number, (text, blocks) in enumerate(messages):
             if number in parts:
                 continue
@@ -288,19 +287,21 @@ class Workspace:
                 thread_ts=thread_ts,
                 text=text,
                 blocks=blocks,
-                metadata={
-                    "event_type": event_type,
-                    "event_payload": {"suggestion_id": suggestion_id, "part": number},
-                },
+                metadata=slack.metadata(event_type, suggestion_id, part=number),
                 unfurl_links=False,
                 unfurl_media=False,
             )
             parts[number] = answer["ts"]
         return parts[0]
 
-    async def publish_home(self, user_id: str, blocks: Sequence[Json]) -> None:
-        """Put these blocks on one person's Home tab."""
-        await self._call("views.publish", user_id=user_id, view={"type": "home", "blocks": blocks})
+    async def posted_parts(
+        self, channel_id: str, thread_ts: str | None, *, event_type: str, suggestion_id: str
+    ) -> dict[int, str]:
+        """Which parts of a suggestion stand in Slack already: part number → ts."""
+        replies, history = self.replies, self.history
+        seen = await (replies(channel_id, thread_ts) if thread_ts else history(channel_id, most=PAGE))
+        bot_id = (await self.identity()).bot_id
+        return slack.posted_parts(seen, event_type=event_type, suggestion_id=suggestion_id, our_bot_id=bot_id)
 
     async def open_modal(self, trigger_id: str, view: Json) -> None:
         """Open a modal; the trigger lives for 3 seconds."""
@@ -315,6 +316,10 @@ class Workspace:
         if answer.status_code != 200:
             log.info("response_url refused: status %s", answer.status_code)
         return answer.status_code == 200
+
+    async def call(self, method: str, **arguments: object) -> Json:
+        """A call that only one file needs. Raises SlackRefused and SlackUnreachable."""
+        return await self._call(method, **arguments)
 
     async def _call(self, method: str, **arguments: object) -> Json:
         """One Web API call; Slack's refusals become sentences."""

@@ -71,9 +71,16 @@ def summary_join_messages(parts: Sequence[str], *, kept: str = "") -> list[Messa
     return [_system(SUMMARY_JOIN), _user(joined)]
 
 
-def answer_messages(question: str, passages: Sequence[Passage], examples: Sequence[Example] = ()) -> list[Message]:
-    """Ask for an answer to one question from the passages."""
-    asked = help_centre(passages) + "Question: " + " ".join(question.split())
+def answer_messages(
+    question: str, passages: Sequence[Passage], examples: Sequence[Example] = (), earlier: Sequence[Turn] = ()
+) -> list[Message]:
+    """Ask for an answer to one question from the passages.
+
+    `earlier`: what was asked and answered before in the thread. It stands in the last message, not in exchanges of
+    its own, which nobody could tell from examples.
+    """
+    before = f"Earlier in this thread:\n{transcript(earlier)}\n\n" if earlier else ""
+    asked = help_centre(passages) + before + "Question: " + " ".join(question.split())
     return [_system(ANSWER), *_exchanges(examples), _user(asked)]
 
 

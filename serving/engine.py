@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -73,22 +73,29 @@ class Engine:
         await self._client.close()
 
     async def complete(
-        self, messages: Sequence[Message], *, model: str, max_tokens: int, temperature: float = 0.0
+        self,
+        messages: Sequence[Message],
+        *,
+        model: str,
+        max_tokens: int,
+        temperature: float = 0.0,
+        on_text: Callable[[str], None] | None = None,
     ) -> Completion:
         """The answer of adapter `model` (`base` for none), at most `max_tokens` long.
 
-        A stream that ends without its end is asked for once more. Raises UnknownAdapter and ContextTooLong too.
+        `on_text` is called with the text so far whenever more of it has come. A stream that ends without its end is
+        asked for once more, and the text then begins anew. Raises UnknownAdapter and ContextTooLong too.
         """
         started = time.monotonic()
         try:
             async with asyncio.timeout(self._timeouts.whole):
                 try:
-                    completion = await self._whole(messages, model, max_tokens, temperature)
+                    completion = await self._whole(messages, model, max_tokens, temperature, on_text)
                 except StreamCut:
                     log.warning(
                         "the answer of %s was cut off after %.1f s; asking again", model, time.monotonic() - started
                     )
-                    completion = await self._whole(messages, model, max_tokens, temperature)
+                    completion = await self._whole(messages, model, max_tokens, temperature, on_text)
         except TimeoutError:
             raise EngineFailed(
                 f"vLLM at {self.base_url} did not finish within {self._timeouts.whole:.0f} s: try again, "
@@ -142,10 +149,21 @@ class Engine:
             raise translated from error
         return True
 
-    async def _whole(self, messages: Sequence[Message], model: str, max_tokens: int, temperature: float) -> Completion:
-        pieces = [piece async for piece in self._pieces(messages, model, max_tokens, temperature)]
-        finish_reason = next(piece.finish_reason for piece in reversed(pieces) if piece.finish_reason)
-        return Completion("".join(piece.text for piece in pieces), finish_reason, model)
+    async def _whole(
+        self,
+        messages: Sequence[Message],
+        model: str,
+        max_tokens: int,
+        temperature: float,
+        on_text: Callable[[str], None] | None,
+    ) -> Completion:
+        text, finish_reason = "", ""
+        async for piece in self._pieces(messages, model, max_tokens, temperature):
+            text += piece.text
+            finish_reason = piece.finish_reason or finish_reason
+            if piece.text and on_text is not None:
+                on_text(text)
+        return Completion(text, finish_reason, model)
 
     async def _pieces(
         self, messages: Sequence[Message], model: str, max_tokens: int, temperature: float

@@ -116,7 +116,11 @@ class Wire(ThreadedServer):
 
 
 class ModelServer(ThreadedServer):
-    """An OpenAI-compatible server. What it answers and withholds can be changed while it runs."""
+    """An OpenAI-compatible server. What it answers and withholds can be changed while it runs.
+
+    While `flowing` is cleared nothing is answered, or with `holds_after` only so many words; with `cuts_after` the
+    connection breaks after so many. `pace` is in seconds per word.
+    """
 
     def __init__(self) -> None:
         self.answer: Callable[[list[Json]], str] = lambda messages: "We will look into it today."
@@ -125,6 +129,9 @@ class ModelServer(ThreadedServer):
         self.refusals: list[str] = []
         self.flowing = threading.Event()
         self.flowing.set()
+        self.holds_after: int | None = None
+        self.cuts_after: int | None = None
+        self.pace = 0.0
         super().__init__(
             web.get("/v1/models", self._models),
             web.post("/tokenize", self._tokenize),
@@ -137,6 +144,8 @@ class ModelServer(ThreadedServer):
         self.asked.clear()
         self.refusals.clear()
         self.flowing.set()
+        self.holds_after = self.cuts_after = None
+        self.pace = 0.0
 
     def close(self) -> None:
         self.flowing.set()
@@ -166,15 +175,25 @@ class ModelServer(ThreadedServer):
         if tokens(messages) + body["max_tokens"] > CONTEXT:
             return self._error(400, f"This model's maximum context length is {CONTEXT} tokens.")
         self.asked.append(body)
-        while not self.flowing.is_set():
-            await asyncio.sleep(0.02)
+        if self.holds_after is None:
+            await self._flow()
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
         await response.prepare(request)
-        for word in self.answer(messages).split(" "):
+        for number, word in enumerate(self.answer(messages).split(" ")):
+            if number == self.holds_after:
+                await self._flow()
+            if number == self.cuts_after and request.transport is not None:
+                request.transport.abort()
+                return response
+            await asyncio.sleep(self.pace)
             await self._event(response, body["model"], {"delta": {"content": word + " "}, "finish_reason": None})
         await self._event(response, body["model"], {"delta": {}, "finish_reason": "stop"})
         await response.write(b"data: [DONE]\n\n")
         return response
+
+    async def _flow(self) -> None:
+        while not self.flowing.is_set():
+            await asyncio.sleep(0.02)
 
     async def _event(self, response: web.StreamResponse, model: str, choice: Json) -> None:
         chunk = {"id": "c", "object": "chat.completion.chunk", "created": 0, "model": model}

@@ -48,7 +48,14 @@ class SmallApp:
         self.bolt.shortcut("suggest_reply")(self.suggest)
         self.bolt.view("edit_draft")(self.submitted)
         self.bolt.action("accept")(self.accepted)
-        for event in ("message", "app_mention", "reaction_added", "app_home_opened", "member_joined_channel"):
+        for event in (
+            "message",
+            "app_mention",
+            "reaction_added",
+            "app_home_opened",
+            "app_context_changed",
+            "member_joined_channel",
+        ):
             self.bolt.event(event)(self.event)
 
     async def ask(self, ack, command, respond):

@@ -82,6 +82,10 @@ class SandboxClient:
         """Open the app's Home or Messages tab."""
         return self.call("/sandbox/home", {"user": user, "tab": tab})
 
+    def context(self, user: str, channel: str = "", message_ts: str = "") -> Json:
+        """Look at a channel or thread beside the app."""
+        return self.call("/sandbox/context", {"user": user, "channel": channel, "message_ts": message_ts})
+
     def fault(self, **fault: object) -> Json:
         """Switch a fault on."""
         return self.call("/sandbox/fault", fault)

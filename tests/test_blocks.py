@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from bot import blocks, blocks_review
+from bot import blocks, blocks_answers, blocks_review
 from bot.sandbox import rules
 from bot.slack import plain
 from data.models import Decision, Suggestion
@@ -59,7 +59,7 @@ def test_every_message_is_one_that_slack_takes(text):
     titles = ["A title & more <b>", "T" * 5000]
     for messages in (
         blocks.draft_messages(with_draft(text), titles=titles, remarks=["Cut."]),
-        blocks.answer_messages(with_draft(text), titles=titles),
+        blocks_answers.messages(with_draft(text), titles=titles, remarks=()),
         blocks.reply_messages(text, sender="Ana <!here> Ruiz"),
         blocks_review.review_messages(SUGGESTION, decision, sender="Ana", link=link),
         blocks_review.review_messages(with_draft(text), DISMISSED, sender="Ana", link=link),

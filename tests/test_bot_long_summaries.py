@@ -7,7 +7,7 @@ import time
 from bot_fixtures import CONTEXT, Bot, last_ephemeral, tokens
 from sandbox_fixtures import SandboxClient
 
-from bot.desk import STATUS_AFTER
+from bot.working import STATUS_AFTER
 from data import store
 
 pytest_plugins = ("bot_fixtures", "sandbox_fixtures")

@@ -118,7 +118,8 @@ def test_the_manifest_names_everything_that_the_app_listens_to():
     assert shortcuts == {"suggest_reply", "summarize_thread"}
     events = set(MANIFEST["settings"]["event_subscriptions"]["bot_events"])
     assert {"app_mention", "reaction_added", "reaction_removed", "message.im", "message.channels"} <= events
-    assert MANIFEST["features"]["app_home"]["home_tab_enabled"] and "app_home_opened" in events
+    assert {"app_home_opened", "app_context_changed"} <= events
+    assert MANIFEST["features"]["app_home"]["home_tab_enabled"]
     assert MANIFEST["settings"]["socket_mode_enabled"] and MANIFEST["settings"]["interactivity"]["is_enabled"]
     assert "agent_view" in MANIFEST["features"] and "assistant_view" not in MANIFEST["features"]
 

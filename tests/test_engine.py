@@ -81,6 +81,20 @@ async def test_a_whole_stream_becomes_a_completion():
     assert asked == ["night-1"]
 
 
+async def test_the_text_so_far_is_passed_on_while_it_comes():
+    seen: list[str] = []
+    async with network(whole) as (engine, _):
+        await engine.complete(HELLO, model=BASE, max_tokens=8, on_text=seen.append)
+    assert seen == ["Hel", "Hello."]
+
+
+async def test_what_was_passed_on_of_a_cut_stream_begins_anew():
+    seen: list[str] = []
+    async with network(cut_between_events, whole) as (engine, _):
+        await engine.complete(HELLO, model=BASE, max_tokens=8, on_text=seen.append)
+    assert seen == ["Hel", "Hel", "Hello."]
+
+
 CUTS = (cut_between_events, cut_inside_an_event, stop_without_an_end, break_with_an_error)
 
 

@@ -1,5 +1,6 @@
 """The sandbox's page in a real headless Chromium: what a person sees and presses reaches the app, and comes back."""
 
+import asyncio
 import shutil
 
 import pytest
@@ -81,3 +82,43 @@ async def test_a_refused_call_shows_among_the_problems(sandbox, page):
     await page.locator("#problems-toggle").click()
     await expect(page.locator("#problems")).to_contain_text("no app is connected")
     await expect(page.locator("#connect")).to_contain_text("SLACK_API_URL=http://127.0.0.1:")
+
+
+async def heard(app, wanted):
+    """The first event that the app was sent and that is wanted."""
+    async with asyncio.timeout(10):
+        while True:
+            for body in app.seen:
+                if wanted(body["event"]):
+                    return body["event"]
+            await asyncio.sleep(0.05)
+
+
+async def test_the_messages_tab_shows_prompts_a_status_and_an_answer_that_grows(sandbox, app, page):
+    thread = (await off_loop(sandbox.message, HELP, CUSTOMER, "My invoice is wrong"))["ts"]
+    agent = column(page, "agent")
+    await agent.locator(f'.message[data-ts="{thread}"]').click()
+    await agent.get_by_role("button", name="Nightshift", exact=True).click()
+    await expect(agent.locator(".composer-note")).to_have_text("Beside: #help, thread “My invoice is wrong”")
+    for told in ("app_context_changed", "app_home_opened"):
+        event = await heard(app, lambda event, told=told: event["type"] == told)
+        assert event["context"]["entities"][0]["value"]["message_ts"] == thread
+    prompts = [{"title": "Summarise it", "message": "Summarise the thread"}]
+    await app.client.assistant_threads_setSuggestedPrompts(channel_id="D0AGENT1", title="Hello", prompts=prompts)
+    await agent.get_by_role("button", name="Summarise it").click()
+    await expect(agent.locator(".message .text").first).to_have_text("Summarise the thread")
+    ts = (await heard(app, lambda event: event.get("text") == "Summarise the thread"))["ts"]
+    await app.client.assistant_threads_setStatus(channel_id="D0AGENT1", thread_ts=ts, status="is reading it…")
+    await expect(agent.locator(".status")).to_have_text("Nightshift is reading it…")
+    stream = await app.client.chat_stream(channel="D0AGENT1", thread_ts=ts, buffer_size=1)
+    await stream.append(markdown_text="The customer **wants** a &lt;refund&gt;")
+    growing = agent.locator(".message.streaming")
+    await expect(growing.locator(".text")).to_have_text("The customer wants a <refund>")
+    await expect(growing.locator(".text b")).to_have_text("wants")
+    await expect(agent.locator(".status")).to_have_count(0)
+    await stream.append(markdown_text=" today")
+    await expect(growing.locator(".text")).to_have_text("The customer wants a <refund> today")
+    await stream.stop(markdown_text=".")
+    await expect(growing).to_have_count(0)
+    await expect(agent.locator(".replies .message .text")).to_have_text("The customer wants a <refund> today.")
+    await expect(page.locator("#problems-toggle")).to_have_text("No problems")

@@ -306,6 +306,52 @@ def test_streams_name_their_reader_in_channels_and_take_12000_characters(client,
     assert error == "message_not_in_streaming_state"
 
 
+def test_a_stream_that_expired_can_only_be_updated(client, sandbox):
+    ts = sandbox.message("D0AGENT1", AGENT, "q")["ts"]
+    stream = client.chat_startStream(channel="D0AGENT1", thread_ts=ts, markdown_text="half")["ts"]
+    assert refused(client.chat_update, channel="D0AGENT1", ts=stream, text="x")[0] == "streaming_state_conflict"
+    assert sandbox.fault(expire_streams=True)["expired"] == 1
+    for call in (client.chat_appendStream, client.chat_stopStream):
+        error, _ = refused(call, channel="D0AGENT1", ts=stream, markdown_text="more")
+        assert error == "message_not_in_streaming_state"
+    assert client.chat_update(channel="D0AGENT1", ts=stream, text="whole")["message"]["text"] == "whole"
+
+
+def test_suggested_prompts_are_four_at_most_and_vanish_silently_with_a_thread(client, sandbox):
+    prompts = [{"title": f"t{n}", "message": f"m{n}"} for n in range(5)]
+    suggest = client.assistant_threads_setSuggestedPrompts
+    assert refused(suggest, channel_id="D0AGENT1", prompts=prompts)[0] == "invalid_arguments"
+    assert refused(suggest, channel_id="D0AGENT1", prompts=[{"title": "t"}])[0] == "invalid_arguments"
+    ts = sandbox.message("D0AGENT1", AGENT, "q")["ts"]
+    assert suggest(channel_id="D0AGENT1", thread_ts=ts, prompts=prompts[:4])["ok"]
+    assert sandbox.channel(AGENT, "D0AGENT1")["prompts"] is None
+    assert suggest(channel_id="D0AGENT1", title="Hello", prompts=prompts[:4])["ok"]
+    assert len(sandbox.channel(AGENT, "D0AGENT1")["prompts"]["prompts"]) == 4
+
+
+def test_a_status_stands_under_a_thread_until_the_app_speaks_or_takes_it_away(client, sandbox):
+    ts = sandbox.message(HELP, CUSTOMER, "q")["ts"]
+    status = client.assistant_threads_setStatus
+    assert refused(status, channel_id=HELP, thread_ts="1.2", status="thinks")[0] == "invalid_thread_ts"
+    many = ["one"] * 11
+    assert refused(status, channel_id=HELP, thread_ts=ts, status="x", loading_messages=many)[0] == "invalid_arguments"
+    for end in (
+        lambda: status(channel_id=HELP, thread_ts=ts, status=""),
+        lambda: client.chat_postMessage(channel=HELP, thread_ts=ts, text="here"),
+    ):
+        status(channel_id=HELP, thread_ts=ts, status="is looking it up…")
+        assert sandbox.channel(CUSTOMER, HELP)["status"] == {ts: "is looking it up…"}
+        end()
+        assert sandbox.channel(CUSTOMER, HELP)["status"] == {}
+
+
+def test_one_can_look_only_at_what_one_may_see(sandbox):
+    with pytest.raises(Refused, match="U0AGENT1 cannot look at C0SUPERVISORS"):
+        sandbox.context(AGENT, "C0SUPERVISORS")
+    with pytest.raises(Refused, match=r"no message '1\.2' in C0HELP"):
+        sandbox.context(AGENT, HELP, "1.2")
+
+
 def test_a_response_url_that_was_never_given_answers_404(sandbox):
     response = WebhookClient(f"{sandbox.url}/actions/T0SANDBOX/nope").send(text="x")
     assert (response.status_code, json.loads(response.body)["error"]) == (404, "invalid_url")

@@ -106,6 +106,21 @@ async def test_events_reach_the_app_where_it_is_a_member(sandbox, app):
     assert all(body["event_id"] and body["authorizations"] and body["team_id"] for body in app.seen)
 
 
+async def test_what_a_person_looks_at_reaches_the_app_in_three_ways(sandbox, app):
+    ts = (await off_loop(sandbox.message, HELP, CUSTOMER, "look"))["ts"]
+    await off_loop(sandbox.context, AGENT, HELP, ts)
+    await off_loop(sandbox.home, AGENT, "messages")
+    await off_loop(sandbox.message, "D0AGENT1", AGENT, "this one")
+    while len(app.seen) < 4:
+        await asyncio.sleep(0.05)
+    events = {(e := body["event"])["type"] + e["channel"]: e for body in app.seen}
+    where = {"channel_id": HELP, "message_ts": ts}
+    changed = events["app_context_changedD0AGENT1"]
+    assert changed["user"] == AGENT and changed["context"]["entities"][0]["value"] == where
+    assert events["app_home_openedD0AGENT1"]["context"] == changed["context"]
+    assert events["messageD0AGENT1"]["app_context"] == changed["context"]
+
+
 async def test_nobody_answers_while_no_app_is_connected(sandbox):
     answer = await off_loop(sandbox.command, HELP, AGENT, "/ask", "anyone?")
     assert (answer["ok"], answer["error"]) == (False, "dispatch_failed")

@@ -115,7 +115,7 @@ def own_message(sandbox: Sandbox, args: Json, refused: str) -> tuple[Channel, Js
 def edit(sandbox: Sandbox, channel: Channel, old: Json, stored: Json) -> Json:
     """Replace an app's message and tell the app."""
     ts = sandbox.workspace.new_ts()
-    new = {**old, **stored}
+    new = {key: value for key, value in {**old, **stored}.items() if key != "_streaming_until"}
     if not stored.get("blocks"):
         # Only a text message is marked (edited).
         new["edited"] = {"user": people.BOT_USER, "ts": ts}
@@ -129,7 +129,7 @@ def edit(sandbox: Sandbox, channel: Channel, old: Json, stored: Json) -> Json:
 def update(sandbox: Sandbox, args: Json) -> Json:
     """chat.update. Without `blocks` the old ones stay (slack.md 7; Slack's page once said: only without `text`)."""
     channel, old = own_message(sandbox, args, "cant_update_message")
-    if "_streaming_until" in old:
+    if old.get("_streaming_until", 0) > sandbox.workspace.clock():
         raise SlackError("streaming_state_conflict")
     message = edit(sandbox, channel, old, content(args, text_limit=rules.LIMIT["update_text_argument"]))
     return {"channel": channel.id, "ts": message["ts"], "text": message["text"], "message": events.public(message)}

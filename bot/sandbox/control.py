@@ -10,9 +10,11 @@
     POST /sandbox/submit    {user, view_id, values: {block: {action: value}}}  → also {errors: {block: sentence}}
     POST /sandbox/close     {user, view_id}
     POST /sandbox/home      {user, tab?: home|messages}
+    POST /sandbox/context   {user, channel?, message_ts?}                    what they see beside the app
     POST /sandbox/reaction  {channel, user, message_ts, name, remove?}
     POST /sandbox/fault     {method?, error?, retry_after?, times?, delay_s?} | {drop_ack: n} | {disconnect: true}
                             | {channel_rate: per second, burst?} | {retry_delays_s: [s, s, s]}
+                            | {expire_streams: true}
     POST /sandbox/reset     {}
 
 `channel` is an id or a name; `ago_s`: the message was written so many seconds ago. Wrong input is 400 with {"ok":
@@ -27,7 +29,7 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
-from bot.sandbox import directory, events, interactions, people
+from bot.sandbox import agent_view, directory, events, interactions, people, streams
 from bot.sandbox.faults import WrongFault
 from bot.sandbox.interactions import channel_seen, person
 from bot.sandbox.sandbox import Sandbox
@@ -67,7 +69,7 @@ async def message(sandbox: Sandbox, body: Json) -> Json:
         },
         ago_s=ago_s,
     )
-    sandbox.announce(channel, events.message_event(channel, posted))
+    sandbox.announce(channel, events.message_event(channel, posted) | agent_view.folded(sandbox, user, channel))
     if f"<@{people.BOT_USER}>" in text and not channel.is_im:
         sandbox.announce(channel, events.mention_event(channel, posted))
     return {"ok": True, "channel": channel.id, "ts": posted["ts"], "thread_ts": posted.get("thread_ts")}
@@ -95,6 +97,8 @@ async def fault(sandbox: Sandbox, body: Json) -> Json:
         sandbox.faults.add(body)
     except (TypeError, ValueError) as error:
         raise WrongInput(f"a number is expected: {error}") from error
+    if body.get("expire_streams"):
+        return {"ok": True, "expired": streams.expire_all(sandbox)}
     if body.get("disconnect"):
         return {"ok": True, "disconnected": await sandbox.socket.disconnect()}
     return {"ok": True}
@@ -103,6 +107,11 @@ async def fault(sandbox: Sandbox, body: Json) -> Json:
 async def home(sandbox: Sandbox, body: Json) -> Json:
     """A person opens the app's Home."""
     return interactions.open_home(sandbox, body)
+
+
+async def context(sandbox: Sandbox, body: Json) -> Json:
+    """A person looks at a channel or thread beside the app."""
+    return agent_view.look_at(sandbox, body)
 
 
 async def reset(sandbox: Sandbox, body: Json) -> Json:
@@ -121,6 +130,7 @@ DEEDS: dict[str, Deed] = {
     "submit": interactions.submit,
     "close": interactions.close,
     "home": home,
+    "context": context,
     "reaction": reaction,
     "fault": fault,
     "reset": reset,

@@ -1,17 +1,14 @@
-"""auth.test, users.*, usergroups.*, reactions.* and assistant.threads.*."""
+"""auth.test, users.*, usergroups.* and reactions.*."""
 
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from bot.sandbox import conversations, events, people, rules
+from bot.sandbox import conversations, events, people
 from bot.sandbox.sandbox import Sandbox
 from bot.sandbox.workspace import Channel, Json, SlackError
 
 ALIASES = {"thumbsup": "+1", "thumbsdown": "-1"}
 """Slack's events carry the short names."""
-
-STATUS_SECONDS = 120
-"""A status disappears after two minutes (facts: slack.md 11)."""
 
 
 def auth_test(sandbox: Sandbox, args: Json) -> Json:
@@ -130,46 +127,3 @@ def reactions_get(sandbox: Sandbox, args: Json) -> Json:
     """reactions.get."""
     channel, message = reacted_message(sandbox, args)
     return {"type": "message", "channel": channel.id, "message": events.public(message)}
-
-
-def assistant_channel(sandbox: Sandbox, args: Json) -> Channel:
-    """The channel of an assistant.threads.* call."""
-    return sandbox.workspace.channel_for_bot(args.get("channel_id"))
-
-
-def set_status(sandbox: Sandbox, args: Json) -> Json:
-    """assistant.threads.setStatus: shown under the thread until the app posts, or for two minutes."""
-    channel = assistant_channel(sandbox, args)
-    if not args.get("thread_ts"):
-        raise SlackError("invalid_thread_ts")
-    key = f"status:{args['thread_ts']}"
-    if args.get("status"):
-        channel.assistant[key] = {"text": args["status"], "until": sandbox.workspace.clock() + STATUS_SECONDS}
-    else:
-        channel.assistant.pop(key, None)
-    sandbox.workspace.changed()
-    return {}
-
-
-def set_suggested_prompts(sandbox: Sandbox, args: Json) -> Json:
-    """assistant.threads.setSuggestedPrompts: at most four. With thread_ts nothing is shown, silently (slack.md 11)."""
-    channel = assistant_channel(sandbox, args)
-    prompts = args.get("prompts")
-    if not isinstance(prompts, list) or not 1 <= len(prompts) <= rules.LIMIT["prompts"]:
-        raise SlackError("invalid_arguments", [f"no more than {rules.LIMIT['prompts']} items allowed"])
-    if not all(isinstance(p, dict) and p.get("title") and p.get("message") for p in prompts):
-        raise SlackError("invalid_arguments", ["missing required field: title or message"])
-    if not args.get("thread_ts"):
-        channel.assistant["prompts"] = {"title": args.get("title", ""), "prompts": prompts}
-        sandbox.workspace.changed()
-    return {}
-
-
-def set_title(sandbox: Sandbox, args: Json) -> Json:
-    """assistant.threads.setTitle."""
-    channel = assistant_channel(sandbox, args)
-    if not args.get("title"):
-        raise SlackError("invalid_arguments", ["missing required field: title"])
-    channel.assistant[f"title:{args.get('thread_ts', '')}"] = args["title"]
-    sandbox.workspace.changed()
-    return {}

@@ -38,7 +38,7 @@ class Faults:
     def add(self, fault: Json) -> None:
         """Switch on what `fault` names."""
         known = {"method", "error", "retry_after", "times", "delay_s", "drop_ack", "channel_rate", "burst",
-                 "retry_delays_s", "disconnect"}  # fmt: skip
+                 "retry_delays_s", "disconnect", "expire_streams"}  # fmt: skip
         unknown = set(fault) - known
         if unknown or not fault:
             raise WrongFault(f"a fault takes {', '.join(sorted(known))}; got {', '.join(sorted(unknown)) or 'nothing'}")

@@ -279,7 +279,9 @@ def open_home(sandbox: Sandbox, body: Json) -> Json:
     channel = sandbox.workspace.channels[people.dm_id(user.id)]
     view_id = sandbox.workspace.homes.get(user.id)
     view = {"view": sandbox.workspace.views[view_id]} if view_id and tab == "home" else {}
+    viewing = sandbox.workspace.viewing.get(user.id)
+    context = {"context": viewing} if viewing is not None and tab == "messages" else {}
     event = {"type": "app_home_opened", "user": user.id, "channel": channel.id, "tab": tab,
-             "event_ts": sandbox.workspace.new_ts(), **view}  # fmt: skip
+             "event_ts": sandbox.workspace.new_ts(), **view, **context}  # fmt: skip
     sandbox.announce(channel, event)
     return {"ok": True}

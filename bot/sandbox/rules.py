@@ -53,6 +53,7 @@ LIMIT = {
     "update_text_argument": 4000,  # chat.update; not certain for every workspace
     "stream": 12_000,  # chat.startStream, appendStream, per call
     "prompts": 4,  # assistant.threads.setSuggestedPrompts
+    "loading_messages": 10,  # assistant.threads.setStatus
     "view_bytes": 250_000,
 }
 

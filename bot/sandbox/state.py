@@ -5,7 +5,7 @@
                "messages": [{…Slack's message…, "replies": [message…]}]}],
  "ephemerals": [{…message…, "channel", "thread_ts"?}],      oldest first, this person's alone
  "views": [modal…],                                          the topmost last
- "home": view | null,
+ "home": view | null, "context": what this person looks at beside the app | null,
  "problems": [{"kind", "at", …}]}                            everyone's: refused, late or lost so far
 """
 
@@ -18,10 +18,11 @@ from bot.sandbox.workspace import Channel, Json
 
 
 def seen_message(sandbox: Sandbox, channel: Channel, message: Json) -> Json:
-    """A message as the page needs it: with its permalink and whether it is still being streamed."""
+    """A message as the page needs it: its permalink, whether it was begun as a stream and still is one."""
     return {
         **events.public(message),
         "permalink": chat.permalink(channel, message),
+        "streamed": "_streaming_until" in message,
         "streaming": message.get("_streaming_until", 0) > sandbox.workspace.clock(),
     }
 
@@ -75,5 +76,6 @@ def state_of(sandbox: Sandbox, user: people.User) -> Json:
         "ephemerals": [events.public(m) for m in workspace.ephemerals if m["_for"] == user.id],
         "views": [view_state(sandbox, view) for view in workspace.open_views(user.id)],
         "home": view_state(sandbox, workspace.views[home]) if home else None,
+        "context": workspace.viewing.get(user.id),
         "problems": workspace.problems,
     }

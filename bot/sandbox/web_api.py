@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from aiohttp import web
 
-from bot.sandbox import chat, conversations, directory, people, streams, views
+from bot.sandbox import agent_view, chat, conversations, directory, people, streams, views
 from bot.sandbox.sandbox import Sandbox
 from bot.sandbox.workspace import Json, SlackError
 
@@ -35,9 +35,9 @@ METHODS: dict[str, Method] = {
     "reactions.add": directory.reactions_add,
     "reactions.remove": directory.reactions_remove,
     "reactions.get": directory.reactions_get,
-    "assistant.threads.setStatus": directory.set_status,
-    "assistant.threads.setSuggestedPrompts": directory.set_suggested_prompts,
-    "assistant.threads.setTitle": directory.set_title,
+    "assistant.threads.setStatus": agent_view.set_status,
+    "assistant.threads.setSuggestedPrompts": agent_view.set_suggested_prompts,
+    "assistant.threads.setTitle": agent_view.set_title,
     "views.open": views.open_modal,
     "views.push": views.push,
     "views.update": views.update,

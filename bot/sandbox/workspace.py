@@ -79,6 +79,8 @@ class Workspace:
     inputs: dict[str, Json] = field(default_factory=dict)
     """message or view key → state.values chosen so far."""
     triggers: dict[str, Trigger] = field(default_factory=dict)
+    viewing: dict[str, Json] = field(default_factory=dict)
+    """user → the context of what they look at beside the app, as its events carry it."""
     problems: list[Json] = field(default_factory=list)
     revision: int = 0
     last_micros: int = 0
@@ -99,7 +101,7 @@ class Workspace:
                 self.channels[channel_id] = Channel(
                     channel_id, user.name, "", {user.id, people.BOT_USER}, is_private=True, is_im=True
                 )
-        for held in (self.views, self.stacks, self.homes, self.inputs, self.triggers):
+        for held in (self.views, self.stacks, self.homes, self.inputs, self.triggers, self.viewing):
             held.clear()
         self.ephemerals.clear()
         self.problems.clear()

@@ -1,5 +1,6 @@
 // One person's view of the workspace: picker, channels, messages, composer, modals, the app's Home.
 
+import { besideLine, openMessages, promptButtons } from "./agent.js";
 import { enteredValues, h, renderBlocks } from "./blocks.js";
 import { avatar, messageNode, threadLine } from "./message.js";
 import { followPermalinks } from "./permalinks.js";
@@ -22,6 +23,7 @@ export class Column {
     this.role = role;
     this.people = people;
     this.place = null;
+    this.viewing = null;
     this.state = null;
     this.threads = new Map();
     this.drawn = new Map();
@@ -40,13 +42,14 @@ export class Column {
     this.rail = h("nav", { class: "rail", "aria-label": "Channels" });
     this.title = h("header", { class: "title" });
     this.list = h("div", { class: "messages" });
+    this.note = h("span", { class: "composer-note" });
     this.hints = h("div", { class: "hints", hidden: true });
     this.input = h("textarea", { rows: 1, "aria-label": "Message", onkeydown: (e) => this.key(e), oninput: () => this.hint() });
     this.composer = h("form", { class: "composer", onsubmit: (e) => { e.preventDefault(); this.send(); } }, this.hints, this.input,
       h("div", { class: "composer-line" },
         h("button", { type: "button", class: "slash", title: "Slash commands", onclick: () => { this.input.value = "/"; this.hint(); this.input.focus(); } }, "/"),
         h("button", { type: "button", class: "slash", title: "Mention the app", onclick: () => { this.input.value += "@Nightshift "; this.input.focus(); } }, "@"),
-        h("span", { class: "composer-note" }),
+        this.note,
         h("button", { type: "submit", class: "send", title: "Send" }, "Send")));
     this.modal = h("div", { class: "modal-backdrop", hidden: true });
     this.toasts = h("div", { class: "toasts", role: "status" });
@@ -61,6 +64,7 @@ export class Column {
     this.picker.value = userId;
     this.face.replaceChildren(avatar(this.user));
     this.place = null;
+    this.viewing = null;
     this.seen.clear();
     this.forget();
     this.refresh();
@@ -87,6 +91,7 @@ export class Column {
     };
     const start = this.role === "supervisor" ? "C0SUPERVISORS" : "C0HELP";
     this.place ??= state.channels.some((c) => c.id === start) ? start : state.channels[0].id;
+    this.viewing ??= { channel: this.place };
     this.draw();
     return state;
   }
@@ -96,7 +101,9 @@ export class Column {
   go(place) {
     this.place = place;
     this.forget();
-    if (place === "home" || this.channel?.is_im) post("home", { user: this.user.id, tab: place === "home" ? "home" : "messages" });
+    if (place === "home") post("home", { user: this.user.id, tab: "home" });
+    else if (this.channel?.is_im) openMessages(this, post);
+    else this.viewing = { channel: place };
     this.draw();
   }
 
@@ -145,7 +152,7 @@ export class Column {
     const ephemerals = this.state.ephemerals.filter((m) => m.channel === channel.id);
     const top = channel.messages.slice(-this.shown);
     const items = [
-      ...top.map((m, index) => ({ key: m.ts, message: m, open: this.isOpen(m, index, top.length, ephemerals) })),
+      ...top.map((m, index) => ({ key: m.ts, message: m, open: Boolean(channel.status[m.ts]) || this.isOpen(m, index, top.length, ephemerals) })),
       ...ephemerals.filter((m) => !top.some((t) => t.ts === m.thread_ts)).map((m) => ({ key: `e${m.ts}`, message: m, ephemeral: true })),
     ].sort((a, b) => Number(a.message.ts) - Number(b.message.ts));
     const keep = new Set(items.map((item) => item.key));
@@ -153,15 +160,12 @@ export class Column {
     const older = channel.messages.length > this.shown ? [h("button", { type: "button", class: "older", onclick: () => { this.shown += SHOWN; this.draw(); } }, "Show older messages")] : [];
     const nodes = items.map((item) => this.item(item, channel, ephemerals));
     const empty = nodes.length ? [] : [h("p", { class: "empty" }, channel.is_im ? "Ask Nightshift something." : "Nothing was said here yet.")];
-    const prompts = channel.prompts && !nodes.length ? [this.prompts(channel.prompts)] : [];
+    const prompts = channel.prompts ? [promptButtons(channel.prompts, (text) => this.say(text))] : [];
+    this.note.textContent = channel.is_im ? besideLine(this.state) : "";
     const wanted = [...older, ...nodes, ...empty, ...prompts];
     wanted.forEach((node, index) => { if (this.list.children[index] !== node) this.list.insertBefore(node, this.list.children[index] ?? null); });
     while (this.list.children.length > wanted.length) this.list.lastChild.remove();
     if (bottom) this.list.scrollTop = this.list.scrollHeight;
-  }
-
-  prompts({ title, prompts }) {
-    return h("div", { class: "prompts" }, h("b", {}, title), prompts.map((p) => h("button", { type: "button", class: "button", onclick: () => this.say(p.message) }, p.title)));
   }
 
   isOpen(message, index, length, ephemerals) {
@@ -190,7 +194,8 @@ export class Column {
     const field = h("input", { placeholder: "Reply…", "aria-label": "Reply in thread" });
     field.value = draft?.value ?? "";
     const send = async (event) => { event.preventDefault(); const text = field.value; field.value = ""; await this.say(text, message.ts); };
-    return h("div", { class: "thread" }, messageNode(message, this), threadLine(message, this, open),
+    const look = () => { if (!this.channel?.is_im) this.viewing = { channel: this.place, message_ts: message.ts }; };
+    return h("div", { class: "thread", onclick: look }, messageNode(message, this), threadLine(message, this, open),
       open && h("div", { class: "replies" }, inside.map(([m, ephemeral]) => messageNode(m, this, { ephemeral })),
         status && h("div", { class: "status" }, `Nightshift ${status}`),
         h("form", { class: "reply", onsubmit: send }, field)));

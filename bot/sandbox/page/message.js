@@ -1,7 +1,7 @@
 // One message → a DOM node: author, text or blocks, reactions, what can be done with it.
 
 import { h, renderBlocks } from "./blocks.js";
-import { emoji, mrkdwn } from "./mrkdwn.js";
+import { emoji, markdown, mrkdwn } from "./mrkdwn.js";
 
 const HUES = { customer: [168, 190, 152, 205], agent: [288, 262, 312, 240], supervisor: [24, 42], admin: [0] };
 const MOON = '<svg viewBox="0 0 24 24"><path d="M14 3a9 9 0 1 0 7 14A8 8 0 0 1 14 3z"/></svg>';
@@ -50,7 +50,9 @@ export function messageNode(message, column, { ephemeral = false } = {}) {
         app && h("span", { class: "app-badge" }, "APP"),
         h("time", { title: message.ts }, clock(message.ts)),
       ),
-      drawn ?? h("div", { class: "text", html: mrkdwn(message.text, column.names) }),
+      drawn ?? (message.streamed
+        ? h("div", { class: "text markdown", html: markdown(message.text, column.names) })
+        : h("div", { class: "text", html: mrkdwn(message.text, column.names) })),
       message.edited && h("span", { class: "edited" }, "(edited)"),
       !ephemeral && reactions(message, column),
     ),

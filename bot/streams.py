@@ -1,0 +1,217 @@
+"""An answer that grows in Slack while the model writes it, and what becomes of it when that goes wrong.
+
+A short answer is posted whole, by one call. A longer one is streamed: begun, appended to, and stopped with its notes
+and metadata. Whatever happens in between, its message ends whole or with a sentence that says that it is not.
+"""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+
+import aiohttp
+from slack_sdk.errors import SlackApiError, SlackRequestError
+from slack_sdk.web.async_chat_stream import AsyncChatStream
+from sqlite_utils import Database
+
+from bot import blocks_answers, slack, unfinished
+from bot.blocks import MESSAGE_LIMIT, Message, size
+from bot.errors import SlackRefused
+from bot.slack import ANSWER_EVENT, Json
+from bot.workspace import Workspace
+from data import store_answers
+from data.errors import DeskError
+from data.models import Suggestion
+from data.store_answers import Stream
+
+log = logging.getLogger(__name__)
+
+SLACK_ERRORS = (SlackApiError, SlackRequestError, aiohttp.ClientError, TimeoutError)
+UNFINISHED = "I could not finish this answer, so please do not rely on it."
+BUFFER = 256
+"""Characters per call: chat.appendStream is limited to some hundred calls a minute in a workspace."""
+
+
+class AnswerStream:
+    """Holds one answer's message: what was given to Slack of it, and whether Slack still takes more."""
+
+    def __init__(self, db: Database, workspace: Workspace, suggestion: Suggestion, *, resumed: bool) -> None:
+        self._db = db
+        self._workspace = workspace
+        self._suggestion = suggestion
+        # A process that died may have begun this message: then it is written anew, once and whole.
+        self._streams = not resumed
+        self._resumed = resumed
+        self._stream: AsyncChatStream | None = None
+        self._given = ""
+        self._newest = ""
+        self._ended = False
+        self._news = asyncio.Event()
+        self._writer: asyncio.Task[None] | None = None
+
+    def show(self, text: str) -> None:
+        """Take what may be shown so far. Never waits: a slow Slack must not hold up the model."""
+        self._newest = text
+        self._news.set()
+        if self._writer is None and self._streams and text:
+            self._writer = asyncio.create_task(self._write())
+
+    async def close(self) -> None:
+        """Write no more."""
+        self._ended = True
+        self._news.set()
+        if self._writer is not None:
+            await self._writer
+
+    async def finish(self, messages: Sequence[Message]) -> None:
+        """See to it that the whole answer stands in Slack, once. The first message is the streamed one's whole."""
+        await self.close()
+        stream = store_answers.open_stream(self._db, self._suggestion.id)
+        done = self._stream is not None and len(messages) == 1 and await self._stop(messages[0])
+        if not done:
+            ts = await begun(self._db, self._workspace, stream) if stream is not None else None
+            if ts is not None and not await self._stands():
+                await self._replace(ts, messages[0])
+            await self._workspace.post_once(
+                messages,
+                channel_id=self._suggestion.channel_id,
+                thread_ts=self._suggestion.thread_ts,
+                event_type=ANSWER_EVENT,
+                suggestion_id=self._suggestion.id,
+                look=self._resumed or ts is not None,
+            )
+        store_answers.record_stream_end(self._db, self._suggestion.id)
+
+    async def _write(self) -> None:
+        while not self._ended:
+            await self._news.wait()
+            self._news.clear()
+            try:
+                await self._give(self._newest)
+            except SLACK_ERRORS as error:
+                # The model goes on, and `finish` puts the whole answer where this one stops.
+                log.warning("stream of suggestion %s ended early: %s", self._suggestion.id, _reason(error))
+                self._streams = False
+                if isinstance(error, SlackApiError) and self._stream is not None and self._stream.ts is None:
+                    # Slack said no to its beginning, so there is no message to come back to.
+                    store_answers.record_stream_end(self._db, self._suggestion.id)
+                return
+
+    async def _give(self, text: str) -> None:
+        markdown = unfinished.safe_markdown(text)
+        # After a cut the model begins anew: what it wrote the first time must come again before more is shown.
+        if not markdown.startswith(self._given) or size(markdown) > MESSAGE_LIMIT:
+            return
+        if size(markdown) < BUFFER and self._stream is None:
+            return
+        if self._stream is None:
+            store_answers.expect_stream(self._db, self._suggestion)
+            self._stream = await self._workspace.client.chat_stream(buffer_size=BUFFER, **self._where())
+        more, self._given = markdown[len(self._given) :], markdown
+        begins = self._stream.ts is None
+        await self._stream.append(markdown_text=more)
+        if begins and self._stream.ts is not None:
+            store_answers.record_stream(self._db, self._suggestion.id, self._stream.ts)
+
+    def _where(self) -> dict[str, str]:
+        suggestion = self._suggestion
+        where = {"channel": suggestion.channel_id, "thread_ts": suggestion.thread_ts or ""}
+        if suggestion.channel_id.startswith("D"):
+            return where
+        team_id = suggestion.request.get("user_team") or suggestion.team_id
+        return where | {"recipient_user_id": suggestion.requested_by, "recipient_team_id": team_id}
+
+    async def _stop(self, message: Message) -> bool:
+        """End the stream with the rest of the text. False: this stream cannot become the whole answer."""
+        markdown, notes = blocks_answers.parts(message)
+        if self._stream is None or not self._streams or not markdown.startswith(self._given):
+            return False
+        try:
+            await self._stream.stop(
+                markdown_text=markdown[len(self._given) :],
+                blocks=notes,
+                metadata=slack.metadata(ANSWER_EVENT, self._suggestion.id, part=0),
+            )
+        except SLACK_ERRORS as error:
+            log.warning("stream of suggestion %s not stopped: %s", self._suggestion.id, _reason(error))
+            return False
+        return True
+
+    async def _stands(self) -> bool:
+        parts = await self._workspace.posted_parts(
+            self._suggestion.channel_id,
+            self._suggestion.thread_ts,
+            event_type=ANSWER_EVENT,
+            suggestion_id=self._suggestion.id,
+        )
+        return 0 in parts
+
+    async def _replace(self, ts: str, message: Message) -> None:
+        await _end(self._workspace, self._suggestion.channel_id, ts)
+        text, shown = message
+        metadata = slack.metadata(ANSWER_EVENT, self._suggestion.id, part=0)
+        await _update(self._workspace, self._suggestion.channel_id, ts, text, shown, metadata=metadata)
+
+
+async def break_off(db: Database, workspace: Workspace, stream: Stream) -> None:
+    """Let a half-written message say that it will not be finished."""
+    ts = await begun(db, workspace, stream)
+    if ts is not None:
+        # A block, since words appended to the text could end up inside a code fence that was never closed.
+        shown = blocks_answers.sentence(UNFINISHED)
+        try:
+            await workspace.call("chat.stopStream", channel=stream.channel_id, ts=ts, blocks=shown)
+        except SlackRefused:
+            # Slack ends a stream by itself after about five minutes; then only chat.update reaches the message.
+            await _update(workspace, stream.channel_id, ts, UNFINISHED, shown)
+    store_answers.record_stream_end(db, stream.suggestion_id)
+
+
+async def break_off_or_log(db: Database, workspace: Workspace, stream: Stream) -> None:
+    """`break_off`, where a Slack that does not answer must not stop what comes after; a restart tries again."""
+    try:
+        await break_off(db, workspace, stream)
+    except DeskError as error:
+        log.error("half an answer of suggestion %s still stands: %s", stream.suggestion_id, error)
+
+
+async def begun(db: Database, workspace: Workspace, stream: Stream) -> str | None:
+    """The message of a stream, looked for in its thread when Slack's answer to its beginning was never read.
+
+    Slack takes no metadata before the end of a stream; but a message of ours without any, that nobody else's row
+    names and that can be stopped as a stream, can only be this one.
+    """
+    if stream.ts is not None:
+        return stream.ts
+    our_bot_id = (await workspace.identity()).bot_id
+    known = store_answers.known_streams(db, stream.channel_id)
+    for message in reversed(await workspace.replies(stream.channel_id, stream.thread_ts)):
+        ours = message.get("bot_id") == our_bot_id and not message.get("metadata") and message["ts"] not in known
+        if ours and await _end(workspace, stream.channel_id, message["ts"]):
+            store_answers.record_stream(db, stream.suggestion_id, message["ts"])
+            return str(message["ts"])
+    return None
+
+
+async def _end(workspace: Workspace, channel_id: str, ts: str) -> bool:
+    """Stop a stream as it is. False: it was none any more."""
+    try:
+        await workspace.call("chat.stopStream", channel=channel_id, ts=ts)
+    except SlackRefused:
+        return False
+    return True
+
+
+async def _update(
+    workspace: Workspace, channel_id: str, ts: str, text: str, shown: list[Json], *, metadata: Json | None = None
+) -> None:
+    clipped = blocks_answers.clipped(text)
+    try:
+        await workspace.call("chat.update", channel=channel_id, ts=ts, text=clipped, blocks=shown, metadata=metadata)
+    except SlackRefused as error:
+        # Somebody deleted it meanwhile: then no half of it stands anywhere.
+        if error.error != "message_not_found":
+            raise
+
+
+def _reason(error: Exception) -> str:
+    return str(error.response["error"]) if isinstance(error, SlackApiError) else type(error).__name__

@@ -1,0 +1,125 @@
+"""kill -9 of the bot while an answer is being streamed, then a restart: the answer stands once, whole or disowned."""
+
+import json
+
+import pytest
+from bot_fixtures import Bot
+from test_bot_answers import (
+    AGENT,
+    ARTICLE,
+    CUSTOMER,
+    DIRECT,
+    HELP,
+    LONG,
+    ask,
+    finished,
+    hold,
+    posted,
+    shown_markdown,
+    streaming,
+)
+from test_desk_crash import bot, restart, wire, wire_process
+
+from bot.agent_view import SUMMARISE_THREAD
+from bot.streams import UNFINISHED
+from data import store
+from data.knowledge import import_knowledge
+
+pytest_plugins = ("bot_fixtures", "sandbox_fixtures")
+__all__ = ["bot", "wire", "wire_process"]
+
+
+@pytest.fixture(autouse=True)
+def help_centre(bot: Bot, tmp_path) -> None:
+    (tmp_path / "help").mkdir()
+    (tmp_path / "help" / "reset.md").write_text(ARTICLE)
+    import_knowledge(bot.db, [tmp_path / "help"], progress=False)
+
+
+def expect_whole_once(bot: Bot, sandbox, ts: str) -> None:
+    row = finished(bot, ts)
+    (answer,) = posted(sandbox)
+    assert row["state"] == "shown" and shown_markdown(answer) == LONG and answer["streaming"] is False
+    assert answer["metadata"]["event_payload"]["suggestion_id"] == row["id"]
+    assert "Answered by AI" in json.dumps(answer["blocks"])
+
+
+def disowned(sandbox) -> list[int]:
+    """How often each message of ours says that it is not whole."""
+    return [json.dumps(message.get("blocks")).count(UNFINISHED) for message in posted(sandbox)]
+
+
+def test_killed_in_mid_stream(bot, sandbox, model, wire):
+    hold(model)
+    ts = ask(sandbox)
+    growing = streaming(bot, sandbox)
+    bot.kill()
+    model.flowing.set()
+    bot.start()
+    expect_whole_once(bot, sandbox, ts)
+    assert posted(sandbox)[0]["ts"] == growing["ts"]
+
+
+def test_killed_in_mid_stream_and_restarted_when_slack_has_ended_it(bot, sandbox, model, wire):
+    hold(model)
+    ts = ask(sandbox)
+    streaming(bot, sandbox)
+    bot.kill()
+    sandbox.fault(expire_streams=True)
+    model.flowing.set()
+    bot.start()
+    expect_whole_once(bot, sandbox, ts)
+
+
+@pytest.mark.parametrize("after", [False, True])
+@pytest.mark.parametrize("method", ["chat.startStream", "chat.appendStream", "chat.stopStream"])
+def test_killed_around_a_call_of_the_stream(bot, sandbox, model, wire, method, after):
+    model.answer, model.pace = (lambda messages: LONG), 0.005
+    wire.cut(method, after=after)
+    ts = ask(sandbox)
+    assert wire.reached.wait(10)
+    restart(bot, wire)
+    expect_whole_once(bot, sandbox, ts)
+    restart(bot, wire)
+    expect_whole_once(bot, sandbox, ts)
+
+
+def test_a_half_answer_that_nobody_waits_for_any_more_is_disowned_once(bot, sandbox, model, wire):
+    hold(model)
+    ts = ask(sandbox)
+    streaming(bot, sandbox)
+    bot.kill()
+    model.flowing.set()
+    with store.immediate(bot.db):
+        bot.db.execute("update suggestions set created_at = '2026-01-01T00:00:00.000000+00:00'")
+    bot.start()
+    assert finished(bot, ts)["state"] == "failed"
+    bot.until(lambda: disowned(sandbox) == [1])
+    restart(bot, wire)
+    assert disowned(sandbox) == [1]
+
+
+def test_a_half_answer_that_slack_would_not_let_go_is_disowned_at_the_next_start(bot, sandbox, model, wire):
+    hold(model)
+    model.cuts_after = 100
+    ts = ask(sandbox)
+    streaming(bot, sandbox)
+    sandbox.fault(method="chat.stopStream", error="internal_error")
+    sandbox.fault(method="chat.update", error="internal_error")
+    model.flowing.set()
+    assert finished(bot, ts)["state"] == "failed"
+    assert disowned(sandbox) == [0]
+    restart(bot, wire)
+    bot.until(lambda: disowned(sandbox) == [1])
+
+
+@pytest.mark.parametrize("after", [False, True])
+def test_killed_around_showing_a_draft_beside_its_thread(bot, sandbox, model, wire, after):
+    thread = sandbox.message(HELP, CUSTOMER, "My invoice is wrong")["ts"]
+    sandbox.context(AGENT, HELP, thread)
+    wire.cut("chat.postMessage", after=after)
+    sandbox.message(DIRECT, AGENT, SUMMARISE_THREAD)
+    assert wire.reached.wait(10)
+    restart(bot, wire)
+    assert finished(bot, thread)["state"] == "shown"
+    assert len(posted(sandbox, DIRECT)) == 1 and len(model.asked) == 1
