@@ -23,17 +23,18 @@ from serving.settings import ServingSettings
 
 SANDBOX_PORT = 8300
 PATH = "/slack/events"
+PORT = cli.whole_number(0, 65535)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Exit 0 done, 1 an expected error in one sentence, 2 wrong usage."""
     parser = argparse.ArgumentParser(prog="python -m bot", description=__doc__)
-    parser.add_argument("--http", type=int, metavar="PORT", help="listen for Slack's requests, not over Socket Mode")
+    parser.add_argument("--http", type=PORT, metavar="PORT", help="listen for Slack's requests, not over Socket Mode")
     parser.add_argument("--host", default="127.0.0.1", help="where --http listens (default: %(default)s)")
     parser.set_defaults(handle=_bot)
     commands = parser.add_subparsers(title="commands")
     sandbox = commands.add_parser("sandbox", help="a Slack workspace on this machine, to try the bot in")
-    sandbox.add_argument("--port", type=int, default=SANDBOX_PORT, help="default: %(default)s; 0: any free one")
+    sandbox.add_argument("--port", type=PORT, default=SANDBOX_PORT, help="default: %(default)s; 0: any free one")
     sandbox.set_defaults(handle=_sandbox)
     return cli.run(parser, argv)
 

@@ -51,8 +51,11 @@ def test_a_token_that_is_missing_or_wrong_is_one_sentence(sandbox, model, tmp_pa
     assert "xoxb-wrong" not in done.stderr and "xapp-wrong" not in done.stderr
 
 
-def test_wrong_usage_exits_2(sandbox, model, tmp_path):
-    assert run_bot(bot_environment(sandbox, model, tmp_path), "--htttp", "1").returncode == 2
+@pytest.mark.parametrize("arguments", ["--htttp 1", "--http 70000", "sandbox --port 70000", "sandbox --port -1"])
+def test_wrong_usage_exits_2(sandbox, model, tmp_path, arguments):
+    done = run_bot(bot_environment(sandbox, model, tmp_path), *arguments.split())
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1].startswith("python -m bot") and "Traceback" not in done.stderr
 
 
 def test_lists_of_people_are_read_from_commas(monkeypatch, tmp_path):
