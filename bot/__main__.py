@@ -7,13 +7,14 @@ import signal
 import sys
 from collections.abc import Sequence
 
+import aiohttp
 from aiohttp import web
 from slack_bolt.adapter.socket_mode.aiohttp import AsyncSocketModeHandler
 from slack_sdk.errors import SlackApiError
 
 from bot.app import build_app, build_desk
 from bot.desk import Desk
-from bot.errors import SlackRefused
+from bot.errors import SlackRefused, SlackUnreachable
 from bot.settings import BotSettings
 from data import cli, store
 from data.errors import BadSetting, MissingToken
@@ -73,8 +74,10 @@ async def _serve(arguments: argparse.Namespace, settings: BotSettings, serving: 
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, ended.set)
     if arguments.http is None:
+        address = await _socket_address(desk, settings)
+        # Made only now: it opens a session that somebody has to close.
         handler = AsyncSocketModeHandler(app, settings.slack_app_token)
-        handler.client.wss_uri = await _socket_address(desk, settings)
+        handler.client.wss_uri = address
         await desk.resume()
         await handler.connect_async()
         print("ready: connected to Slack over Socket Mode", flush=True)
@@ -108,6 +111,8 @@ async def _socket_address(desk: Desk, settings: BotSettings) -> str:
         answer = await desk.workspace.client.apps_connections_open(app_token=settings.slack_app_token)
     except SlackApiError as error:
         raise MissingToken(_refused("SLACK_APP_TOKEN", error.response["error"])) from error
+    except (aiohttp.ClientError, TimeoutError) as error:
+        raise SlackUnreachable("apps.connections.open") from error
     return str(answer["url"])
 
 
