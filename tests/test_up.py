@@ -55,6 +55,8 @@ def test_a_missing_model_is_told_before_vllm_is_loaded(tmp_path: Path):
     told = last_line(serving("up", environment=environment_on(tmp_path, "nobody/nothing")))
     assert "nobody/nothing" in told
     assert "HF_HUB_OFFLINE" in told
+    told = last_line(serving("up", environment=environment_on(tmp_path, "no..body/nothing")))
+    assert "no..body/nothing is no directory on this machine and no hub id" in told
 
 
 def test_too_little_memory_is_told_before_vllm_is_loaded(tmp_path: Path, tiny_base: Path):
