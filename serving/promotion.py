@@ -78,7 +78,8 @@ def roll_back(db: Database, task: Task, base: str) -> str:
     Raises NothingToRollBack.
     """
     with store.immediate(db):
-        earlier = [name for name in _standing(db, task, base)[:-1] if name == BASE or Path(store.adapter(db, name).path).is_dir()]
+        standing = _standing(db, task, base)
+        earlier = [name for name in standing[:-1] if name == BASE or Path(store.adapter(db, name).path).is_dir()]
         target = earlier[-1] if earlier else BASE
         if target == live_adapter(db, task, base):
             raise NothingToRollBack(task)
