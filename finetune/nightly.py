@@ -17,6 +17,7 @@ from sqlite_utils import Database
 from data import store, store_supervision
 from data.errors import NightError, NightRunning, NightshiftError
 from data.models import BASE, TASKS, Base, Run, Task
+from data.settings import make_folder
 from finetune import dataset as datasets
 from finetune.child import train_in_a_process_of_its_own
 from finetune.dataset import Dataset
@@ -117,7 +118,7 @@ def nightly(
 @contextmanager
 def the_only_night(runs_dir: Path) -> Iterator[None]:
     """One night at a time, by a lock that the kernel drops with its process. Raises NightRunning."""
-    runs_dir.mkdir(parents=True, exist_ok=True)
+    make_folder(runs_dir, named_by="RUNS_DIR")
     lock = FileLock(runs_dir / "night.lock")
     try:
         lock.acquire(timeout=0)
