@@ -43,9 +43,12 @@ picture: $(READY)
 lint: $(READY)
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
 
-run: $(READY)
-	@test -f .env || { echo "No .env here: copy .env.example to .env and fill in the Slack tokens (README, \"Connect a workspace\")."; exit 1; }
+# .env first: nobody should wait for a set-up in order to be told that it is missing.
+run: .env $(READY)
 	@$(BIN)/honcho start
+
+.env:
+	@echo "No .env here: copy .env.example to .env and fill in the Slack tokens (README, \"Connect a workspace\")."; exit 1
 
 sandbox: $(READY)
 	@$(BIN)/python -m bot sandbox

@@ -42,6 +42,8 @@ def test_the_real_thing_may_fetch_the_base_model_that_was_set(checkout):
 
 
 def test_without_an_env_file_nothing_is_started_and_a_sentence_says_what_to_do(checkout):
+    (checkout / ".venv" / ".ready").unlink()
     done = make(checkout, "run")
     assert done.returncode != 0
+    assert done.stdout.splitlines() == [done.stdout.strip()]
     assert done.stdout.startswith("No .env here: copy .env.example to .env")
