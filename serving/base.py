@@ -17,7 +17,8 @@ UNWANTED = ["*/*", "consolidated*.safetensors"]
 def identify(model: str) -> Base:
     """The identity of a model given by directory or hub id. Raises ModelMissing.
 
-    A hub id is looked up in the local cache first, and fetched only where HF_HUB_OFFLINE does not forbid it.
+    For a hub id the hub is asked first, and what is new there is fetched, unless HF_HUB_OFFLINE forbids it; then, and
+    when no hub answers, the local cache counts.
     """
     root = _root(model)
     files = [root / "config.json", *weight_files(model, root)]
