@@ -3,8 +3,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check
-# Nothing here may wait for a model hub, and nobody is told how the software is used.
-export HF_HUB_OFFLINE := 1
+# Only `make run` may fetch a model, the BASE_MODEL that .env names; and nobody is told how the software is used.
+demo test soak picture sandbox: export HF_HUB_OFFLINE := 1
 export VLLM_NO_USAGE_STATS := 1
 export DO_NOT_TRACK := 1
 
@@ -43,9 +43,12 @@ picture: $(READY)
 lint: $(READY)
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
 
-run: $(READY)
-	@test -f .env || { echo "No .env here: copy .env.example to .env and fill in the Slack tokens (README, \"Connect a workspace\")."; exit 1; }
+# .env first: nobody should wait for a set-up in order to be told that it is missing.
+run: .env $(READY)
 	@$(BIN)/honcho start
+
+.env:
+	@echo "No .env here: copy .env.example to .env and fill in the Slack tokens (README, \"Connect a workspace\")."; exit 1
 
 sandbox: $(READY)
 	@$(BIN)/python -m bot sandbox

@@ -7,13 +7,14 @@ import signal
 import sys
 from collections.abc import Sequence
 
+import aiohttp
 from aiohttp import web
 from slack_bolt.adapter.socket_mode.aiohttp import AsyncSocketModeHandler
 from slack_sdk.errors import SlackApiError
 
 from bot.app import build_app, build_desk
 from bot.desk import Desk
-from bot.errors import SlackRefused
+from bot.errors import SlackRefused, SlackUnreachable
 from bot.resuming import resume
 from bot.settings import BotSettings
 from data import cli, store
@@ -24,17 +25,18 @@ from serving.settings import ServingSettings
 
 SANDBOX_PORT = 8300
 PATH = "/slack/events"
+PORT = cli.whole_number(0, 65535)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Exit 0 done, 1 an expected error in one sentence, 2 wrong usage."""
     parser = argparse.ArgumentParser(prog="python -m bot", description=__doc__)
-    parser.add_argument("--http", type=int, metavar="PORT", help="listen for Slack's requests, not over Socket Mode")
+    parser.add_argument("--http", type=PORT, metavar="PORT", help="listen for Slack's requests, not over Socket Mode")
     parser.add_argument("--host", default="127.0.0.1", help="where --http listens (default: %(default)s)")
     parser.set_defaults(handle=_bot)
     commands = parser.add_subparsers(title="commands")
     sandbox = commands.add_parser("sandbox", help="a Slack workspace on this machine, to try the bot in")
-    sandbox.add_argument("--port", type=int, default=SANDBOX_PORT, help="default: %(default)s; 0: any free one")
+    sandbox.add_argument("--port", type=PORT, default=SANDBOX_PORT, help="default: %(default)s; 0: any free one")
     sandbox.set_defaults(handle=_sandbox)
     return cli.run(parser, argv)
 
@@ -73,8 +75,10 @@ async def _serve(arguments: argparse.Namespace, settings: BotSettings, serving: 
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, ended.set)
     if arguments.http is None:
+        address = await _socket_address(desk, settings)
+        # Made only now: it opens a session that somebody has to close.
         handler = AsyncSocketModeHandler(app, settings.slack_app_token)
-        handler.client.wss_uri = await _socket_address(desk, settings)
+        handler.client.wss_uri = address
         await resume(desk)
         await handler.connect_async()
         print("ready: connected to Slack over Socket Mode", flush=True)
@@ -108,6 +112,8 @@ async def _socket_address(desk: Desk, settings: BotSettings) -> str:
         answer = await desk.workspace.client.apps_connections_open(app_token=settings.slack_app_token)
     except SlackApiError as error:
         raise MissingToken(_refused("SLACK_APP_TOKEN", error.response["error"])) from error
+    except (aiohttp.ClientError, TimeoutError) as error:
+        raise SlackUnreachable("apps.connections.open") from error
     return str(answer["url"])
 
 

@@ -8,7 +8,7 @@ import json
 from collections.abc import Callable, Sequence
 
 from bot.slack import Json, escape, mrkdwn
-from data.models import BASE, Decision, Suggestion
+from data.models import BASE, Suggestion
 from data.prompts import Wish
 
 SECTION_LIMIT = 3000
@@ -130,16 +130,6 @@ def reply_messages(text: str, *, sender: str) -> list[Message]:
     """The reply that the customer reads. The sender is a plain name, so nobody is pinged."""
     *before, (top, blocks) = messages_of(text)
     return [*before, (top, [*blocks, note(f"Drafted by AI, sent by {sender}")])]
-
-
-def review_messages(suggestion: Suggestion, decision: Decision, *, sender: str, link: str) -> list[Message]:
-    """What supervisors see of one sent reply, with two thumbs."""
-    verb = "sent this draft as it was" if decision.kind == "accepted" else "edited and sent this"
-    *before, (text, blocks) = messages_of(decision.text or "")
-    where: Json = {"type": "mrkdwn", "text": f"<{escape(link)}|Open the thread>", "verbatim": True}
-    context: Json = {"type": "context", "elements": [where]}
-    head = note(f"{clip(sender, 200)} {verb}. Drafted by AI ({written_by(suggestion.adapter)}).")
-    return [*before, (text, [head, *blocks, context, thumbs(suggestion)])]
 
 
 def edit_modal(suggestion: Suggestion, *, channel_id: str, response_url: str) -> Json:

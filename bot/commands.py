@@ -1,11 +1,13 @@
-"""/nightshift: what is served, and this channel's consent to learning; and what commands say about themselves."""
+"""/nightshift: status, consent, the night's report; and what commands say about themselves."""
 
 import asyncio
 from collections.abc import Coroutine
 
+from bot import blocks, home, night_report, supervision
+from bot.blocks import Message
 from bot.desk import Desk
 from bot.slack import Json
-from data import store, store_proactive
+from data import store, store_proactive, store_supervision
 from data.models import TASKS
 from serving import promotion
 
@@ -14,6 +16,8 @@ HELP = (
     "• /summarize, or with a span or a link to a thread: /summarize 12h, /summarize today, /summarize last 100\n"
     "• /ask and a question: answered from the help centre, for your eyes only\n"
     "• /nightshift status: what is served, and whether I learn in this channel\n"
+    "• /nightshift consent: who switched learning on in this channel, and when\n"
+    "• /nightshift report: what the newest night changed and why, for your eyes only\n"
     "• /nightshift consent on, /nightshift consent off: an admin lets me learn in this channel, or not\n"
     "• /nightshift proactive on, /nightshift proactive off: an admin lets me draft here without being asked, or not"
 )
@@ -26,22 +30,27 @@ NO_ADMIN_FOR_DRAFTS = "Only admins may change whether I draft without being aske
 NOT_AN_ADMIN = "Only admins may change whether I learn in a channel. They are listed in ADMINS."
 
 
-def answer(desk: Desk, body: Json) -> Coroutine[None, None, str]:
-    """Store what the command changes, at once, and return the sentence as work still to do."""
+def answer(desk: Desk, body: Json) -> Coroutine[None, None, Message]:
+    """Store what the command changes, at once, and return the message to its person as work still to do."""
     words = (body.get("text") or "").split()
+    channel_id, user_id = body["channel_id"], body["user_id"]
+    if words == ["consent"]:
+        return _consent_now(desk, channel_id)
     if words[:1] == ["consent"]:
         return _said(_consent(desk, body, words[1:]))
     if words[:1] == ["proactive"]:
         return _said(_proactive(desk, body, words[1:]))
     if words == ["status"]:
-        return _status(desk, body["channel_id"])
+        return _status(desk, channel_id)
+    if words == ["report"]:
+        return _report(desk, user_id)
     return _said(HELP)
 
 
 def _consent(desk: Desk, body: Json, words: list[str]) -> str:
     channel_id, user_id = body["channel_id"], body["user_id"]
     if words not in (["on"], ["off"]):
-        return "Type /nightshift consent on, or /nightshift consent off."
+        return "Type /nightshift consent, /nightshift consent on, or /nightshift consent off."
     if not desk.workspace.is_admin(user_id):
         return NOT_AN_ADMIN
     granted = words == ["on"]
@@ -66,7 +75,11 @@ def _proactive(desk: Desk, body: Json, words: list[str]) -> str:
     return "From now on I draft in this channel only when I am asked."
 
 
-async def _status(desk: Desk, channel_id: str) -> str:
+async def _consent_now(desk: Desk, channel_id: str) -> Message:
+    return await _said(f"Learning in this channel is {await _learning(desk, channel_id)}.")
+
+
+async def _status(desk: Desk, channel_id: str) -> Message:
     base = store.base_of_model(desk.db, desk.base_model)
     # Not an error here: whether the server answers is what was asked.
     (reached,) = await asyncio.gather(desk.engine.root(), return_exceptions=True)
@@ -74,14 +87,37 @@ async def _status(desk: Desk, channel_id: str) -> str:
     if base is not None:
         served = ", ".join(f"{task} {promotion.live_adapter(desk.db, task, base.hash)}" for task in TASKS)
         lines.append(f"• Served: {served}")
-    consent = store.consent(desk.db, channel_id)
-    on = consent is not None and consent.granted
-    lines.append("• Learning in this channel: " + (f"on since {consent.created_at[:10]}" if on else "off"))
+    if hold := store_supervision.hold(desk.db):
+        name = await desk.workspace.name(hold.decided_by)
+        lines.append(f"• Promotions: held by {name} since {hold.created_at[:10]}")
+    lines.append(f"• Learning in this channel: {await _learning(desk, channel_id)}")
     switch = store_proactive.newest_switch(desk.db, channel_id)
     unasked = f"on since {switch.created_at[:10]}" if switch is not None and switch.is_on else "off"
     lines.append(f"• Drafts without being asked: {unasked}")
-    return "\n".join(lines)
+    return await _said("\n".join(lines))
 
 
-async def _said(sentence: str) -> str:
-    return sentence
+async def _learning(desk: Desk, channel_id: str) -> str:
+    consent = store.consent(desk.db, channel_id)
+    if consent is None:
+        return "off: nobody has switched it on"
+    switched = "on" if consent.granted else "off"
+    name = await desk.workspace.name(consent.granted_by)
+    return f"{switched} since {consent.created_at[:10]}, switched {switched} by {name}"
+
+
+async def _report(desk: Desk, user_id: str) -> Message:
+    """The newest night in numbers; what was written in the cases that got worse is for supervisors and admins."""
+    with_texts = await supervision.supervises(desk, user_id)
+    if not with_texts:
+        await desk.expect_agent(user_id)
+    night = store_supervision.newest_night(desk.db)
+    if night is None:
+        return await _said("No night has been run yet.")
+    written, cases = home.night_cases(desk, night) if with_texts else ([], {})
+    links = await home.case_links(desk, cases.values())
+    return night_report.message(*night, written, cases, links, with_texts=with_texts)
+
+
+async def _said(sentence: str) -> Message:
+    return sentence, blocks.text_sections(sentence)

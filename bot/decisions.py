@@ -93,7 +93,7 @@ async def act(desk: Desk, decided: Decided, told: Address, *, anyway: bool = Fal
     body = await desk.body(suggestion, decision.text or "")
     messages = _confirmation(desk, decided, posted=posted, body=body)
     confirmed = desk.workspace.whisper(messages, told, replace=True)
-    if posted:
+    if posted or (decided.new and decision.kind == "dismissed"):
         await asyncio.gather(confirmed, desk.review(suggestion, look=not decided.new))
     else:
         await confirmed

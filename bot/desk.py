@@ -11,7 +11,7 @@ from collections.abc import Callable, Coroutine
 
 from sqlite_utils import Database
 
-from bot import beside, blocks, blocks_answers, blocks_replies, drafting, streams, summaries
+from bot import beside, blocks, blocks_answers, blocks_replies, blocks_review, drafting, streams, summaries
 from bot.blocks import Message
 from bot.errors import NothingViewed, ThreadMovedOn
 from bot.parts import Progress
@@ -248,17 +248,18 @@ class Desk:
         store_replies.record_deleted(self.db, suggestion.id)
 
     async def review(self, suggestion: Suggestion, *, look: bool) -> None:
-        """Ask the supervisors for their thumbs on a posted reply, once."""
+        """Ask the supervisors for their thumbs on a reply that was posted or dismissed, once."""
         decision = store.decision(self.db, suggestion.id)
-        if not self.review_channel or decision is None or decision.posted_ts is None:
+        seen_ts = decision and (suggestion.thread_ts if decision.kind == "dismissed" else decision.posted_ts)
+        if not self.review_channel or suggestion.task != "reply" or decision is None or seen_ts is None:
             return
         sender = await self.workspace.name(decision.decided_by)
-        link = await self.workspace.permalink(suggestion.channel_id, decision.posted_ts)
+        link = await self.workspace.permalink(suggestion.channel_id, seen_ts)
         async with self._posting[self.review_channel]:
             if store_replies.withdrawal(self.db, suggestion.id) is not None:
                 return
             await self.workspace.post_once(
-                blocks.review_messages(suggestion, decision, sender=sender, link=link),
+                blocks_review.review_messages(suggestion, decision, sender=sender, link=link),
                 channel_id=self.review_channel,
                 thread_ts=None,
                 event_type=REVIEW_EVENT,
@@ -302,9 +303,9 @@ class Desk:
         suggestion = store.suggestion(self.db, suggestion.id)
         decision = store.decision(self.db, suggestion.id)
         messages: list[Message] = [(sentence, blocks.text_sections(sentence))]
-        if decision is not None and decision.posted_ts is not None:
-            # The customer has the reply; only the agent's confirmation or the review message is missing.
-            log.error("suggestion %s was posted, then failed: %s", suggestion.id, sentence)
+        if decision is not None and (decision.posted_ts is not None or decision.kind == "dismissed"):
+            # What was decided is done; only the agent's confirmation or the review message is missing.
+            log.error("suggestion %s was %s, then failed: %s", suggestion.id, decision.kind, sentence)
             return
         log.warning("suggestion %s failed: %s", suggestion.id, type(error).__name__)
         half_written = store_answers.open_stream(self.db, suggestion.id)

@@ -11,9 +11,10 @@ from sqlite_utils import Database
 from bot import unfinished
 from bot.blocks import WISH_LABELS
 from bot.errors import NoBase, NothingFound, ThreadTooLong
-from data import prompts, store
+from data import prompts, store, store_preferences
 from data.errors import DeskError, EngineFailed, UnknownAdapter
 from data.models import BASE, Base, Example, Message, Passage, Suggestion, Task, Turn
+from data.preferences import Preferences
 from data.prompts import Wish
 from data.search import search
 from serving import promotion
@@ -88,7 +89,8 @@ async def draft(
     new_tokens = longest(suggestion.task, room)
     limit = room - new_tokens
     wish, earlier = _wish(db, suggestion)
-    build = _build(suggestion.task, wish, earlier)
+    preferences = store_preferences.preferences(db, suggestion.requested_by)
+    build = _preferred(_build(suggestion.task, wish, earlier), suggestion.task, preferences)
     if suggestion.task == "answer":
         turns = await _latest_with_passages(engine, build, turns, passages, limit=limit)
     prompt = await fit(engine, build, turns=turns, passages=passages, examples=examples, limit=limit)
@@ -241,6 +243,17 @@ def _wish(db: Database, suggestion: Suggestion) -> tuple[Wish | None, str]:
     if earlier is None:
         raise DeskError("The earlier draft is no longer kept: ask for a new one.")
     return cast(Wish, request["wish"]), earlier
+
+
+def _preferred(build: Build, task: Task, preferences: Preferences) -> Build:
+    """An answer comes in the language of who asked; a reply keeps the customer's, in the agent's tone."""
+    language = "" if task == "reply" else preferences.language
+    tone = preferences.tone if task == "reply" else ""
+
+    def preferred(turns: Sequence[Turn], passages: Sequence[Passage], examples: Sequence[Example]) -> list[Message]:
+        return prompts.with_preferences(build(turns, passages, examples), language=language, tone=tone)
+
+    return preferred
 
 
 def _build(task: Task, wish: Wish | None, earlier: str) -> Build:

@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable
 from slack_bolt.async_app import AsyncAck, AsyncApp, AsyncBoltContext
 from slack_bolt.response import BoltResponse
 
-from bot import agent_view, blocks, commands, decisions, proactive, ratings, reply_buttons, slack
+from bot import agent_view, blocks, commands, decisions, home, proactive, ratings, reply_buttons, slack
 from bot.desk import Desk, sentence_of
 from bot.slack import Json
 
@@ -28,11 +28,13 @@ Next = Callable[[], Awaitable[BoltResponse | None]]
 def register_listeners(app: AsyncApp, desk: Desk) -> None:
     """Everything that the app listens to."""
     _remember_first(app, desk)
+    # Before the one listener for all events, since Bolt runs the first that fits.
+    home.register_home(app, desk)
     agent_view.register(app, desk)
+    ratings.register_ratings(app, desk)
     _requests(app, desk)
     _decisions(app, desk)
     reply_buttons.register(app, desk)
-    _ratings(app, desk)
     _errors(app, desk)
 
 
@@ -85,7 +87,7 @@ def _requests(app: AsyncApp, desk: Desk) -> None:
     async def nightshift(ack: AsyncAck, body: Json) -> None:
         answer = commands.answer(desk, body)
         await ack()
-        await _tell(desk, body, await answer)
+        await desk.workspace.whisper([await answer], slack.told_of(body))
 
     # One listener for all events, since an event without one is not acked, and Slack sends it again.
     @app.event(re.compile(".*"))
@@ -132,20 +134,6 @@ def _decisions(app: AsyncApp, desk: Desk) -> None:
         await decisions.act(desk, decided, slack.told_of(body))
 
 
-def _ratings(app: AsyncApp, desk: Desk) -> None:
-    @app.action("rate_up")
-    async def rate_up(ack: AsyncAck, body: Json) -> None:
-        said = await ratings.rate(desk, slack.click_of(body), 1)
-        await ack()
-        await _tell(desk, body, said)
-
-    @app.action("rate_down")
-    async def rate_down(ack: AsyncAck, body: Json) -> None:
-        said = await ratings.rate(desk, slack.click_of(body), -1)
-        await ack()
-        await _tell(desk, body, said)
-
-
 def _errors(app: AsyncApp, desk: Desk) -> None:
     @app.error
     async def tell(
@@ -159,8 +147,7 @@ def _errors(app: AsyncApp, desk: Desk) -> None:
         if unacked and body.get("type") == "view_submission":
             # The form stays open with the sentence in it, and nothing that was typed is lost.
             sentence = sentence_of(error, body["view"]["id"])
-            block_id = next(block["block_id"] for block in body["view"]["blocks"] if block["type"] == "input")
-            return BoltResponse(status=200, body={"response_action": "errors", "errors": {block_id: sentence}})
+            return BoltResponse(status=200, body={"response_action": "errors", "errors": {_input(body): sentence}})
         if unacked and "event" in body:
             # It could not be stored. Unacked, Slack sends it again.
             sentence_of(error, body.get("event_id", ""))
@@ -175,6 +162,11 @@ def _errors(app: AsyncApp, desk: Desk) -> None:
         except Exception:
             log.exception("could not tell the person who asked (suggestion %s)", suggestion and suggestion.id)
         return BoltResponse(status=200, body="") if unacked else None
+
+
+def _input(body: Json) -> str:
+    """The first field of a form: the sentence about what went wrong stands under it."""
+    return next(str(block["block_id"]) for block in body["view"]["blocks"] if block["type"] == "input")
 
 
 async def _tell(desk: Desk, body: Json, sentence: str) -> None:

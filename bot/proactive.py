@@ -1,7 +1,7 @@
 """Drafts that nobody asked for: a customer writes in a channel that opted in, and one agent sees a draft.
 
 Quiet by design: off until an admin switches a channel on, one draft for each of a customer's turns, a budget per
-channel and hour, and no word to anybody when it cannot be done.
+channel and hour, none in an agent's quiet hours, and no word to anybody when it cannot be done.
 """
 
 import asyncio
@@ -12,9 +12,10 @@ from datetime import UTC, datetime, timedelta
 
 from bot.desk import Desk
 from bot.slack import PROACTIVE, REPLY_EVENT, SPOKEN_SUBTYPES, Json, Request, plain, team_of
-from data import store, store_proactive
+from data import store, store_preferences, store_proactive
 from data.errors import NightshiftError
 from data.models import Suggestion
+from data.preferences import is_quiet
 
 log = logging.getLogger(__name__)
 
@@ -94,8 +95,7 @@ async def _agent_for(desk: Desk, question: Question) -> str | None:
         return None
     agents = await desk.workspace.agents()
     on_duty = agents & await desk.workspace.members(question.channel_id)
-    if not on_duty:
-        return None
+    answered_by = ""
     if question.thread_ts:
         messages = await desk.workspace.replies(question.channel_id, question.thread_ts)
         answered_by, answered_ts = _last_answer(desk, messages, agents)
@@ -104,9 +104,19 @@ async def _agent_for(desk: Desk, question: Question) -> str | None:
         if drafted_for is not None and drafted_for > answered_ts:
             # One draft for each turn of the customer's, however many messages it takes them.
             return None
-        if answered_by in on_duty:
-            return answered_by
-    return store_proactive.next_in_turn(desk.db, question.channel_id, on_duty)
+    quiet = await asyncio.gather(*(_is_quiet(desk, agent) for agent in sorted(on_duty)))
+    awake = [agent for agent, is_so in zip(sorted(on_duty), quiet, strict=True) if not is_so]
+    if answered_by in awake:
+        return answered_by
+    return store_proactive.next_in_turn(desk.db, question.channel_id, awake) if awake else None
+
+
+async def _is_quiet(desk: Desk, agent: str) -> bool:
+    preferences = store_preferences.preferences(desk.db, agent)
+    # Slack is not asked about who has no quiet hours.
+    return bool(preferences.quiet_from) and is_quiet(
+        preferences, datetime.now(UTC), await desk.workspace.time_zone(agent)
+    )
 
 
 def _last_answer(desk: Desk, messages: Iterable[Json], agents: frozenset[str]) -> tuple[str, str]:

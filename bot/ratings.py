@@ -1,17 +1,93 @@
 """Thumbs: a reaction on a posted reply, or a button in the supervisors' review message, becomes a rating."""
 
+import json
 import logging
 from typing import Literal
 
+from slack_bolt.async_app import AsyncAck, AsyncApp
+
+from bot import blocks, blocks_review, slack
 from bot.desk import Desk
-from bot.slack import Click, Thumb
-from data import store
-from data.errors import NotAllowed
+from bot.slack import Click, Json, Thumb
+from data import store, store_supervision
+from data.errors import EmptyText, NotAllowed
+from data.models import Role
 
 log = logging.getLogger(__name__)
 
 PATIENCE = 1.5
 """Seconds that a thumb waits for a reply that is just being posted; the ack must come within 3."""
+
+
+def register_ratings(app: AsyncApp, desk: Desk) -> None:
+    """Listen to the thumbs of the review messages and to the form after a bad one. Reactions are remembered first."""
+
+    @app.action(blocks_review.RATE)
+    async def rate_seen(ack: AsyncAck, body: Json) -> None:
+        click = slack.click_of(body)
+        suggestion_id, value, seen = blocks_review.thumb_in(click.value)
+        await rate(desk, click, suggestion_id, value, seen_sha256=seen)
+        await ack()
+        await answer(click, suggestion_id, value)
+
+    # The two buttons under a summary, and of review messages from before there were feedback buttons.
+    @app.action("rate_up")
+    async def rate_up(ack: AsyncAck, body: Json) -> None:
+        await rate_unseen(ack, slack.click_of(body), 1)
+
+    @app.action("rate_down")
+    async def rate_down(ack: AsyncAck, body: Json) -> None:
+        await rate_unseen(ack, slack.click_of(body), -1)
+
+    async def rate_unseen(ack: AsyncAck, click: Click, value: Literal[-1, 1]) -> None:
+        suggestion = store.suggestion(desk.db, click.suggestion_id)
+        text = blocks_review.reviewed_text(suggestion, store.decision(desk.db, suggestion.id))
+        await rate(desk, click, suggestion.id, value, seen_sha256=store.text_sha256(text))
+        await ack()
+        await answer(click, suggestion.id, value)
+
+    async def answer(click: Click, suggestion_id: str, value: Literal[-1, 1]) -> None:
+        if value == -1:
+            await desk.workspace.open_modal(click.trigger_id, blocks_review.comment_modal(suggestion_id))
+            return
+        said = "Your 👍 is stored."
+        to = slack.Address(click.channel_id, click.user_id, "", click.response_url)
+        await desk.workspace.whisper([(said, blocks.text_sections(said))], to)
+
+    async def is_thumb_down(body: Json) -> bool:
+        thumb = slack.thumb_of(body)
+        return thumb is not None and thumb.value == -1
+
+    # A reaction opens no form: only who presses a button may be shown one.
+    @app.event("reaction_added", matchers=[is_thumb_down])
+    async def offer_to_say_why(body: Json) -> None:
+        thumb = slack.thumb_of(body)
+        suggestion = store.suggestion_at(desk.db, thumb.channel_id, thumb.message_ts) if thumb else None
+        if thumb is None or suggestion is None or newest_value(desk, suggestion.id, thumb.user_id) != -1:
+            return
+        if store.remember_request(desk.db, f"why/{thumb.key}"):
+            to = slack.Address(thumb.channel_id, thumb.user_id, suggestion.thread_ts or "")
+            await desk.workspace.whisper([blocks_review.offer_to_comment(suggestion.id)], to)
+
+    @app.action("say_why")
+    async def say_why(ack: AsyncAck, body: Json) -> None:
+        await ack()
+        click = slack.click_of(body)
+        await _role(desk, click.user_id)
+        await desk.workspace.open_modal(click.trigger_id, blocks_review.comment_modal(click.suggestion_id))
+
+    @app.view("rating_comment")
+    async def comment(ack: AsyncAck, body: Json, view: Json) -> None:
+        user_id = body["user"]["id"]
+        await _role(desk, user_id)
+        text = view["state"]["values"]["comment"]["text"]["value"] or ""
+        if not text.strip():
+            raise EmptyText("Write what is wrong, or press Skip.")
+        suggestion_id = json.loads(view["private_metadata"])["suggestion_id"]
+        store_supervision.comment(
+            desk.db, suggestion_id=suggestion_id, user_id=user_id, text=text.strip(), request_key=view["id"]
+        )
+        await ack()
 
 
 async def remember_thumb(desk: Desk, thumb: Thumb) -> None:
@@ -30,6 +106,7 @@ async def remember_thumb(desk: Desk, thumb: Thumb) -> None:
     if thumb.removed and newest_value(desk, suggestion.id, thumb.user_id) != thumb.value:
         # The other thumb was put on later, and it still stands.
         return
+    text = blocks_review.reviewed_text(suggestion, store.decision(desk.db, suggestion.id))
     store.rate(
         desk.db,
         suggestion_id=suggestion.id,
@@ -37,26 +114,30 @@ async def remember_thumb(desk: Desk, thumb: Thumb) -> None:
         role=role,
         value=0 if thumb.removed else thumb.value,
         request_key=thumb.key,
+        seen_sha256=store.text_sha256(text),
     )
 
 
-async def rate(desk: Desk, click: Click, value: Literal[-1, 1]) -> str:
-    """Store the thumb of a review message's button, and say so. Raises NotAllowed, UnknownSuggestion."""
-    role = await desk.workspace.role(click.user_id)
-    if role is None:
-        raise NotAllowed("Only agents and supervisors rate replies. An admin can add you to SUPERVISORS.")
-    suggestion = store.suggestion(desk.db, click.suggestion_id)
+async def rate(desk: Desk, click: Click, suggestion_id: str, value: Literal[-1, 1], *, seen_sha256: str) -> None:
+    """Store the thumb of a review message's button. Raises NotAllowed, UnknownSuggestion."""
     store.rate(
         desk.db,
-        suggestion_id=suggestion.id,
+        suggestion_id=suggestion_id,
         user_id=click.user_id,
-        role=role,
+        role=await _role(desk, click.user_id),
         value=value,
         request_key=click.trigger_id,
+        seen_sha256=seen_sha256,
     )
-    return f"Your {'👍' if value == 1 else '👎'} is stored."
 
 
 def newest_value(desk: Desk, suggestion_id: str, user_id: str) -> int | None:
     """What this person's newest rating says, None when there is none."""
     return next((r.value for r in store.ratings(desk.db, suggestion_id) if r.user_id == user_id), None)
+
+
+async def _role(desk: Desk, user_id: str) -> Role:
+    role = await desk.workspace.role(user_id)
+    if role is None:
+        raise NotAllowed("Only agents and supervisors rate replies. An admin can add you to SUPERVISORS.")
+    return role

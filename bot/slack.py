@@ -43,15 +43,20 @@ class Request:
 
 @dataclass(frozen=True)
 class Click:
-    """A button or menu under one of our messages."""
+    """A button or menu under one of our messages or on the Home tab. Its value mostly is a suggestion's id."""
 
-    suggestion_id: str
+    value: str
     user_id: str
     channel_id: str
     trigger_id: str
     response_url: str
     choice: str = ""
     """What was chosen, when it is a menu."""
+
+    @property
+    def suggestion_id(self) -> str:
+        """The suggestion that the button belongs to."""
+        return self.value
 
 
 @dataclass(frozen=True)
@@ -162,11 +167,11 @@ def _question(body: Json, event: Json, bot_user_id: str) -> Request | None:
 
 
 def click_of(body: Json) -> Click:
-    """The click in a `block_actions` payload: a button's value is a suggestion's id, a menu's is `choice:ID`."""
+    """The click in a `block_actions` payload: a button has a value, a menu's chosen one is `choice:VALUE`."""
     action = body["actions"][0]
-    choice, _, chosen_id = (action.get("selected_option") or {}).get("value", "").partition(":")
+    choice, _, chosen = (action.get("selected_option") or {}).get("value", "").partition(":")
     return Click(
-        suggestion_id=chosen_id or action.get("value", ""),
+        value=chosen or action.get("value", ""),
         choice=choice,
         user_id=body["user"]["id"],
         channel_id=(body.get("channel") or {}).get("id", ""),

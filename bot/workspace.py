@@ -25,7 +25,7 @@ from data.models import Role, Turn
 log = logging.getLogger(__name__)
 
 CACHE_SECONDS = 600
-"""How long user groups, names and channel facts are believed (slack.md, 23: 5 to 15 minutes)."""
+"""How long user groups, facts about people and channel facts are believed (slack.md, 23: 5 to 15 minutes)."""
 GROUP_TIMEOUT = 2.0
 """Seconds that a role check may take, since an ack must come within 3."""
 PAGE = 200
@@ -41,14 +41,14 @@ class Identity:
 
 
 class Workspace:
-    """Holds the client and what was lately learnt from it: groups, names, channels."""
+    """Holds the client and what was lately learnt from it: groups, people, channels."""
 
     def __init__(self, client: AsyncWebClient, settings: BotSettings) -> None:
         self.client = client
         self.settings = settings
         self._identity: Identity | None = None
         self._groups: dict[str, tuple[float, frozenset[str]]] = {}
-        self._names: dict[str, tuple[float, str]] = {}
+        self._users: dict[str, tuple[float, Json]] = {}
         self._shared: dict[str, tuple[float, bool]] = {}
 
     async def identity(self) -> Identity:
@@ -76,18 +76,22 @@ class Workspace:
 
     async def name(self, user_id: str) -> str:
         """A person's plain name, without an at sign that would ping."""
-        known = self._names.get(user_id)
-        if known is None or known[0] < time.monotonic():
-            user = (await self._call("users.info", user=user_id))["user"]
-            profile = user.get("profile") or {}
-            name = profile.get("display_name") or user.get("real_name") or profile.get("real_name") or user.get("name")
-            known = self._names[user_id] = (time.monotonic() + CACHE_SECONDS, name or "a colleague")
-        return known[1]
+        user = await self._user(user_id)
+        profile = user.get("profile") or {}
+        name = profile.get("display_name") or user.get("real_name") or profile.get("real_name") or user.get("name")
+        return name or "a colleague"
 
     async def time_zone(self, user_id: str) -> tzinfo:
         """Where this person's clock is."""
-        user = (await self._call("users.info", user=user_id))["user"]
+        user = await self._user(user_id)
         return zone_of(user.get("tz"), user.get("tz_offset"))
+
+    async def _user(self, user_id: str) -> Json:
+        known = self._users.get(user_id)
+        if known is None or known[0] < time.monotonic():
+            user = (await self._call("users.info", user=user_id))["user"]
+            known = self._users[user_id] = (time.monotonic() + CACHE_SECONDS, user)
+        return known[1]
 
     async def _group(self, usergroup: str) -> frozenset[str]:
         if not usergroup:
@@ -224,8 +228,9 @@ class Workspace:
                 continue
             said: Json = {"text": text, "blocks": blocks or None}
             thread: Json = {"thread_ts": to.thread_ts}
-            if to.channel_id.startswith("D"):
-                await self._call("chat.postMessage", channel=to.channel_id, **said, **thread)
+            if to.channel_id.startswith("D") or not to.channel_id:
+                # The Home tab is in no channel: the person's id stands for the direct message with them.
+                await self._call("chat.postMessage", channel=to.channel_id or to.user_id, **said, **thread)
                 continue
             try:
                 await self._call("chat.postEphemeral", channel=to.channel_id, user=to.user_id, **said, **thread)

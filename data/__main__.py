@@ -32,7 +32,7 @@ def _parser() -> argparse.ArgumentParser:
     knowledge.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="a folder, or a .md or .txt file")
     find = cli.add_command(commands, "search", _search, help="search the help centre")
     find.add_argument("text", nargs="+", metavar="TEXT")
-    find.add_argument("--limit", type=int, default=5, help="passages to show (default 5)")
+    find.add_argument("--limit", type=cli.whole_number(1, 1000), default=5, help="passages to show (default 5)")
     evaluate = cli.add_command(commands, "evaluate-search", _evaluate_search, help="measure search on questions")
     evaluate.add_argument("docs", type=Path, metavar="DOCS", help='JSON lines of {"id", "title", "text"}')
     evaluate.add_argument("questions", type=Path, metavar="QUESTIONS", help='JSON lines of {"question", "gold"}')

@@ -48,6 +48,18 @@ def add_command(
     return parser
 
 
+def whole_number(least: int, most: int) -> Callable[[str], int]:
+    """An argument's type: a whole number within these bounds; any other is wrong usage."""
+
+    def number(text: str) -> int:
+        value = int(text)
+        if not least <= value <= most:
+            raise argparse.ArgumentTypeError(f"{value} is not from {least} to {most}")
+        return value
+
+    return number
+
+
 def report(arguments: argparse.Namespace, document: Mapping[str, object], lines: Iterable[str]) -> None:
     """Print the document with --json, else the lines."""
     if arguments.json:
@@ -63,5 +75,6 @@ def load_settings(kind: type[Settings]) -> Settings:
         return kind()
     except ValidationError as error:
         first = error.errors()[0]
+        reason = first["msg"].removeprefix("Value error, ")
         name = "_".join(str(part) for part in first["loc"]).upper()
-        raise BadSetting(f"{name} cannot be used: {first['msg']}. Mend it in the environment or in .env.") from error
+        raise BadSetting(f"{name} cannot be used: {reason}. Mend it in the environment or in .env.") from error

@@ -5,6 +5,7 @@ Exception
    ├─ StoreError
    │  ├─ DatabaseTooNew            the file was written by a newer version
    │  ├─ DatabaseUnusable          the file cannot be opened, or is no database
+   │  ├─ DatabaseBusy              another process writes for too long
    │  ├─ UnknownSuggestion
    │  ├─ UnknownAdapter            also: vLLM was asked for an adapter that it does not have
    │  ├─ UnknownRun
@@ -55,6 +56,13 @@ class DatabaseUnusable(StoreError):
 
     def __init__(self, path: str, reason: str) -> None:
         super().__init__(f"The database {path} cannot be used: {reason}. Check DATABASE_PATH, or restore a backup.")
+
+
+class DatabaseBusy(StoreError):
+    """Another process has held the write lock for too long."""
+
+    def __init__(self) -> None:
+        super().__init__("Another process has been writing to the database for too long: try again in a moment.")
 
 
 class UnknownSuggestion(StoreError):

@@ -17,6 +17,7 @@ from data.jsonlines import BadLine, objects, read_lines
 from data.models import HistoryPair, Speaker, Turn
 from data.prompts import reply_messages, summary_messages
 from data.search import search
+from data.store_connection import clean
 
 log = logging.getLogger(__name__)
 
@@ -130,10 +131,10 @@ def _conversation(value: dict[str, object]) -> Conversation:
         if text is not None and not isinstance(text, str):
             raise BadConversation(f'"{key}" is not a text')
     return Conversation(
-        id=str(value["id"]),
+        id=clean(str(value["id"])),
         turns=_turns(value.get("turns")),
         summary=cast(str | None, summary) or None,
-        team=cast(str | None, team) or "",
+        team=clean(cast(str | None, team) or ""),
         closed_at=_time(value.get("closed_at")),
     )
 
@@ -154,7 +155,8 @@ def _turns(value: object) -> list[Said]:
 
 
 def _time(value: object) -> str | None:
-    if value is None:
+    # An export writes an unknown time as null, or as an empty text.
+    if value in (None, ""):
         return None
     try:
         if isinstance(value, str):

@@ -34,6 +34,8 @@ WISHES: Mapping[Wish, str] = {
     "formal": "Write it more formally than the earlier draft.",
 }
 
+TONES = {"warm": "Write warmly.", "formal": "Write formally.", "brief": "Write briefly."}
+
 NAMES = {"customer": "Customer", "agent": "Agent"}
 
 
@@ -102,6 +104,13 @@ def answer_messages(
     before = f"Earlier in this thread:\n{transcript(earlier)}\n\n" if earlier else ""
     asked = help_centre(passages) + before + "Question: " + " ".join(question.split())
     return [_system(ANSWER), *_exchanges(examples), _user(asked)]
+
+
+def with_preferences(messages: Sequence[Message], *, language: str = "", tone: str = "") -> list[Message]:
+    """The same prompt, asking for a language (named in English) and a tone (a key of TONES); as it is without any."""
+    sentences = [f"Write in {language}."] if language else []
+    sentences += [TONES[tone]] if tone else []
+    return [_system(" ".join([messages[0]["content"], *sentences])), *messages[1:]]
 
 
 def without_examples(messages: Sequence[Message]) -> list[Message]:

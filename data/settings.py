@@ -5,6 +5,8 @@ from pathlib import Path
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from data.errors import BadSetting
+
 
 class DataSettings(BaseSettings):
     """What data/ needs to know."""
@@ -17,3 +19,13 @@ class DataSettings(BaseSettings):
     """A sentence-transformers model. Nothing reads it yet: search is full text alone."""
     retain_days: int = Field(default=90, ge=1)
     """Texts of suggestions, decisions and imported history are blanked after so many days."""
+
+
+def make_folder(folder: Path, *, named_by: str) -> None:
+    """Make a folder where it is missing; raises BadSetting with the setting or argument that named it."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BadSetting(
+            f"The folder {folder}, which {named_by} names, cannot be made ({error.strerror}): name another one."
+        ) from error

@@ -68,6 +68,7 @@ from data.store_suggestions import (
     suggestion,
     suggestion_at,
     suggestion_of_request,
+    text_sha256,
     unfinished_suggestions,
     unposted_decisions,
 )
@@ -127,6 +128,7 @@ __all__ = [
     "suggestion",
     "suggestion_at",
     "suggestion_of_request",
+    "text_sha256",
     "thread_id_of",
     "thread_known",
     "training_pairs",

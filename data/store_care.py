@@ -119,6 +119,19 @@ def purge(db: Database, before: str) -> int:
             """,
             bound,
         )
+        of_old = "suggestion_id in (select id from suggestions where created_at < :before)"
+        # A comment may quote the text, and a hash tells whether it was a text that one has.
+        db.execute(f"update rating_comments set text = null where {of_old}", bound)
+        db.execute(f"update ratings set seen_sha256 = null where {of_old}", bound)
+        db.execute(
+            """
+            update written_cases set before_text = null, after_text = null
+            where created_at < :before
+               or pair_id in (select id from suggestions where created_at < :before)
+               or pair_id in (select id from history_pairs where imported_at < :before)
+            """,
+            bound,
+        )
         db.execute("update history_pairs set messages = null, target = null where imported_at < :before", bound)
         db.execute("delete from viewed where changed_at < unixepoch(:before)", bound)
     # The write-ahead log still holds the old pages until it is emptied.

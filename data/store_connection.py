@@ -14,7 +14,7 @@ from typing import Any, Literal
 from sqlite_utils import Database
 
 from data import migrations
-from data.errors import DatabaseUnusable
+from data.errors import DatabaseBusy, DatabaseUnusable
 
 HELD_OUT_SHARE = 0.15
 """Threads kept for the gate (finetuning.md: about 15 %)."""
@@ -66,12 +66,18 @@ def migrate(db: Database) -> list[str]:
 def immediate(db: Database) -> Iterator[None]:
     """A transaction that holds the write lock from its start, so what it read is still true when it writes.
 
-    An inner one joins the outer: nothing is durable before the outer ends.
+    An inner one joins the outer: nothing is durable before the outer ends. Raises DatabaseBusy.
     """
     if db.conn.in_transaction:
         yield
         return
-    db.conn.execute("begin immediate")
+    try:
+        db.conn.execute("begin immediate")
+    except sqlite3.OperationalError as error:
+        # The low byte is the code, the rest tells its kind.
+        if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
+            raise
+        raise DatabaseBusy() from error
     try:
         yield
     except BaseException:

@@ -12,12 +12,13 @@ def request_known(db: Database, key: str) -> bool:
 
 
 def unreviewed_decisions(db: Database, *, since: str) -> list[Decision]:
-    """Replies decided on since then and posted, whose review message is not remembered as `review/ID`."""
+    """Replies posted or dismissed since then, whose review message is not remembered as `review/ID`."""
     found = rows(
         db,
         """
         select d.* from decisions d
-        where d.posted_ts is not null and d.text is not null and d.created_at >= ?
+        join suggestions s on s.id = d.suggestion_id and s.task = 'reply' and s.draft is not null
+        where (d.posted_ts is not null or d.kind = 'dismissed') and d.created_at >= ?
           and not exists (select 1 from request_keys k where k.key = 'review/' || d.suggestion_id)
         order by d.created_at, d.rowid
         """,

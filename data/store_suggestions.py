@@ -3,6 +3,7 @@
 requested → drafted → shown, or failed. Every write may be repeated: the first one counts.
 """
 
+import hashlib
 import json
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -207,20 +208,35 @@ def unposted_decisions(db: Database) -> list[Decision]:
 
 
 def rate(
-    db: Database, *, suggestion_id: str, user_id: str, role: Role, value: int, request_key: str | None = None
+    db: Database,
+    *,
+    suggestion_id: str,
+    user_id: str,
+    role: Role,
+    value: int,
+    request_key: str | None = None,
+    seen_sha256: str | None = None,
 ) -> bool:
-    """Append a thumb: -1, 0 (taken back) or 1. True when this request is new."""
+    """Append a thumb: -1, 0 (taken back) or 1. True when this request is new.
+
+    `seen_sha256` is the hash of the text that was looked at: `text_sha256`, as a button may have kept it.
+    """
     with immediate(db):
         suggestion(db, suggestion_id)
         cursor = db.execute(
             """
-            insert into ratings (id, suggestion_id, user_id, role, value, request_key, created_at)
-            values (?, ?, ?, ?, ?, ?, ?)
+            insert into ratings (id, suggestion_id, user_id, role, value, request_key, seen_sha256, created_at)
+            values (?, ?, ?, ?, ?, ?, ?, ?)
             on conflict (request_key) do nothing
             """,
-            [new_id(), suggestion_id, user_id, role, value, request_key, now()],
+            [new_id(), suggestion_id, user_id, role, value, request_key, seen_sha256, now()],
         )
         return cursor.rowcount == 1
+
+
+def text_sha256(text: str) -> str:
+    """By which a rating knows the text that was seen."""
+    return hashlib.sha256(clean(text).encode()).hexdigest()
 
 
 def ratings(db: Database, suggestion_id: str) -> list[Rating]:

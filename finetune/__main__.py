@@ -12,7 +12,7 @@ from pathlib import Path
 from sqlite_utils import Database
 
 from data import cli, store
-from data.settings import DataSettings
+from data.settings import DataSettings, make_folder
 from finetune.settings import FinetuneSettings
 from serving.settings import ServingSettings
 
@@ -92,6 +92,7 @@ def _dataset(arguments: argparse.Namespace) -> int:
     from serving.base import identify
 
     settings, serving = _settings(), cli.load_settings(ServingSettings)
+    make_folder(arguments.run_dir, named_by="RUN_DIR")
     built = dataset.build(_database(), seed=settings.seed)
     dataset.freeze(built, arguments.run_dir)
     write_recipe(arguments.run_dir, recipe_for(settings, identify(serving.base_model)))

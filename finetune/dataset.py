@@ -131,8 +131,13 @@ def summary(dataset: Dataset) -> dict:
 
 
 def freeze(dataset: Dataset, run_dir: Path) -> None:
-    """Write the dataset and its manifest into a run's folder. The manifest comes last: with it, all is there."""
+    """Write the dataset and its manifest into a run's folder. The manifest comes last: with it, all is there.
+
+    Raises BadFile when the folder holds one already.
+    """
     directory = run_dir / DATASET
+    if (directory / "manifest.json").exists():
+        raise BadFile(f"{run_dir} holds a frozen dataset already: name a new folder.")
     directory.mkdir(parents=True, exist_ok=True)
     write_lines(directory / "train.jsonl", map(asdict, dataset.train))
     write_lines(directory / "validation.jsonl", map(asdict, dataset.validation))

@@ -53,6 +53,15 @@ class Scored:
 
 
 @dataclass(frozen=True)
+class WrittenCase:
+    """What incumbent and candidate write for one held-out thread: before and after, were it promoted."""
+
+    pair_id: str
+    before: str
+    after: str
+
+
+@dataclass(frozen=True)
 class Verdict:
     """The gate's word on one task. `passed` promotes; `reason` is a sentence fit to show a person."""
 
@@ -72,6 +81,7 @@ class Verdict:
     worse: list[dict[str, object]] = field(default_factory=list)
     differences: list[float] = field(default_factory=list)
     leaked_into_incumbent: int = 0
+    written: list[WrittenCase] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -173,7 +183,7 @@ def _judge(
     if _threads([one.case for one in human]) < rules.min_held_out_threads:
         return _insufficient(task, [one.case for one in scored], leaked, incumbent, rules)
     accepted = [one for one in scored if one.case.kind == "accepted"]
-    checks = _generated(stage, human, incumbent, rules.generated_cases) if rules.generated_cases else []
+    checks, written = _generated(stage, human, incumbent, rules.generated_cases) if rules.generated_cases else ([], [])
     if _threads([one.case for one in accepted]) >= MIN_ACCEPTED_THREADS:
         checks.append(accepted_check(accepted, human))
     against_incumbent, against_base = clustered_effect(human, "incumbent"), clustered_effect(human, "base")
@@ -211,6 +221,7 @@ def _judge(
         ],
         differences=[gain for gain, _ in gains],
         leaked_into_incumbent=leaked,
+        written=written,
     )
 
 
@@ -236,7 +247,9 @@ def _score(stage: Stage, cases: Sequence[Case], incumbent: Contender, recipe: Re
     ]
 
 
-def _generated(stage: Stage, human: Sequence[Scored], incumbent: Contender, count: int) -> list[Check]:
+def _generated(
+    stage: Stage, human: Sequence[Scored], incumbent: Contender, count: int
+) -> tuple[list[Check], list[WrittenCase]]:
     """Texts of candidate and incumbent for a sample: one case per thread, the same ones whenever it is repeated."""
     by_hash = sorted(human, key=lambda one: hashlib.sha256(one.case.pair.id.encode()).digest())
     sample = list({one.case.pair.thread_id: one for one in by_hash}.values())[:count]
@@ -247,7 +260,9 @@ def _generated(stage: Stage, human: Sequence[Scored], incumbent: Contender, coun
         return stage.write(contender.name, prompts, longest=longest)
 
     candidate = Contender(CANDIDATE, Path(CANDIDATE))
-    return text_checks(texts(candidate), texts(incumbent), [one.case.pair.target for one in sample])
+    after, before = texts(candidate), texts(incumbent)
+    cases = [WrittenCase(s.case.pair.id, b.text, a.text) for s, b, a in zip(sample, before, after, strict=True)]
+    return text_checks(after, before, [one.case.pair.target for one in sample]), cases
 
 
 def _prompt(stage: Stage, contender: Contender, case: Case, longest: int) -> tuple[int, ...]:
@@ -304,4 +319,4 @@ def _loss(scored: Sequence[Scored], contender: str) -> float:
 
 def as_json(verdict: Verdict) -> dict[str, object]:
     """The verdict as the store and gate.json keep it: ids and numbers, no texts."""
-    return asdict(verdict)
+    return {name: value for name, value in asdict(verdict).items() if name != "written"}

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING
 from filelock import FileLock, Timeout
 from sqlite_utils import Database
 
-from data import store
+from data import store, store_supervision
 from data.errors import NightError, NightRunning, NightshiftError
 from data.models import BASE, TASKS, Base, Run, Task
+from data.settings import make_folder
 from finetune import dataset as datasets
 from finetune.child import train_in_a_process_of_its_own
 from finetune.dataset import Dataset
@@ -45,16 +46,22 @@ log = logging.getLogger(__name__)
 
 INTERRUPTED = "Interrupted: the night's process ended while it was at the step {step}; nothing was promoted after that."
 
+HELD = (
+    "A supervisor holds promotions since {since} UTC, so the incumbent stays. {adapter} passed for {tasks} and can be "
+    "promoted by hand: python -m serving promote."
+)
+
 
 @dataclass
 class Night:
-    """What a night did. `outcome` is promoted, kept (the gate kept every incumbent) or skipped, with a reason."""
+    """What a night did. `outcome` is promoted, kept (every incumbent serves on) or skipped, with a reason."""
 
     run_id: str
     outcome: str = "running"
     reason: str = ""
     adapter: str | None = None
     promoted: list[Task] = field(default_factory=list)
+    held: str = ""
     verdicts: dict[Task, str] = field(default_factory=dict)
     report: str | None = None
     seconds: dict[str, float] = field(default_factory=dict)
@@ -111,7 +118,7 @@ def nightly(
 @contextmanager
 def the_only_night(runs_dir: Path) -> Iterator[None]:
     """One night at a time, by a lock that the kernel drops with its process. Raises NightRunning."""
-    runs_dir.mkdir(parents=True, exist_ok=True)
+    make_folder(runs_dir, named_by="RUNS_DIR")
     lock = FileLock(runs_dir / "night.lock")
     try:
         lock.acquire(timeout=0)
@@ -249,10 +256,14 @@ def record(db: Database, night: Night, verdicts: "Sequence[Verdict]") -> dict[Ta
         log.info("gate, %s: %s", verdict.task, verdict.reason)
     night.verdicts = {verdict.task: verdict.reason for verdict in verdicts}
     with store.immediate(db):
-        return {
+        report_ids = {
             v.task: store.record_gate_report(db, run_id=night.run_id, task=v.task, passed=v.passed, report=as_json(v))
             for v in verdicts
         }
+        for verdict in verdicts:
+            texts = [(case.pair_id, case.before, case.after) for case in verdict.written]
+            store_supervision.record_written(db, report_ids[verdict.task], texts)
+    return report_ids
 
 
 def publish(db: Database, night: Night, run_dir: Path, base: Base, serving: ServingSettings, root: str) -> None:
@@ -281,8 +292,12 @@ async def warm(night: Night, run_dir: Path, serving: ServingSettings) -> None:
 
 
 def promote(db: Database, night: Night, passed: Sequence[Task], base: Base, report_ids: Mapping[Task, str]) -> None:
-    """Move the pointer of every task that passed, all or none."""
+    """Move the pointer of every task that passed, all or none; none while a supervisor holds promotions."""
     with store.immediate(db):
+        if hold := store_supervision.hold(db):
+            night.held = HELD.format(adapter=night.adapter, tasks=", ".join(passed), since=hold.created_at[:16])
+            store.update_run(db, night.run_id, status="promote", held=night.held)
+            return
         for task in passed:
             promotion.promote(
                 db, task, str(night.adapter), base=base.hash, cause="gate", gate_report_id=report_ids[task]
@@ -296,9 +311,9 @@ def report(db: Database, night: Night, dataset: Dataset, run_dir: Path, verdicts
     from finetune.report import write_report
 
     night.outcome = "promoted" if night.promoted else "kept"
-    night.reason = " ".join(f"{verdict.task}: {verdict.reason}" for verdict in verdicts)
+    night.reason = " ".join([*([night.held] if night.held else []), *(f"{v.task}: {v.reason}" for v in verdicts)])
     run = store.run(db, night.run_id)
-    night.report = str(write_report(run_dir, run, dataset, verdicts, night.promoted, night.adapter))
+    night.report = str(write_report(run_dir, run, dataset, verdicts, night.promoted, night.adapter, held=night.held))
 
 
 def done(db: Database, night: Night, **facts: object) -> Night:

@@ -17,13 +17,20 @@ SHOWN = 400
 
 
 def write_report(
-    run_dir: Path, run: Run, dataset: Dataset, verdicts: Sequence[Verdict], promoted: Sequence[str], adapter: str | None
+    run_dir: Path,
+    run: Run,
+    dataset: Dataset,
+    verdicts: Sequence[Verdict],
+    promoted: Sequence[str],
+    adapter: str | None,
+    *,
+    held: str = "",
 ) -> Path:
     """Write report.md and night.png into the run's folder and return the report's path."""
     losses = read_lines(run_dir / LOSSES)
     draw(run_dir / PLOT, losses, verdicts)
     (run_dir / REPORT).write_text(
-        "\n".join(report_lines(run, dataset, losses, verdicts, promoted, adapter)) + "\n", encoding="utf-8"
+        "\n".join(report_lines(run, dataset, losses, verdicts, promoted, adapter, held=held)) + "\n", encoding="utf-8"
     )
     return run_dir / REPORT
 
@@ -35,11 +42,15 @@ def report_lines(
     verdicts: Sequence[Verdict],
     promoted: Sequence[str],
     adapter: str | None,
+    *,
+    held: str = "",
 ) -> list[str]:
-    """The report in Markdown. It quotes targets of cases that got worse, so it is as private as the dataset."""
-    outcome = (
-        f"**{adapter}** now serves: {', '.join(promoted)}." if promoted else "Nothing changes: the incumbent stays."
-    )
+    """The report in Markdown; `held` says why nothing that passed was promoted.
+
+    It quotes targets of cases that got worse, so it is as private as the dataset.
+    """
+    kept = held or "Nothing changes: the incumbent stays."
+    outcome = f"**{adapter}** now serves: {', '.join(promoted)}." if promoted else kept
     lines = [f"# Night of {run.created_at[:10]}", "", outcome, ""]
     lines += [
         f"- {v.task}: {'promoted' if v.task in promoted else f'{v.incumbent} stays'}. {v.reason}" for v in verdicts

@@ -15,7 +15,7 @@ import torch
 from peft import LoraConfig, PeftModel, get_peft_model, get_peft_model_state_dict, set_peft_model_state_dict
 from transformers import PreTrainedTokenizerBase
 
-from data.errors import NotEnoughPairs, TrainingFailed
+from data.errors import BadFile, NotEnoughPairs, TrainingFailed
 from data.models import Pair
 from finetune import base_model
 from finetune.canary import make_canary
@@ -59,6 +59,8 @@ def train(run_dir: Path) -> Outcome:
     Raises BadFile, ModelMissing, NotEnoughPairs and TrainingFailed.
     """
     recipe, dataset = read_recipe(run_dir), load(run_dir)
+    if (run_dir / ADAPTER).exists():
+        raise BadFile(f"{run_dir} holds a trained adapter already: freeze a dataset in a new folder.")
     torch.set_num_threads(recipe.threads)
     torch.manual_seed(recipe.seed)
     say(f"loading {recipe.base.model}")

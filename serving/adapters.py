@@ -103,7 +103,7 @@ def adopt(
     verify(directory, base, max_lora_rank=max_lora_rank)
     canary = read_json(directory, CANARY)
     require(directory, {"messages", "text", "max_tokens"} <= canary.keys(), f"{CANARY} is not whole")
-    pairs = read_json(directory, MANIFEST).get("pairs", [])
+    pairs = read_json(directory, MANIFEST)["pairs"]
     sha256 = _sha256(directory / WEIGHTS)
     # The same weights keep their run, and with it their gate reports.
     known = [adapter.run_id for adapter in store.adapters(db) if adapter.sha256 == sha256]

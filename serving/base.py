@@ -17,7 +17,8 @@ UNWANTED = ["*/*", "consolidated*.safetensors"]
 def identify(model: str) -> Base:
     """The identity of a model given by directory or hub id. Raises ModelMissing.
 
-    A hub id is looked up in the local cache first, and fetched only where HF_HUB_OFFLINE does not forbid it.
+    For a hub id the hub is asked first, and what is new there is fetched, unless HF_HUB_OFFLINE forbids it; then, and
+    when no hub answers, the local cache counts.
     """
     root = _root(model)
     files = [root / "config.json", *weight_files(model, root)]
@@ -82,10 +83,14 @@ def _root(model: str) -> Path:
         raise ModelMissing(f"The base model {model} is no directory on this machine: mend BASE_MODEL.")
     # Here and not above: a directory needs no hub.
     from huggingface_hub import constants, snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
     try:
         return Path(snapshot_download(model, allow_patterns=WANTED, ignore_patterns=UNWANTED))
+    except HFValidationError as error:
+        raise ModelMissing(
+            f"The base model {model} is no directory on this machine and no hub id: mend BASE_MODEL."
+        ) from error
     except LocalEntryNotFoundError as error:
         why = "HF_HUB_OFFLINE forbids fetching it" if constants.HF_HUB_OFFLINE else "the hub cannot be reached"
         raise ModelMissing(

@@ -79,10 +79,10 @@ def roll_back(db: Database, task: Task, base: str) -> str:
     """
     with store.immediate(db):
         standing = _standing(db, task, base)
-        if not standing:
-            raise NothingToRollBack(task)
         earlier = [name for name in standing[:-1] if name == BASE or Path(store.adapter(db, name).path).is_dir()]
         target = earlier[-1] if earlier else BASE
+        if target == live_adapter(db, task, base):
+            raise NothingToRollBack(task)
         store.append_promotion(db, task=task, base=base, adapter=target, cause="rollback")
         return target
 

@@ -50,6 +50,7 @@ class ServingSettings(BaseSettings):
     @classmethod
     def _is_an_address(cls, value: str) -> str:
         parts = urlsplit(value)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
+        # A port beyond 65535 is urlsplit's own ValueError.
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0:
             raise ValueError("must be an address such as http://127.0.0.1:8100/v1")
         return value.rstrip("/")

@@ -21,6 +21,7 @@ from sqlite_utils import Database
 from data import store
 from data.errors import CannotServe, EngineFailed, EngineUnreachable, NightshiftError, UnknownAdapter
 from data.models import BASE, TASKS, Base, Message
+from data.settings import make_folder
 from serving import adapters, promotion
 from serving.base import has_chat_template, identify, parameter_count
 from serving.command import address, dtype, vllm_argv, vllm_env
@@ -59,7 +60,7 @@ async def up(settings: ServingSettings, db: Database, environment: Mapping[str, 
     base = identify(settings.base_model)
     _check_model(base, settings, gpu=gpu)
     store.record_base(db, base)
-    settings.adapter_store.mkdir(parents=True, exist_ok=True)
+    make_folder(settings.adapter_store, named_by="ADAPTER_STORE")
     for name in adapters.sweep(db, settings.adapter_store):
         log.info("removed %s from the adapter store: it has served nothing for %d days", name, adapters.KEEP_DAYS)
     stop = asyncio.Event()

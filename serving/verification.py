@@ -42,6 +42,10 @@ def verify(directory: Path, base: Base, *, max_lora_rank: int) -> None:
         manifest.get("base_hash") == base.hash,
         f"it was trained on another base ({str(manifest.get('base_hash'))[:12]}, not {base.hash[:12]})",
     )
+    pairs = manifest.get("pairs")
+    # The gate asks which threads an incumbent has learned from, erasure which pairs.
+    named = isinstance(pairs, list) and all(isinstance(p, dict) and {"id", "thread_id"} <= p.keys() for p in pairs)
+    require(directory, named, f"{MANIFEST} does not name the pairs and threads that it has learned from")
     config = read_json(directory, CONFIG)
     _check_config(directory, config, max_lora_rank)
     _check_weights(directory, _expected_shapes(directory, base))

@@ -100,7 +100,8 @@ def make_adapter(directory: Path, base: Base, *, seed: int, rank: int = 8, base_
         if "lora_B" in name:
             torch.nn.init.normal_(weights, std=0.1)
     tuned.save_pretrained(directory)
-    manifest = {"base_hash": base_hash or base.hash, "pairs": [{"id": "pair-1"}, {"id": "pair-2"}]}
+    pairs = [{"id": f"pair-{n}", "thread_id": f"thread-{n}"} for n in (1, 2)]
+    manifest = {"base_hash": base_hash or base.hash, "pairs": pairs}
     (directory / "nightshift.json").write_text(json.dumps(manifest))
     return directory
 

@@ -138,6 +138,14 @@ def test_a_configuration_that_vllm_does_not_serve_is_refused(
         adapters.verify(adapter, base, max_lora_rank=32)
 
 
+@pytest.mark.parametrize("pairs", [None, "pair-1", ["pair-1"], [{"id": "pair-1"}]])
+def test_an_adapter_that_does_not_say_what_it_has_learned_from_is_refused(adapter: Path, base: Base, pairs: object):
+    manifest = json.loads((adapter / "nightshift.json").read_text())
+    (adapter / "nightshift.json").write_text(json.dumps(manifest | {"pairs": pairs}))
+    with pytest.raises(BrokenAdapter, match="does not name the pairs"):
+        adapters.verify(adapter, base, max_lora_rank=32)
+
+
 def test_a_rank_above_the_limit_is_refused(adapter: Path, base: Base):
     with pytest.raises(BrokenAdapter, match="rank 8 exceeds MAX_LORA_RANK 1"):
         adapters.verify(adapter, base, max_lora_rank=1)
@@ -151,7 +159,7 @@ def test_an_adapter_of_another_base_is_refused(adapter: Path, base: Base, tmp_pa
 
 def test_a_base_of_another_size_is_noticed_in_the_weights_too(adapter: Path, base: Base, tmp_path: Path):
     wider = identify(str(make_tiny_base(tmp_path / "wider", seed=1, hidden_size=192)))
-    (adapter / "nightshift.json").write_text(json.dumps({"base_hash": wider.hash}))
+    (adapter / "nightshift.json").write_text(json.dumps({"base_hash": wider.hash, "pairs": []}))
     with pytest.raises(BrokenAdapter, match="the base needs"):
         adapters.verify(adapter, wider, max_lora_rank=32)
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from bot import blocks, blocks_answers, blocks_replies
+from bot import blocks, blocks_answers, blocks_replies, blocks_review
 from bot.sandbox import rules
 from bot.slack import plain
 from data.models import Decision, Suggestion
@@ -31,6 +31,7 @@ SUGGESTION = Suggestion(
     shown_at=None,
 )
 DECISION = Decision("d", SUGGESTION.id, "edited", "Hello there", None, "U1", "1700000001.000100", SUGGESTION.created_at)
+DISMISSED = Decision("d", SUGGESTION.id, "dismissed", None, "wrong_fact", "U1", None, SUGGESTION.created_at)
 
 TEXTS = [
     "Hello",
@@ -62,7 +63,8 @@ def test_every_message_is_one_that_slack_takes(text):
         blocks.draft_messages(with_draft(text), titles=titles, remarks=["Cut."]),
         blocks_answers.messages(with_draft(text), titles=titles, remarks=()),
         blocks.reply_messages(text, sender="Ana <!here> Ruiz"),
-        blocks.review_messages(SUGGESTION, decision, sender="Ana", link=link),
+        blocks_review.review_messages(SUGGESTION, decision, sender="Ana", link=link),
+        blocks_review.review_messages(with_draft(text), DISMISSED, sender="Ana", link=link),
     ):
         for top, made in messages:
             rules.check_blocks(json.loads(json.dumps(made)))

@@ -2,12 +2,15 @@
 
 import json
 import time
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 from bot_fixtures import Bot, last_ephemeral
 from sandbox_fixtures import SandboxClient
 
-from data import store, store_proactive
+from data import store, store_preferences, store_proactive
+from data.preferences import Preferences
 
 pytest_plugins = ("bot_fixtures", "sandbox_fixtures")
 
@@ -20,6 +23,7 @@ HELP = "C0HELP"
 def nothing_drafted_yet(bot_process: Bot) -> None:
     with store.immediate(bot_process.db):
         bot_process.db.execute("delete from proactive_switches")
+        bot_process.db.execute("delete from preferences")
         bot_process.db.execute("update suggestions set request = '{}'")
 
 
@@ -74,6 +78,44 @@ def test_agents_take_turns(bot, sandbox, model):
         sandbox.message(HELP, CUSTOMER, f"Question {n}")
         drafts(bot, n + 1)
     assert [row["requested_by"] for row in unasked(bot)] == [*AGENTS, AGENTS[0]]
+
+
+def quiet_now(bot: Bot, agent: str, zone: str) -> None:
+    """Give this agent quiet hours from an hour ago to an hour from now, as a clock in the zone reads them."""
+    here = datetime.now(ZoneInfo(zone))
+    begin, end = (f"{here + timedelta(hours=hours):%H:%M}" for hours in (-1, 1))
+    wishes = Preferences(quiet_from=begin, quiet_until=end)
+    store_preferences.set_preferences(bot.db, agent, wishes, request_key=f"quiet-{agent}-{datetime.now(UTC)}")
+
+
+def test_an_agent_gets_no_draft_unasked_in_the_quiet_hours_of_their_own_clock(bot, sandbox, model):
+    switch_on(sandbox)
+    for agent in AGENTS:
+        # In Auckland, where only the last one is.
+        quiet_now(bot, agent, "Pacific/Auckland")
+    for n in range(4):
+        sandbox.message(HELP, CUSTOMER, f"Question {n}")
+        drafts(bot, n + 1)
+    assert [row["requested_by"] for row in unasked(bot)] == [*AGENTS[:3], AGENTS[0]]
+
+
+def test_a_follow_up_goes_to_another_agent_in_the_quiet_hours_of_the_one_who_answered(bot, sandbox, model):
+    switch_on(sandbox)
+    ts = sandbox.message(HELP, CUSTOMER, "Help")["ts"]
+    drafts(bot, 1)
+    sandbox.message(HELP, AGENTS[2], "Which one?", ts)
+    quiet_now(bot, AGENTS[2], "Europe/London")
+    sandbox.message(HELP, CUSTOMER, "The red one", ts)
+    assert drafts(bot, 2)[-1]["requested_by"] == AGENTS[1]
+
+
+def test_nobody_gets_a_draft_when_all_agents_have_quiet_hours(bot, sandbox, model):
+    switch_on(sandbox)
+    for agent in AGENTS:
+        quiet_now(bot, agent, "Pacific/Auckland" if agent == AGENTS[3] else "Europe/London")
+    sandbox.message(HELP, CUSTOMER, "Help")
+    time.sleep(0.5)
+    assert unasked(bot) == [] and model.asked == []
 
 
 def test_a_follow_up_goes_to_the_agent_who_answered(bot, sandbox, model):

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from bot_fixtures import ROOT, Bot, bot_environment, last_ephemeral, open_store
+from bot_fixtures import ROOT, Bot, Wire, bot_environment, last_ephemeral, open_store
 
 from bot.settings import BotSettings
 
@@ -47,12 +47,34 @@ def test_importing_the_app_loads_no_model_code():
 def test_a_token_that_is_missing_or_wrong_is_one_sentence(sandbox, model, tmp_path, variable, value, says, arguments):
     done = run_bot(bot_environment(sandbox, model, tmp_path) | {variable: value}, *arguments)
     assert done.returncode == 1
-    assert says in done.stderr and "Traceback" not in done.stderr
+    assert says in done.stderr.splitlines()[-1] and "Traceback" not in done.stderr
     assert "xoxb-wrong" not in done.stderr and "xapp-wrong" not in done.stderr
 
 
-def test_wrong_usage_exits_2(sandbox, model, tmp_path):
-    assert run_bot(bot_environment(sandbox, model, tmp_path), "--htttp", "1").returncode == 2
+def test_a_slack_that_answers_no_more_is_one_sentence(sandbox, model, tmp_path):
+    wire = Wire(sandbox.environment["SLACK_API_URL"])
+    # It holds the line until the test has waited long enough, then breaks it.
+    wire.cut("apps.connections.open", after=False)
+    bot = subprocess.Popen(
+        [sys.executable, "-m", "bot"],
+        cwd=ROOT,
+        env=bot_environment(sandbox, model, tmp_path, SLACK_API_URL=f"{wire.url}/api/"),
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert wire.reached.wait(20)
+    wire.close()
+    _, told = bot.communicate(timeout=30)
+    assert bot.returncode == 1
+    assert told.splitlines()[-1].startswith("Slack did not answer apps.connections.open")
+    assert "Traceback" not in told
+
+
+@pytest.mark.parametrize("arguments", ["--htttp 1", "--http 70000", "sandbox --port 70000", "sandbox --port -1"])
+def test_wrong_usage_exits_2(sandbox, model, tmp_path, arguments):
+    done = run_bot(bot_environment(sandbox, model, tmp_path), *arguments.split())
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1].startswith("python -m bot") and "Traceback" not in done.stderr
 
 
 def test_lists_of_people_are_read_from_commas(monkeypatch, tmp_path):
@@ -119,6 +141,7 @@ def test_the_manifest_names_everything_that_the_app_listens_to():
     events = set(MANIFEST["settings"]["event_subscriptions"]["bot_events"])
     assert {"app_mention", "reaction_added", "reaction_removed", "message.im", "message.channels"} <= events
     assert {"app_home_opened", "app_context_changed"} <= events
+    assert MANIFEST["features"]["app_home"]["home_tab_enabled"]
     assert MANIFEST["settings"]["socket_mode_enabled"] and MANIFEST["settings"]["interactivity"]["is_enabled"]
     assert "agent_view" in MANIFEST["features"] and "assistant_view" not in MANIFEST["features"]
 

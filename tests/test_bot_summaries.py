@@ -235,7 +235,7 @@ def test_who_has_a_role_rates_a_summary_as_that_role_and_the_newest_thumb_counts
     row = summary_of_thread(bot, sandbox, first, user)
     for action in ("rate_up", "rate_up", "rate_down"):
         assert sandbox.action(user, action, value=row["id"])["ok"]
-    last_ephemeral(sandbox, user, "👎 is stored")
+    sandbox.wait_for(user, lambda state: "👎 is stored" in json.dumps(state["views"], ensure_ascii=False))
     (rating,) = store.ratings(bot.db, row["id"])
     assert (rating.user_id, rating.role, rating.value) == (user, role, -1)
 

@@ -44,6 +44,7 @@ def test_every_command_says_what_it_does(command, capsys):
 def test_wrong_usage_exits_2(capsys):
     assert main(["frobnicate"]) == 2
     assert main([]) == 2
+    assert main(["search", "brakes", "--limit", "0"]) == 2
     assert "COMMAND" in capsys.readouterr().err
 
 

@@ -32,6 +32,14 @@ def decide(db, number, *, kind, text, draft="a draft", thread=None, reason=None)
     return suggestion.id
 
 
+def test_a_frozen_dataset_is_never_overwritten(tmp_path):
+    dataset = small_dataset()
+    freeze(dataset, tmp_path)
+    with pytest.raises(BadFile, match="holds a frozen dataset already"):
+        freeze(small_dataset(train=30), tmp_path)
+    assert load(tmp_path).train == dataset.train
+
+
 def test_no_thread_stands_on_two_sides(db):
     import_tickets(db, 200)
     dataset = build(db)

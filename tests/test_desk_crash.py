@@ -149,6 +149,19 @@ def test_killed_around_the_review_message(bot, sandbox, model, wire, after):
 
 
 @pytest.mark.parametrize("after", [False, True])
+def test_killed_around_the_review_of_a_dismissed_draft(bot, sandbox, model, wire, after):
+    ask(sandbox)
+    suggestion_id = shown(bot)["id"]
+    wire.cut("chat.postMessage", after=after)
+    assert sandbox.action(AGENT, "dismiss", value=suggestion_id)["ok"]
+    assert wire.reached.wait(10)
+    for _ in range(2):
+        restart(bot, wire)
+        bot.until(lambda: len(posted(sandbox, REVIEW)) == 1)
+    assert posted(sandbox) == [] and bot.count("decisions") == 1
+
+
+@pytest.mark.parametrize("after", [False, True])
 def test_killed_around_a_public_answer(bot, sandbox, model, wire, after, tmp_path):
     from data.knowledge import import_knowledge
 

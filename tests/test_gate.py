@@ -8,13 +8,15 @@ import numpy as np
 import pytest
 from night_fixtures import answered, asked, pair, prepare_run, small_dataset
 
+from data import store, store_supervision
 from data.errors import BrokenAdapter
 from data.models import TASKS, Example
 from data.prompts import with_examples
 from finetune.checks import text_checks
 from finetune.dataset import Case, LeakedThreads
 from finetune.evidence import Effect, effect, p_values
-from finetune.gate import Contender, Rules, Scored, accepted_check, decide, hold_gate
+from finetune.gate import Contender, Rules, Scored, accepted_check, as_json, decide, hold_gate
+from finetune.nightly import Night, record
 from finetune.run_directory import read_recipe
 from finetune.scoring import Written
 from finetune.train import train
@@ -128,6 +130,23 @@ def test_an_adapter_that_learned_the_house_style_passes(run):
     assert found.against_incumbent == found.against_base
     assert found.losses["candidate"] < found.losses["base"]
     assert len(found.differences) == found.cases == 30
+
+
+def test_a_verdict_keeps_what_is_written_before_and_after_but_its_report_has_no_texts(run):
+    dataset = small_dataset(train=60, held_out=30)
+    found = verdict(run, dataset)
+    assert len(found.written) == RULES.generated_cases
+    assert {case.pair_id for case in found.written} <= {case.pair.id for case in dataset.held_out}
+    assert any(case.after != case.before for case in found.written)
+    assert not any(case.after and case.after in json.dumps(as_json(found)) for case in found.written)
+
+
+def test_the_night_stores_what_was_written_beside_the_report(run, db):
+    found = verdict(run, small_dataset(train=60, held_out=30))
+    night = Night(store.start_run(db, base="B"))
+    record(db, night, [found])
+    stored = {case.pair_id: (case.before, case.after) for case in store_supervision.written(db, night.run_id, limit=99)}
+    assert stored == {c.pair_id: (c.before, c.after) for c in found.written if c.before != c.after}
 
 
 def test_the_incumbent_against_itself_is_not_promoted(run):

@@ -111,6 +111,15 @@ def test_a_bad_line_is_named_by_its_number_and_the_rest_is_imported(db, tmp_path
     assert 'turn 1 has no "role"' in caplog.text
 
 
+def test_an_id_that_no_file_can_keep_and_an_empty_closing_time_lose_no_conversation(db, tmp_path):
+    odd = {"id": "half \ud83d", "team": "\udc00", "turns": [customer("Hi"), agent("Hello.")], "closed_at": ""}
+    plain = {"id": "b", "turns": [customer("Hi"), agent("Good morning.")]}
+    file = written(tmp_path / "h.jsonl", odd, plain)
+    assert import_history(db, file)["reply"] == 2
+    assert [pair.target for pair in store.training_pairs(db)] == ["Hello.", "Good morning."]
+    assert import_history(db, file)["known"] == 2
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [

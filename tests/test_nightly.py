@@ -111,6 +111,17 @@ def test_two_nights_do_not_work_at_once(environment, db, tmp_path):
     assert store.runs(db) == []
 
 
+@pytest.mark.parametrize(("command", "named_by"), [(("nightly",), "RUNS_DIR"), (("dataset", "{file}/x"), "RUN_DIR")])
+def test_a_folder_that_cannot_be_made_is_told_in_one_sentence(environment, tmp_path, command, named_by):
+    (tmp_path / "file").touch()
+    arguments = [one.format(file=tmp_path / "file") for one in command]
+    own = environment | {"RUNS_DIR": str(tmp_path / "file" / "runs")}
+    done = subprocess.run([sys.executable, "-m", "finetune", *arguments], env=own, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert f"which {named_by} names, cannot be made" in done.stderr.splitlines()[-1]
+    assert "Traceback" not in done.stderr
+
+
 def test_a_base_that_changed_under_the_server_is_refused(environment, db, tiny_base):
     base = identify(str(tiny_base))
     store.record_base(db, type(base)(hash="older", model=base.model, root=base.root))

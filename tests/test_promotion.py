@@ -122,6 +122,15 @@ def test_base_can_be_promoted_without_a_gate_and_rolled_back_from(published: Dat
     assert promotion.roll_back(published, "reply", "B") == "one"
 
 
+def test_a_base_that_was_promoted_is_the_end_of_rolling_back(published: Database):
+    force(published, "one", "base", "one")
+    assert promotion.roll_back(published, "reply", "B") == "base"
+    rows = len(store.promotions(published, "reply", "B"))
+    with pytest.raises(NothingToRollBack):
+        promotion.roll_back(published, "reply", "B")
+    assert len(store.promotions(published, "reply", "B")) == rows
+
+
 def test_rollback_passes_over_an_adapter_whose_directory_was_removed(published: Database, tmp_path: Path):
     force(published, "one", "two", "three")
     (tmp_path / "two").rmdir()

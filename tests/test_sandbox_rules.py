@@ -48,6 +48,9 @@ def actions(*elements, **more):
     return {"type": "actions", "elements": list(elements), **more}
 
 
+OPTION = {"text": plain("One"), "value": "one"}
+
+
 def modal(*blocks, **more):
     return {"type": "modal", "title": plain("T"), "submit": plain("Send"), "blocks": list(blocks), **more}
 
@@ -248,6 +251,41 @@ def test_a_modal_is_refused_for(client, name):
 
 def test_a_trigger_id_that_was_never_given_is_invalid(client):
     assert refused(client.views_open, trigger_id="1.2.3", view=modal(section()))[0] == "invalid_trigger_id"
+
+
+def picked(element):
+    return {"type": "input", "block_id": "p", "label": plain("Pick"), "element": {"action_id": "a", **element}}
+
+
+@pytest.mark.parametrize(
+    ("element", "complaint"),
+    [
+        ({"type": "timepicker", "initial_time": "25:00"}, "must be a valid time in the form HH:mm"),
+        (
+            {"type": "static_select", "options": [OPTION], "initial_option": {**OPTION, "value": "other"}},
+            "initial option must match one of the options",
+        ),
+        (
+            {"type": "checkboxes", "options": [OPTION], "initial_options": [{**OPTION, "value": "other"}]},
+            "initial option must match one of the options",
+        ),
+    ],
+)
+def test_what_is_chosen_from_the_start_must_be_there_to_choose(client, element, complaint):
+    error, messages = refused(client.views_publish, user_id=AGENT, view={"type": "home", "blocks": [picked(element)]})
+    assert error == "invalid_arguments" and any(complaint in message for message in messages)
+
+
+def test_a_home_tab_takes_100_blocks_and_none_that_belong_to_messages(client):
+    def publish(*blocks):
+        return client.views_publish(user_id=AGENT, view={"type": "home", "blocks": list(blocks)})
+
+    assert publish(*[section()] * 100)["ok"]
+    assert refused(publish, *[section()] * 101)[0] == "invalid_arguments"
+    thumb = {"text": plain("Good"), "value": "up"}
+    feedback = {"type": "feedback_buttons", "positive_button": thumb, "negative_button": thumb}
+    _, messages = refused(publish, {"type": "context_actions", "elements": [feedback]})
+    assert "[ERROR] unsupported type: context_actions [json-pointer:/view/blocks/0/type]" in messages
 
 
 def test_home_tabs_are_published_per_person(client, sandbox):

@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 
 from bot.settings import BotSettings
+from data import cli
+from data.errors import BadSetting
 from data.settings import DataSettings
 from finetune.settings import FinetuneSettings
 from serving.settings import STARTER, ServingSettings
@@ -27,6 +29,13 @@ def test_every_value_in_the_example_is_the_default(settings, monkeypatch):
     for name in settings.model_fields:
         monkeypatch.delenv(name.upper(), raising=False)
     assert settings(_env_file=ROOT / ".env.example") == settings(_env_file=None)
+
+
+@pytest.mark.parametrize("url", ["nonsense", "http://127.0.0.1:99999/v1", "http://127.0.0.1:0/v1", "http://[::1/v1"])
+def test_an_address_that_nobody_can_listen_at_is_one_sentence(monkeypatch, url):
+    monkeypatch.setenv("LLM_BASE_URL", url)
+    with pytest.raises(BadSetting, match=r"^LLM_BASE_URL cannot be used: (?!Value error)"):
+        cli.load_settings(ServingSettings)
 
 
 def test_an_empty_base_model_is_the_starter():

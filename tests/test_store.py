@@ -11,7 +11,7 @@ import pytest
 from sqlite_utils import Database
 
 from data import store
-from data.errors import DatabaseUnusable, UnknownAdapter, UnknownSuggestion
+from data.errors import DatabaseBusy, DatabaseUnusable, UnknownAdapter, UnknownSuggestion
 from data.models import Base, Message, Suggestion, Task
 
 PROMPT = [
@@ -221,6 +221,17 @@ def test_text_that_sqlite_cannot_keep_is_mended_not_refused(db):
         db, suggestion.id, kind="edited", text="half \ud83d of\x00", reason=None, decided_by="U1"
     )
     assert decision.text == "half \ufffd of\ufffd"
+
+
+def test_a_database_that_another_process_keeps_busy_is_told_in_one_sentence(db, tmp_path):
+    other = store.connect(tmp_path / "nightshift.db")
+    other.execute("pragma busy_timeout = 50")
+    with store.immediate(db):
+        requested(db)
+        with pytest.raises(DatabaseBusy, match="try again in a moment"):
+            requested(other, "Ev2")
+    assert requested(other, "Ev2") is not None
+    other.conn.close()
 
 
 def test_an_inner_transaction_joins_the_outer_and_falls_with_it(db):

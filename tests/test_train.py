@@ -13,7 +13,7 @@ from night_fixtures import SMALL, pair, prepare_run, small_dataset
 from peft import PeftModel
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from data.errors import TrainingFailed
+from data.errors import BadFile, TrainingFailed
 from finetune.chat import prompt_ids
 from finetune.run_directory import pair_hash
 from finetune.train import rate_factor, train
@@ -43,6 +43,14 @@ def test_the_adapter_says_what_it_was_made_of(trained, tiny_base):
     }
     assert manifest["recipe"]["lora_r"] == 16
     assert manifest["outcome"]["updates"] == outcome.updates
+
+
+def test_a_folder_with_an_adapter_is_not_trained_in_again(trained):
+    run_dir, _ = trained
+    before = (run_dir / "adapter" / "adapter_model.safetensors").stat().st_mtime_ns
+    with pytest.raises(BadFile, match="holds a trained adapter already"):
+        train(run_dir)
+    assert (run_dir / "adapter" / "adapter_model.safetensors").stat().st_mtime_ns == before
 
 
 def test_the_loss_log_has_a_line_per_update(trained):

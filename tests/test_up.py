@@ -55,6 +55,14 @@ def test_a_missing_model_is_told_before_vllm_is_loaded(tmp_path: Path):
     told = last_line(serving("up", environment=environment_on(tmp_path, "nobody/nothing")))
     assert "nobody/nothing" in told
     assert "HF_HUB_OFFLINE" in told
+    told = last_line(serving("up", environment=environment_on(tmp_path, "no..body/nothing")))
+    assert "no..body/nothing is no directory on this machine and no hub id" in told
+
+
+def test_an_adapter_store_that_cannot_be_made_is_told_before_vllm_is_loaded(tmp_path: Path, tiny_base: Path):
+    (tmp_path / "file").touch()
+    told = last_line(serving("up", environment=environment_on(tmp_path, tiny_base, ADAPTER_STORE=f"{tmp_path}/file/x")))
+    assert "which ADAPTER_STORE names, cannot be made" in told
 
 
 def test_too_little_memory_is_told_before_vllm_is_loaded(tmp_path: Path, tiny_base: Path):

@@ -102,7 +102,7 @@ async def _rate(people: SlackPeople, draft: Draft, reply_ts: str, day: Day) -> N
     if day.ratings % 2:
         await people.do("reaction", channel=CHANNEL, user=supervisor, message_ts=reply_ts, name="+1")
     else:
-        await people.rate(supervisor, draft.suggestion_id, "rate_up")
+        await people.rate(supervisor, draft.suggestion_id, "positive")
 
 
 async def _look_up(people: SlackPeople, agent: str, kind: Kind, question: str, day: Day) -> None:

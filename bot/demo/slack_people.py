@@ -4,6 +4,7 @@ import asyncio
 import re
 import time
 from dataclasses import dataclass
+from typing import Literal
 
 import aiohttp
 
@@ -102,15 +103,16 @@ class SlackPeople:
                 return str(message["permalink"])
         raise NothingHappened(f"{user} sees no message {message_ts} in {channel}.")
 
-    async def rate(self, supervisor: str, suggestion_id: str, action_id: str) -> None:
+    async def rate(self, supervisor: str, suggestion_id: str, side: Literal["positive", "negative"]) -> None:
         """Press a thumb in the review message, once it is there."""
         end = time.monotonic() + PATIENCE
         while time.monotonic() < end:
-            try:
-                await self.do("action", user=supervisor, action_id=action_id, value=suggestion_id)
-                return
-            except NothingHappened:
-                await asyncio.sleep(LOOK_AGAIN)
+            for button in _thumbs(await self.sees(supervisor)):
+                value = button[f"{side}_button"]["value"]
+                if suggestion_id in value:
+                    await self.do("action", user=supervisor, action_id=button["action_id"], value=value)
+                    return
+            await asyncio.sleep(LOOK_AGAIN)
         raise NothingHappened(f"{supervisor} got no review message of suggestion {suggestion_id}.")
 
     async def _ask(self, method: str, path: str, **arguments: object) -> Json:
@@ -130,6 +132,12 @@ class SlackPeople:
             await asyncio.sleep(LOOK_AGAIN)
         told = [plain(message.get("text", "")) for message in seen["ephemerals"][-1:]]
         raise NothingHappened(f"{agent} got no draft in {PATIENCE:.0f} seconds; the last word was: {' '.join(told)}")
+
+
+def _thumbs(seen: Json) -> list[Json]:
+    """The feedback buttons in view."""
+    blocks = [block for channel in seen["channels"] for m in channel["messages"] for block in m.get("blocks", [])]
+    return [e for block in blocks if block["type"] == "context_actions" for e in block["elements"]]
 
 
 def _drafts(seen: Json) -> dict[str, Draft]:

@@ -1,9 +1,14 @@
 """Small checks that rules.py is written in: each looks at one JSON value and reports as Slack words it."""
 
+import re
 from collections.abc import Callable
+from typing import Any
 
 Check = Callable[[object, str, list[str]], None]
 """(value, JSON pointer, complaints so far): appends complaints like "must be an array [json-pointer:/blocks]"."""
+
+
+CLOCK = re.compile(r"([01]\d|2[0-3]):[0-5]\d")
 
 
 def complain(complaints: list[str], sentence: str, pointer: str) -> None:
@@ -111,3 +116,19 @@ def typed(table: dict[str, Check]) -> Check:
 def only(table: dict[str, Check], *kinds: str) -> Check:
     """`typed`, but with these types of the table alone."""
     return typed({kind: table[kind] for kind in kinds})
+
+
+def choice_complaints(element: dict[str, Any], pointer: str) -> list[str]:
+    """What is chosen from the start must be among the options, and a time must be one of a clock.
+
+    Slack's words for either refusal are not certain.
+    """
+    complaints: list[str] = []
+    groups = [group["options"] for group in element.get("option_groups", [])]
+    options = [option for some in (element.get("options", []), *groups) for option in some]
+    chosen = [element["initial_option"]] if "initial_option" in element else element.get("initial_options", [])
+    if options and any(option not in options for option in chosen):
+        complain(complaints, "initial option must match one of the options", pointer)
+    if not CLOCK.fullmatch(element.get("initial_time", "00:00")):
+        complain(complaints, "must be a valid time in the form HH:mm", f"{pointer}/initial_time")
+    return complaints

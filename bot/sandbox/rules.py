@@ -11,6 +11,7 @@ from bot.sandbox.checks import (
     anything,
     array,
     boolean,
+    choice_complaints,
     complain,
     integer,
     one_of,
@@ -259,6 +260,7 @@ def block_complaints(blocks: list[Json], pointer: str) -> list[str]:
         if block["type"] == "section" and not (block.get("text") or block.get("fields")):
             complain(complaints, "must define either `text` or `fields`", here)
         for element in elements_of(block):
+            complaints += choice_complaints(element, here)
             if element["type"].endswith("static_select") and ("options" in element) == ("option_groups" in element):
                 complain(complaints, "must define exactly one of `options` or `option_groups`", here)
         block_id = block.get("block_id")

@@ -28,12 +28,29 @@ function keeper() {
   };
 }
 
+// <!date^seconds^format^link|fallback>: Slack shows it on the reader's own clock, and writes near days as words.
+function date([, seconds, format], fallback) {
+  const moment = new Date(Number(seconds) * 1000);
+  if (!format || Number.isNaN(moment.getTime())) return fallback ?? "";
+  const days = Math.round((new Date().setHours(0, 0, 0, 0) - new Date(moment).setHours(0, 0, 0, 0)) / 86400000);
+  const written = (options) => moment.toLocaleString("en-GB", options);
+  const day = (month) => written({ day: "numeric", month, year: "numeric" });
+  const pretty = (month) => ({ 0: "Today", 1: "Yesterday", "-1": "Tomorrow" })[days] ?? day(month);
+  const parts = {
+    date_num: () => moment.toISOString().slice(0, 10), date: () => day("long"), date_short: () => day("short"),
+    date_long: () => written({ weekday: "long", day: "numeric", month: "long", year: "numeric" }),
+    date_pretty: () => pretty("long"), date_short_pretty: () => pretty("short"), date_long_pretty: () => pretty("long"),
+    time: () => written({ hour: "2-digit", minute: "2-digit" }), time_secs: () => written({ timeStyle: "medium" }),
+  };
+  return format.replace(/\{(\w+)\}/g, (all, name) => parts[name]?.() ?? all);
+}
+
 function token(body, names) {
   const [address, label] = body.split(/\|(.*)/s);
   if (address.startsWith("@")) return `<span class="mention">@${escape(names.user(address.slice(1)))}</span>`;
   if (address.startsWith("#")) return `<span class="mention">#${escape(label || names.channel(address.slice(1)))}</span>`;
   if (address.startsWith("!subteam")) return `<span class="mention ping">@${escape(label || "group")}</span>`;
-  if (address.startsWith("!date")) return escape(label || "");
+  if (address.startsWith("!date^")) return escape(date(address.split("^"), label));
   if (address.startsWith("!")) return `<span class="mention ping">@${escape(address.slice(1))}</span>`;
   return link(address, escape(label || address.replace(/^mailto:/, "")));
 }
