@@ -2,9 +2,10 @@
 
 from collections.abc import Iterable, Mapping
 
-from bot.blocks import MESSAGE_LIMIT, SECTION_LIMIT, Message, size, split
+from bot.blocks import MESSAGE_LIMIT, SECTION_LIMIT, Message, messages_of
+from bot.markdown import pieces, size
 from bot.sections import Section, sections_of
-from bot.slack import Json, escape, mrkdwn
+from bot.slack import Json, escape
 
 PIECE_LIMIT = 2500
 """Of one line; its link and its bullet need the rest of a section."""
@@ -27,10 +28,10 @@ def summary_messages(text: str, links: Mapping[str, str]) -> list[Message]:
         if page and (len(page) == BLOCKS_PER_MESSAGE or sum(map(size, page)) + size(block) > MESSAGE_LIMIT):
             pages.append(page := [])
         page.append(block)
-    tops = split(text, MESSAGE_LIMIT, escape)
+    tops = [top for top, _ in messages_of(text)]
     return [
         # The top-level text is what notifications and screen readers say.
-        (escape(tops[min(number, len(tops) - 1)]), [_section(block) for block in page])
+        (tops[min(number, len(tops) - 1)], [_section(block) for block in page])
         for number, page in enumerate(pages)
         if page
     ]
@@ -53,9 +54,9 @@ def _blocks(sections: Iterable[Section], links: Mapping[str, str]) -> list[str]:
 
 
 def _line(line: str, link: str | None, *, bullet: bool) -> list[str]:
-    *before, last = [mrkdwn(piece) for piece in split(line, PIECE_LIMIT)]
-    pieces = [*before, f"{last}  <{escape(link)}|{SOURCE}>" if link else last]
-    return [f"• {pieces[0]}" if bullet else pieces[0], *pieces[1:]]
+    *before, last = [piece.mrkdwn for piece in pieces(line, PIECE_LIMIT)]
+    shown = [*before, f"{last}  <{escape(link)}|{SOURCE}>" if link else last]
+    return [f"• {shown[0]}" if bullet else shown[0], *shown[1:]]
 
 
 def _section(text: str) -> Json:

@@ -1,4 +1,4 @@
-"""Slack's payloads ↔ our types, and Slack's mrkdwn ↔ plain text. Pure."""
+"""Slack's payloads ↔ our types, and Slack's escaping. What texts look like is in markdown.py and rich_text.py. Pure."""
 
 import json
 import re
@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from bot.rich_text import entity, markdown_of
 from bot.spans import parse_span
 from data.models import Task, Turn
 from data.store_connection import clean
@@ -143,8 +144,6 @@ def _question(body: Json, event: Json, bot_user_id: str) -> Request | None:
     direct = event.get("type") == "message" and event.get("channel_type") == "im" and not event.get("subtype")
     if not (mention or direct) or event.get("bot_id") or event.get("edited") or not event.get("user"):
         return None
-    # The names of others stay in the text; only the address to the bot itself is no part of the question.
-    text = re.sub(rf"<@{re.escape(bot_user_id)}(\|[^>]*)?>", "", event.get("text") or "")
     return Request(
         key=body["event_id"],
         task="answer",
@@ -157,7 +156,8 @@ def _question(body: Json, event: Json, bot_user_id: str) -> Request | None:
             # Slack shows an ephemeral message only in a thread that has replies; a direct message is never ephemeral.
             "shown_in": event.get("thread_ts") or ("" if mention else event["ts"]),
             "user_team": event.get("user_team") or event.get("team") or _team(body),
-            "text": plain(text).strip(),
+            # The names of others stay in the text; only the address to the bot itself is no part of the question.
+            "text": markdown_of(event, {bot_user_id: ""}),
         },
     )
 
@@ -228,10 +228,11 @@ def turns_of(
     """
     turns = []
     for message in messages:
-        text = plain(message.get("text") or "", names or {}).strip()
+        bot_id = message.get("bot_id")
+        # Ours was written in markdown and only escaped (blocks.messages_of): it comes back as it was decided on.
+        text = plain(message.get("text") or "").strip() if bot_id == our_bot_id else markdown_of(message, names)
         if not text or message.get("subtype") not in SPOKEN_SUBTYPES or message.get("hidden"):
             continue
-        bot_id = message.get("bot_id")
         if bot_id == our_bot_id:
             if (message.get("metadata") or {}).get("event_type") != REPLY_EVENT:
                 continue
@@ -296,21 +297,8 @@ def mrkdwn(text: str) -> str:
 
 
 def plain(text: str, names: Mapping[str, str] | None = None) -> str:
-    """Slack's mrkdwn as it arrives → the text that people see."""
-
-    def shown(found: re.Match[str]) -> str:
-        target, _, label = found[1].partition("|")
-        if target.startswith("@"):
-            return "@" + (label or (names or {}).get(target[1:], "someone"))
-        if target.startswith("#"):
-            return "#" + (label or "channel")
-        if target.startswith("!"):
-            word = target[1:].split("^")[0]
-            return label or ("@" + word if word in ("here", "channel", "everyone") else "")
-        address = target.removeprefix("mailto:").removeprefix("tel:")
-        return address if label in ("", address, address.split("://")[-1]) else f"{label} ({address})"
-
-    text = re.sub(r"<([^<>]+)>", shown, clean(text))
+    """A text of ours, or one without markup, as it arrives → the text that people see."""
+    text = re.sub(r"<([^<>]+)>", lambda found: entity(found[1], names or {}), clean(text))
     return text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
 
 

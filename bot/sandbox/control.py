@@ -29,7 +29,7 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
-from bot.sandbox import agent_view, directory, events, interactions, people, streams
+from bot.sandbox import agent_view, composer, directory, events, interactions, people, streams
 from bot.sandbox.faults import WrongFault
 from bot.sandbox.interactions import channel_seen, person
 from bot.sandbox.sandbox import Sandbox
@@ -64,7 +64,7 @@ async def message(sandbox: Sandbox, body: Json) -> Json:
             "client_msg_id": str(sandbox.workspace.revision),
             "text": escaped,
             "team": people.TEAM_ID,
-            "blocks": events.rich_text(text),
+            "blocks": composer.rich_text(text),
             **thread,
         },
         ago_s=ago_s,

@@ -26,32 +26,6 @@ def escape(text: str, *, keep_entities: bool) -> str:
     return "".join([*parts, plain(text[end:])])
 
 
-def rich_text(text: str) -> list[Json]:
-    """The rich_text block that Slack's client adds to what a person types."""
-    elements: list[Json] = []
-    end = 0
-    for token in ENTITY.finditer(text):
-        if text[end : token.start()]:
-            elements.append({"type": "text", "text": text[end : token.start()]})
-        body = token.group()[1:-1]
-        address, _, label = body.partition("|")
-        if body.startswith("@"):
-            elements.append({"type": "user", "user_id": address[1:]})
-        elif body.startswith("#"):
-            elements.append({"type": "channel", "channel_id": address[1:]})
-        elif body.startswith("!subteam"):
-            elements.append({"type": "usergroup", "usergroup_id": address.partition("^")[2]})
-        elif body.startswith("!"):
-            elements.append({"type": "broadcast", "range": address[1:]})
-        else:
-            elements.append({"type": "link", "url": address, **({"text": label} if label else {})})
-        end = token.end()
-    if text[end:]:
-        elements.append({"type": "text", "text": text[end:]})
-    section = {"type": "rich_text_section", "elements": elements}
-    return [{"type": "rich_text", "block_id": secrets.token_urlsafe(4), "elements": [section]}]
-
-
 def bot_author() -> Json:
     """The author fields of a message that the app posts."""
     profile = {"id": BOT_ID, "app_id": APP_ID, "name": "Nightshift", "deleted": False, "team_id": TEAM_ID}

@@ -190,6 +190,7 @@ class SocketMode:
         for socket in leaving:
             await socket.send_json({"type": "disconnect", "reason": reason, "debug_info": {"host": "sandbox"}})
             await socket.close(code=WSCloseCode.GOING_AWAY)
+            self.forget(socket)
         return len(leaving)
 
     async def close(self) -> None:
