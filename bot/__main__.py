@@ -1,4 +1,4 @@
-"""python -m bot [--http PORT] | sandbox [--port PORT]: the bot, or a Slack workspace on your own machine."""
+"""python -m bot [--http PORT] | sandbox [--port PORT] [--http URL]: the bot, or a Slack workspace on this machine."""
 
 import argparse
 import asyncio
@@ -36,6 +36,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     commands = parser.add_subparsers(title="commands")
     sandbox = commands.add_parser("sandbox", help="a Slack workspace on this machine, to try the bot in")
     sandbox.add_argument("--port", type=PORT, default=SANDBOX_PORT, help="default: %(default)s; 0: any free one")
+    sandbox.add_argument(
+        "--http", default="", dest="http_url", metavar="URL", help="reach the bot over HTTP there, not over Socket Mode"
+    )
     sandbox.set_defaults(handle=_sandbox)
     return cli.run(parser, argv)
 
@@ -124,7 +127,7 @@ def _sandbox(arguments: argparse.Namespace) -> int:
     from bot.sandbox import server
 
     try:
-        server.serve(arguments.port)
+        server.serve(arguments.port, arguments.http_url)
     except OSError as error:
         raise BadSetting(f"Port {arguments.port} cannot be used for the sandbox: {error.strerror}.") from error
     return 0

@@ -1,10 +1,11 @@
 """Slack's payloads ↔ our types, and Slack's escaping. What texts look like is in markdown.py and rich_text.py. Pure."""
 
+import functools
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, ParamSpec, TypeVar
 
 from bot.rich_text import entity, markdown_of
 from bot.spans import parse_span
@@ -12,6 +13,8 @@ from data.models import Task, Turn
 from data.store_connection import clean
 
 Json = dict[str, Any]
+P = ParamSpec("P")
+T = TypeVar("T")
 
 REPLY_EVENT = "nightshift_reply"
 """Metadata type of a reply that we posted for an agent."""
@@ -78,6 +81,34 @@ class Address:
     response_url: str = ""
 
 
+class BadPayload(ValueError):
+    """A payload that is not shaped as Slack documents it. A bug of ours or of Slack's, so it is no sentence."""
+
+
+def _reader(read: Callable[P, T]) -> Callable[P, T]:
+    """Makes whatever a malformed payload does to `read` one error: keys missing, nulls, a list for a text."""
+
+    @functools.wraps(read)
+    def reading(*args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            made = read(*args, **kwargs)
+            fields = made if isinstance(made, tuple) else vars(made).values() if made is not None else ()
+            if not all(map(_storable, fields)):
+                raise TypeError("something else where an id belongs")
+        except (KeyError, TypeError, AttributeError, IndexError, ValueError) as error:
+            raise BadPayload(f"{read.__name__}: {type(error).__name__}") from error
+        return made
+
+    return reading
+
+
+def _storable(value: object) -> bool:
+    if isinstance(value, dict):
+        return all(map(_storable, value.values()))
+    return clean(value) == value if isinstance(value, str) else value is None or isinstance(value, int)
+
+
+@_reader
 def request_of(body: Json, *, bot_user_id: str) -> Request | None:
     """The request in a payload, or None when it asks for no suggestion."""
     if body.get("type") == "message_action":
@@ -162,6 +193,7 @@ def _question(body: Json, event: Json, bot_user_id: str) -> Request | None:
     )
 
 
+@_reader
 def click_of(body: Json) -> Click:
     """The button click in a `block_actions` payload."""
     return Click(
@@ -173,6 +205,7 @@ def click_of(body: Json) -> Click:
     )
 
 
+@_reader
 def address_of(body: Json) -> Address | None:
     """Whom to tell, and where, when what this payload asked for goes wrong."""
     event = body.get("event")
@@ -188,6 +221,7 @@ def address_of(body: Json) -> Address | None:
     return Address(channel_id, user_id, "", body.get("response_url", "")) if user_id else None
 
 
+@_reader
 def thumb_of(body: Json) -> Thumb | None:
     """The thumb in a reaction event, whatever its skin tone; None for any other event or emoji."""
     event = body.get("event") or {}
@@ -206,6 +240,7 @@ def thumb_of(body: Json) -> Thumb | None:
     )
 
 
+@_reader
 def seen_thread(body: Json) -> tuple[str, str, str] | None:
     """(team, channel, thread) of a message that somebody wrote in a thread."""
     event = body.get("event") or {}

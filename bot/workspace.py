@@ -239,7 +239,8 @@ class Workspace:
     ) -> None:
         """Show messages to one person; the first one in the place of what `response_url` showed before.
 
-        A `response_url` works 5 times in 30 minutes; after that, an ephemeral message or a direct one does.
+        A `response_url` works 5 times in 30 minutes; after that, an ephemeral message does, and where none can be
+        shown (the bot is no member, or the person is in no channel at all), a direct one.
         """
         for number, (text, blocks) in enumerate(messages):
             body: Json = {"response_type": "ephemeral", "replace_original": replace and number == 0, "text": text}
@@ -247,12 +248,22 @@ class Workspace:
             body |= {"thread_ts": to.thread_ts} if to.thread_ts else {}
             if to.response_url and await self._respond(to.response_url, body):
                 continue
-            said: Json = {"text": text, "blocks": blocks or None, "thread_ts": to.thread_ts}
-            if to.channel_id.startswith("D") or not to.channel_id:
-                # The Home tab is in no channel: the person's id stands for the direct message with them.
-                await self._call("chat.postMessage", channel=to.channel_id or to.user_id, **said)
-            else:
-                await self._call("chat.postEphemeral", channel=to.channel_id, user=to.user_id, **said)
+            await self._tell(to, text, blocks)
+
+    async def _tell(self, to: Address, text: str, blocks: list[Json]) -> None:
+        said: Json = {"text": text, "blocks": blocks or None}
+        if to.channel_id.startswith("D"):
+            await self._call("chat.postMessage", channel=to.channel_id, thread_ts=to.thread_ts, **said)
+            return
+        try:
+            if to.channel_id:
+                where = {"channel": to.channel_id, "user": to.user_id, "thread_ts": to.thread_ts}
+                await self._call("chat.postEphemeral", **where, **said)
+                return
+        except SlackRefused as error:
+            log.info("no ephemeral message in %s: %s", to.channel_id, error.error)
+        # A person's id as the channel is the direct message with them.
+        await self._call("chat.postMessage", channel=to.user_id, **said)
 
     async def status(self, sentence: str, to: Address) -> None:
         """Say that work goes on. A person without a `response_url` asked in a thread and sees the answer there."""

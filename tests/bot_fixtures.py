@@ -213,6 +213,7 @@ class Bot:
     db: Database
     arguments: tuple[str, ...] = ()
     process: subprocess.Popen[str] | None = field(default=None)
+    address: str = ""
 
     def start(self) -> str:
         """Start, and return the line that says it is ready."""

@@ -15,6 +15,7 @@
     POST /sandbox/fault     {method?, error?, retry_after?, times?, delay_s?} | {drop_ack: n} | {disconnect: true}
                             | {channel_rate: per second, burst?} | {retry_delays_s: [s, s, s]}
                             | {expire_streams: true}
+    POST /sandbox/transport {http: the app's address, or "" for Socket Mode}
     POST /sandbox/reset     {}
 
 `channel` is an id or a name; `ago_s`: the message was written so many seconds ago. Wrong input is 400 with {"ok":
@@ -29,7 +30,7 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
-from bot.sandbox import agent_view, composer, directory, events, interactions, people, streams
+from bot.sandbox import agent_view, composer, directory, events, http_mode, interactions, people, streams
 from bot.sandbox.faults import WrongFault
 from bot.sandbox.interactions import channel_seen, person
 from bot.sandbox.sandbox import Sandbox
@@ -39,6 +40,7 @@ from bot.sandbox.workspace import Json, SlackError
 
 MOST_TEXT = 40_000
 MOST_AGO = 400 * 24 * 3600
+HTTP_HERE = ("http://127.0.0.1:", "http://localhost:")
 
 
 async def message(sandbox: Sandbox, body: Json) -> Json:
@@ -104,6 +106,18 @@ async def fault(sandbox: Sandbox, body: Json) -> Json:
     return {"ok": True}
 
 
+async def transport(sandbox: Sandbox, body: Json) -> Json:
+    """From now on reach the app over HTTP at this address, once it answers the challenge; "" is Socket Mode again."""
+    url = body.get("http")
+    if not isinstance(url, str) or (url and not url.startswith(HTTP_HERE)):
+        raise WrongInput("http must be an address on 127.0.0.1 or localhost, or an empty text")
+    if url and not await http_mode.answers_challenge(url, sandbox.workspace.clock()):
+        raise WrongInput(f"the app at {url} did not answer the challenge (url_verification)")
+    sandbox.socket.http_url = url
+    sandbox.workspace.changed()
+    return {"ok": True}
+
+
 async def home(sandbox: Sandbox, body: Json) -> Json:
     """A person opens the app's Home."""
     return interactions.open_home(sandbox, body)
@@ -133,6 +147,7 @@ DEEDS: dict[str, Deed] = {
     "context": context,
     "reaction": reaction,
     "fault": fault,
+    "transport": transport,
     "reset": reset,
 }
 

@@ -76,9 +76,13 @@ def application(sandbox: Sandbox) -> web.Application:
     return app
 
 
-async def start(port: int) -> web.AppRunner:
-    """Start serving on 127.0.0.1:port (0: a free one, see runner.addresses); `await runner.cleanup()` ends it."""
+async def start(port: int, http_url: str = "") -> web.AppRunner:
+    """Start serving on 127.0.0.1:port (0: a free one, see runner.addresses); `await runner.cleanup()` ends it.
+
+    `http_url`: where the app listens for HTTP; empty: it connects over Socket Mode.
+    """
     sandbox = Sandbox()
+    sandbox.socket.http_url = http_url
     runner = web.AppRunner(application(sandbox), access_log=None, shutdown_timeout=1.0)
     await runner.setup()
     try:
@@ -90,9 +94,9 @@ async def start(port: int) -> web.AppRunner:
     return runner
 
 
-async def serve_until_signal(port: int) -> None:
+async def serve_until_signal(port: int, http_url: str) -> None:
     """Serve until SIGINT or SIGTERM."""
-    runner = await start(port)
+    runner = await start(port, http_url)
     bound = runner.addresses[0][1]
     lines = [f"{name}={value}" for name, value in people.environment(bound).items()]
     print(f"http://{HOST}:{bound}/ is the sandbox. Put this into the bot's environment:", *lines, sep="\n", flush=True)
@@ -103,6 +107,6 @@ async def serve_until_signal(port: int) -> None:
     await runner.cleanup()
 
 
-def serve(port: int = PORT) -> None:
+def serve(port: int = PORT, http_url: str = "") -> None:
     """Serve in the foreground; PortTaken when something else listens there."""
-    asyncio.run(serve_until_signal(port))
+    asyncio.run(serve_until_signal(port, http_url))
