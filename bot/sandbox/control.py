@@ -15,6 +15,7 @@
     POST /sandbox/fault     {method?, error?, retry_after?, times?, delay_s?} | {drop_ack: n} | {disconnect: true}
                             | {channel_rate: per second, burst?} | {retry_delays_s: [s, s, s]}
                             | {expire_streams: true}
+                            (method "response_url" is what is posted to those)
     POST /sandbox/transport {http: the app's address, or "" for Socket Mode}
     POST /sandbox/reset     {}
 

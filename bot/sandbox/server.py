@@ -11,7 +11,7 @@ from aiohttp import web
 from bot.sandbox import chat, people
 from bot.sandbox.control import control_api
 from bot.sandbox.sandbox import Sandbox
-from bot.sandbox.web_api import refusal, web_api
+from bot.sandbox.web_api import rate_limited, refusal, web_api
 from bot.sandbox.workspace import SlackError
 from data.errors import NightshiftError
 
@@ -47,6 +47,10 @@ def application(sandbox: Sandbox) -> web.Application:
     app = loopback_only()
 
     async def respond(request: web.Request) -> web.Response:
+        fault = sandbox.faults.take("response_url")
+        if fault is not None and fault.error is not None:
+            sandbox.workspace.problem("fault", method="response_url", error=fault.error)
+            return rate_limited(fault.retry_after) if fault.error == "ratelimited" else web.Response(status=500)
         try:
             args = json.loads(await request.text())
             if not isinstance(args, dict):
