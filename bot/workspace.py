@@ -3,7 +3,8 @@
 import asyncio
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import tzinfo
 
@@ -33,7 +34,7 @@ log = logging.getLogger(__name__)
 
 CACHE_SECONDS = 600
 """How long user groups, names and channel facts are believed (slack.md, 23: 5 to 15 minutes)."""
-GROUP_TIMEOUT = 2.0
+ROLE_TIMEOUT = 2.0
 """Seconds that a role check may take, since an ack must come within 3."""
 RATE_LIMIT_RETRIES = 5
 PAGE = 200
@@ -78,6 +79,14 @@ class Identity:
     bot_id: str
 
 
+@dataclass(frozen=True)
+class Person:
+    """What users.info tells. A guest counts as a customer, whatever lists say."""
+
+    name: str
+    is_guest: bool
+
+
 class Workspace:
     """Holds the client and what was lately learnt from it: groups, names, channels."""
 
@@ -86,7 +95,7 @@ class Workspace:
         self.settings = settings
         self._identity: Identity | None = None
         self._groups: dict[str, tuple[float, frozenset[str]]] = {}
-        self._names: dict[str, tuple[float, str]] = {}
+        self._people: dict[str, tuple[float, Person]] = {}
         self._shared: dict[str, tuple[float, bool]] = {}
 
     async def identity(self) -> Identity:
@@ -99,13 +108,17 @@ class Workspace:
     # Who somebody is
 
     async def role(self, user_id: str) -> Role | None:
-        """Supervisor before agent; None is everybody else, customers included."""
+        """Supervisor before agent; None is everybody else: customers, and guests even when they are listed."""
+        role: Role | None = "agent" if user_id in await self.agents() else None
         if user_id in self.settings.supervisors or user_id in await self._group(self.settings.supervisor_usergroup):
-            return "supervisor"
-        return "agent" if user_id in await self.agents() else None
+            role = "supervisor"
+        if role is not None:
+            async with _in_time_for_an_ack("users.info"):
+                role = None if (await self._person(user_id)).is_guest else role
+        return role
 
     async def agents(self) -> frozenset[str]:
-        """The humans who answer customers."""
+        """Those listed as the humans who answer customers."""
         return self.settings.agents | await self._group(self.settings.agent_usergroup)
 
     def is_admin(self, user_id: str) -> bool:
@@ -114,12 +127,17 @@ class Workspace:
 
     async def name(self, user_id: str) -> str:
         """A person's plain name, without an at sign that would ping."""
-        known = self._names.get(user_id)
+        return (await self._person(user_id)).name
+
+    async def _person(self, user_id: str) -> Person:
+        known = self._people.get(user_id)
         if known is None or known[0] < time.monotonic():
             user = (await self._call("users.info", user=user_id))["user"]
             profile = user.get("profile") or {}
             name = profile.get("display_name") or user.get("real_name") or profile.get("real_name") or user.get("name")
-            known = self._names[user_id] = (time.monotonic() + CACHE_SECONDS, name or "a colleague")
+            # A stranger is somebody of another company, in a shared channel.
+            is_guest = any(user.get(kind) for kind in ("is_restricted", "is_ultra_restricted", "is_stranger"))
+            known = self._people[user_id] = (time.monotonic() + CACHE_SECONDS, Person(name or "a colleague", is_guest))
         return known[1]
 
     async def time_zone(self, user_id: str) -> tzinfo:
@@ -132,11 +150,8 @@ class Workspace:
             return frozenset()
         known = self._groups.get(usergroup)
         if known is None or known[0] < time.monotonic():
-            try:
-                async with asyncio.timeout(GROUP_TIMEOUT):
-                    answer = await self._call("usergroups.users.list", usergroup=usergroup)
-            except TimeoutError as error:
-                raise SlackUnreachable("usergroups.users.list") from error
+            async with _in_time_for_an_ack("usergroups.users.list"):
+                answer = await self._call("usergroups.users.list", usergroup=usergroup)
             known = self._groups[usergroup] = (time.monotonic() + CACHE_SECONDS, frozenset(answer["users"]))
         return known[1]
 
@@ -220,9 +235,11 @@ class Workspace:
         # A person whom Slack does not tell us about is "someone" in the prompt; that is no reason to draft nothing.
         found = await asyncio.gather(*map(self.name, mentioned), return_exceptions=True)
         names = {user: name for user, name in zip(mentioned, found, strict=True) if isinstance(name, str)}
+        authors = sorted(await self.agents() & {str(message.get("user")) for message in messages})
+        people = await asyncio.gather(*map(self._person, authors))
         return slack.turns_of(
             messages,
-            agents=await self.agents(),
+            agents=frozenset(user for user, person in zip(authors, people, strict=True) if not person.is_guest),
             our_bot_id=(await self.identity()).bot_id,
             allowed_bots=self.settings.allowed_bots,
             names=names,
@@ -343,6 +360,15 @@ class Workspace:
         if not isinstance(answer.data, dict):
             raise SlackUnreachable(method)
         return answer.data
+
+
+@asynccontextmanager
+async def _in_time_for_an_ack(method: str) -> AsyncIterator[None]:
+    try:
+        async with asyncio.timeout(ROLE_TIMEOUT):
+            yield
+    except TimeoutError as error:
+        raise SlackUnreachable(method) from error
 
 
 def _given(arguments: Json) -> Json:
