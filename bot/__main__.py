@@ -54,14 +54,14 @@ def _bot(arguments: argparse.Namespace) -> int:
 
 
 def _expect(settings: BotSettings, *, http: bool) -> None:
-    needed = {
-        "SLACK_BOT_TOKEN": settings.slack_bot_token,
-        **(
-            {"SLACK_SIGNING_SECRET": settings.slack_signing_secret}
-            if http
-            else {"SLACK_APP_TOKEN": settings.slack_app_token}
-        ),
-    }
+    if settings.by_oauth and not http:
+        raise BadSetting("SLACK_CLIENT_ID installs by OAuth over HTTP: start with --http PORT, or unset it.")
+    needed = {"SLACK_BOT_TOKEN": settings.slack_bot_token} if not settings.by_oauth else {}
+    needed |= (
+        {"SLACK_SIGNING_SECRET": settings.slack_signing_secret}
+        if http
+        else {"SLACK_APP_TOKEN": settings.slack_app_token}
+    )
     for variable, value in needed.items():
         if not value:
             raise MissingToken(f"{variable} is not set: copy it from your Slack app's settings into .env.")
@@ -72,7 +72,8 @@ async def _serve(arguments: argparse.Namespace, settings: BotSettings, serving: 
     engine = Engine(serving.llm_base_url, serving.llm_api_key)
     desk = build_desk(settings, db, engine, base_model=serving.base_model)
     app = build_app(settings, desk)
-    await _expect_welcome(desk, settings)
+    if not settings.by_oauth:
+        await _expect_welcome(desk, settings)
     ended = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, ended.set)

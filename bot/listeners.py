@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable
 from slack_bolt.async_app import AsyncAck, AsyncApp, AsyncBoltContext
 from slack_bolt.response import BoltResponse
 
-from bot import agent_view, blocks, commands, decisions, home, ratings, slack
+from bot import agent_view, blocks, commands, decisions, home, installations, ratings, slack
 from bot.desk import Desk, sentence_of
 from bot.slack import Address, Json
 from data.models import DecisionKind
@@ -42,6 +42,7 @@ def register_listeners(app: AsyncApp, desk: Desk) -> None:
 def _remember_first(app: AsyncApp, desk: Desk) -> None:
     @app.middleware
     async def remember(body: Json, context: AsyncBoltContext, next_: Next) -> BoltResponse | None:
+        installations.enter(context)
         request = slack.request_of(body, bot_user_id=context.bot_user_id or "")
         if request is not None:
             if "event" in body:

@@ -21,10 +21,12 @@ from slack_sdk.http_retry.state import RetryState
 from slack_sdk.web.async_client import AsyncWebClient
 from slack_sdk.web.async_slack_response import AsyncSlackResponse
 from slack_sdk.webhook.async_client import AsyncWebhookClient
+from sqlite_utils import Database
 
-from bot import slack
+from bot import installations, slack
 from bot.blocks import Message
 from bot.errors import NotInChannel, SlackRefused, SlackUnreachable
+from bot.installations import InstalledClient
 from bot.settings import BotSettings
 from bot.slack import Address, Json
 from bot.spans import zone_of
@@ -63,8 +65,10 @@ def retry_handlers() -> list[AsyncRetryHandler]:
     return [AsyncRateLimitErrorRetryHandler(max_retry_count=RATE_LIMIT_RETRIES), _ConnectionErrorRetryHandler()]
 
 
-def web_client(settings: BotSettings) -> AsyncWebClient:
-    """The Web API's client, for Bolt and for us."""
+def web_client(settings: BotSettings, db: Database) -> AsyncWebClient:
+    """The Web API's client, for Bolt and for us: with one token, or with each workspace's own."""
+    if settings.by_oauth:
+        return InstalledClient(db, base_url=settings.slack_api_url, retry_handlers=retry_handlers())
     return AsyncWebClient(
         token=settings.slack_bot_token, base_url=settings.slack_api_url, retry_handlers=retry_handlers()
     )
@@ -93,17 +97,18 @@ class Workspace:
     def __init__(self, client: AsyncWebClient, settings: BotSettings) -> None:
         self.client = client
         self.settings = settings
-        self._identity: Identity | None = None
+        self._identities: dict[str, Identity] = {}
         self._groups: dict[str, tuple[float, frozenset[str]]] = {}
         self._people: dict[str, tuple[float, Person]] = {}
         self._shared: dict[str, tuple[float, bool]] = {}
 
     async def identity(self) -> Identity:
-        """Who we are; asked once."""
-        if self._identity is None:
+        """Who we are where the present request came from; asked once."""
+        where = installations.here().key
+        if where not in self._identities:
             me = await self._call("auth.test")
-            self._identity = Identity(me.get("team_id", ""), me["user_id"], me.get("bot_id", ""))
-        return self._identity
+            self._identities[where] = Identity(me.get("team_id", ""), me["user_id"], me.get("bot_id", ""))
+        return self._identities[where]
 
     # Who somebody is
 

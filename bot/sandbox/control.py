@@ -17,6 +17,7 @@
                             | {expire_streams: true}
                             (method "response_url" is what is posted to those)
     POST /sandbox/transport {http: the app's address, or "" for Socket Mode}
+    POST /sandbox/uninstall {}, /sandbox/rotation {seconds: a new token's life, or null}
     POST /sandbox/reset     {}
 
 `channel` is an id or a name; `ago_s`: the message was written so many seconds ago. Wrong input is 400 with {"ok":
@@ -119,6 +120,21 @@ async def transport(sandbox: Sandbox, body: Json) -> Json:
     return {"ok": True}
 
 
+async def uninstall(sandbox: Sandbox, body: Json) -> Json:
+    """An admin removes the app that was installed by OAuth."""
+    sandbox.oauth.uninstall()
+    return {"ok": True}
+
+
+async def rotation(sandbox: Sandbox, body: Json) -> Json:
+    """Let the tokens that are handed out from now on expire after so many seconds."""
+    seconds = body.get("seconds")
+    if seconds is not None and not isinstance(seconds, int):
+        raise WrongInput("seconds must be a whole number, or null")
+    sandbox.oauth.expires_in = seconds
+    return {"ok": True}
+
+
 async def home(sandbox: Sandbox, body: Json) -> Json:
     """A person opens the app's Home."""
     return interactions.open_home(sandbox, body)
@@ -149,6 +165,8 @@ DEEDS: dict[str, Deed] = {
     "reaction": reaction,
     "fault": fault,
     "transport": transport,
+    "uninstall": uninstall,
+    "rotation": rotation,
     "reset": reset,
 }
 

@@ -3,7 +3,7 @@
 import re
 import secrets
 
-from bot.sandbox.people import APP_ID, BOT_ID, BOT_USER, TEAM_DOMAIN, TEAM_ID, User
+from bot.sandbox.people import APP_ID, BOT_ID, BOT_USER, ORG_ID, TEAM_DOMAIN, TEAM_ID, User
 from bot.sandbox.workspace import Channel, Json
 
 ENTITY = re.compile(
@@ -56,6 +56,18 @@ def event_callback(event: Json, now: float, is_ext_shared: bool = False) -> Json
         "is_ext_shared_channel": is_ext_shared,
         "event_context": "4-" + secrets.token_urlsafe(24),
     }
+
+
+def org_wide(payload: Json) -> Json:
+    """A payload as an app gets it that is installed in the whole organisation: `team` is null in some."""
+    if "event" in payload:
+        [mine] = payload["authorizations"]
+        mine = {**mine, "enterprise_id": ORG_ID, "team_id": None, "is_enterprise_install": True}
+        return {**payload, "enterprise_id": ORG_ID, "context_enterprise_id": ORG_ID, "authorizations": [mine]}
+    if "command" in payload:
+        return {**payload, "enterprise_id": ORG_ID, "enterprise_name": "Sandbox Org", "is_enterprise_install": "true"}
+    org = {"enterprise": {"id": ORG_ID, "name": "Sandbox Org"}, "is_enterprise_install": True}
+    return {**payload, **org, "team": None if "view" in payload else payload["team"]}
 
 
 def public(message: Json) -> Json:

@@ -15,6 +15,10 @@ BOT_USER = "U0NIGHTSHIFT"
 BOT_TOKEN = "xoxb-sandbox"
 APP_TOKEN = "xapp-sandbox"
 SIGNING_SECRET = "sandbox-secret"
+CLIENT_ID = "1234567890.0987654321"
+CLIENT_SECRET = "sandbox-client-secret"
+ORG_ID = "E0SANDBOX"
+"""The organisation that the workspace belongs to when the app is installed in all of it."""
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 
-from bot.sandbox import chat, people
+from bot.sandbox import chat, oauth, people
 from bot.sandbox.control import control_api
 from bot.sandbox.sandbox import Sandbox
 from bot.sandbox.web_api import rate_limited, refusal, web_api
@@ -74,6 +74,7 @@ def application(sandbox: Sandbox) -> web.Application:
             web.route("*", "/api/{method}", web_api(sandbox)),
             web.get("/link/", sandbox.socket.connect),
             *(web.post(f"/{kind}/{{team}}/{{token}}", respond) for kind in ("commands", "actions", "app")),
+            *oauth.routes(sandbox.oauth),
             *control_api(sandbox),
         ]
     )

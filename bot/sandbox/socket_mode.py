@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from aiohttp import WSCloseCode, WSMsgType, web
 
-from bot.sandbox import http_mode, people
+from bot.sandbox import events, http_mode, people
 from bot.sandbox.faults import Faults
 from bot.sandbox.workspace import Json, Workspace
 
@@ -68,6 +68,8 @@ class SocketMode:
         self.turns = itertools.count()
         self.http_url = ""
         """Where the app listens for HTTP. Empty: Socket Mode."""
+        self.is_org_wide = False
+        """Is the app installed in the whole organisation? Then every payload says so."""
 
     @property
     def connected(self) -> int:
@@ -145,6 +147,8 @@ class SocketMode:
     ) -> Ack:
         """Send one envelope to any one connection and wait at most three seconds for its ack."""
         what = name_of(payload)
+        if self.is_org_wide:
+            payload = events.org_wide(payload)
         if self.http_url:
             return await self.deliver_over_http(kind, payload, attempt=attempt, reason=reason)
         if not self.connections:
