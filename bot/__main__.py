@@ -1,8 +1,13 @@
-"""python -m bot [--http PORT] | sandbox [--port PORT] [--http URL]: the bot, or a Slack workspace on this machine."""
+"""python -m bot [--http PORT] | sandbox [--port PORT] [--http URL] | manifest [--http URL]
+
+The bot; a Slack workspace on this machine; the app's manifest, to paste into Slack.
+"""
 
 import argparse
 import asyncio
+import json
 import logging
+import re
 import signal
 import sys
 from collections.abc import Sequence
@@ -12,6 +17,7 @@ from aiohttp import web
 from slack_bolt.adapter.socket_mode.aiohttp import AsyncSocketModeHandler
 from slack_sdk.errors import SlackApiError
 
+from bot import manifest
 from bot.app import build_app, build_desk
 from bot.desk import Desk
 from bot.errors import SlackRefused, SlackUnreachable
@@ -23,7 +29,6 @@ from serving.engine import Engine
 from serving.settings import ServingSettings
 
 SANDBOX_PORT = 8300
-PATH = "/slack/events"
 PORT = cli.whole_number(0, 65535)
 
 
@@ -40,6 +45,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         "--http", default="", dest="http_url", metavar="URL", help="reach the bot over HTTP there, not over Socket Mode"
     )
     sandbox.set_defaults(handle=_sandbox)
+    printed = commands.add_parser("manifest", help="print the app's manifest, to paste into Slack")
+    printed.add_argument(
+        "--http", dest="http_url", metavar="URL", help="for HTTP mode: the bot's public address, https://…"
+    )
+    printed.set_defaults(handle=_manifest)
     return cli.run(parser, argv)
 
 
@@ -88,7 +98,7 @@ async def _serve(arguments: argparse.Namespace, settings: BotSettings, serving: 
         await ended.wait()
         await handler.close_async()
     else:
-        runner = web.AppRunner(app.web_app(path=PATH), access_log=None)
+        runner = web.AppRunner(app.web_app(path=manifest.EVENTS), access_log=None)
         await runner.setup()
         await desk.resume()
         try:
@@ -96,7 +106,7 @@ async def _serve(arguments: argparse.Namespace, settings: BotSettings, serving: 
         except OSError as error:
             raise BadSetting(f"Port {arguments.http} on {arguments.host} cannot be used: {error.strerror}.") from error
         host, port = runner.addresses[0][:2]
-        print(f"ready: listening for Slack on http://{host}:{port}{PATH}", flush=True)
+        print(f"ready: listening for Slack on http://{host}:{port}{manifest.EVENTS}", flush=True)
         await ended.wait()
         await runner.cleanup()
     await engine.close()
@@ -122,6 +132,14 @@ async def _socket_address(desk: Desk, settings: BotSettings) -> str:
 
 def _refused(variable: str, error: str) -> str:
     return f"Slack refuses {variable} ({error}): copy it again from your Slack app's settings into .env."
+
+
+def _manifest(arguments: argparse.Namespace) -> int:
+    if arguments.http_url and not re.fullmatch(r"https://[^\s/]+(/\S*)?", arguments.http_url):
+        raise BadSetting("--http takes the address at which Slack reaches the bot: https://…")
+    made = manifest.manifest()
+    print(json.dumps(manifest.over_http(made, arguments.http_url) if arguments.http_url else made, indent=2))
+    return 0
 
 
 def _sandbox(arguments: argparse.Namespace) -> int:

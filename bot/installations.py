@@ -5,13 +5,11 @@ that is what follows a request through Bolt's tasks: the work on one workspace's
 """
 
 import asyncio
-import json
 import logging
 from collections import defaultdict
 from collections.abc import Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 from urllib.parse import urljoin
 
@@ -26,12 +24,12 @@ from slack_sdk.web.async_client import AsyncWebClient
 from slack_sdk.web.async_slack_response import AsyncSlackResponse
 from sqlite_utils import Database
 
+from bot import manifest
 from bot.settings import BotSettings
 from data import store_installations
 
 log = logging.getLogger(__name__)
 
-MANIFEST = Path(__file__).parent / "manifest.json"
 ASK_FOR_TEAM = frozenset({"usergroups.list", "usergroups.users.list", "users.list", "conversations.list"})
 """Methods that an organisation's token must tell which workspace is meant."""
 
@@ -203,7 +201,7 @@ def oauth_settings(settings: BotSettings, db: Database, client: AsyncWebClient) 
     made = AsyncOAuthSettings(
         client_id=settings.slack_client_id,
         client_secret=settings.slack_client_secret,
-        scopes=json.loads(MANIFEST.read_text())["oauth_config"]["scopes"]["bot"],
+        scopes=manifest.scopes(),
         installation_store=Installations(db),
         state_store=States(db),
         authorization_url=urljoin(settings.slack_api_url, "../oauth/v2/authorize"),

@@ -43,6 +43,9 @@ def _remember_first(app: AsyncApp, desk: Desk) -> None:
     @app.middleware
     async def remember(body: Json, context: AsyncBoltContext, next_: Next) -> BoltResponse | None:
         installations.enter(context)
+        shared = slack.shared_channel(body)
+        if shared is not None:
+            desk.workspace.note_shared(shared)
         request = slack.request_of(body, bot_user_id=context.bot_user_id or "")
         if request is not None:
             if "event" in body:

@@ -249,6 +249,13 @@ def seen_thread(body: Json) -> tuple[str, str, str] | None:
     return _team(body), event["channel"], event["thread_ts"]
 
 
+def shared_channel(body: Json) -> str | None:
+    """The channel of an event that has people of other companies in it (Slack Connect)."""
+    event = body.get("event")
+    channel_id = event.get("channel") if isinstance(event, dict) else None
+    return channel_id if body.get("is_ext_shared_channel") is True and isinstance(channel_id, str) else None
+
+
 def turns_of(
     messages: Iterable[Json],
     *,

@@ -210,6 +210,10 @@ class Workspace:
             known = self._shared[channel_id] = (time.monotonic() + CACHE_SECONDS, shared)
         return known[1]
 
+    def note_shared(self, channel_id: str) -> None:
+        """Slack said with an event that the channel is shared: what was looked up before no longer counts."""
+        self._shared[channel_id] = (time.monotonic() + CACHE_SECONDS, True)
+
     async def permalink(self, channel_id: str, message_ts: str) -> str:
         """A link that opens a message."""
         answer = await self._call("chat.getPermalink", channel=channel_id, message_ts=message_ts)

@@ -6,6 +6,8 @@ import re
 import pytest
 from bot_fixtures import ROOT
 
+from bot.__main__ import main
+
 MANIFEST = json.loads((ROOT / "bot" / "manifest.json").read_text())
 SOURCE = "\n".join(path.read_text() for path in sorted((ROOT / "bot").glob("*.py")))
 SCOPES = set(MANIFEST["oauth_config"]["scopes"]["bot"])
@@ -124,3 +126,20 @@ def test_the_app_is_whole_after_one_paste():
     assert wanted["socket_mode_enabled"] and wanted["interactivity"]["is_enabled"] and wanted["org_deploy_enabled"]
     assert MANIFEST["features"]["bot_user"]["display_name"] and "agent_view" in MANIFEST["features"]
     assert "assistant_view" not in MANIFEST["features"]
+
+
+def test_the_manifest_for_http_has_the_address_everywhere(capsys):
+    assert main(["manifest", "--http", "https://bot.example/"]) == 0
+    made = json.loads(capsys.readouterr().out)
+    address = "https://bot.example/slack/events"
+    assert not made["settings"]["socket_mode_enabled"]
+    assert made["settings"]["event_subscriptions"]["request_url"] == address
+    assert made["settings"]["interactivity"]["request_url"] == address
+    assert {command["url"] for command in made["features"]["slash_commands"]} == {address}
+    assert made["oauth_config"]["redirect_urls"] == ["https://bot.example/slack/oauth_redirect"]
+
+
+def test_the_manifest_for_socket_mode_is_the_file(capsys):
+    assert main(["manifest"]) == 0
+    assert json.loads(capsys.readouterr().out) == MANIFEST
+    assert main(["manifest", "--http", "bot.example"]) == 1

@@ -17,7 +17,7 @@ from sandbox_fixtures import SandboxClient
 from test_bot_desk import AGENT, HELP, draft_for, replies
 from test_bot_start import run_bot
 
-from bot import installations
+from bot import installations, manifest
 from bot.sandbox.people import CLIENT_ID, CLIENT_SECRET, ORG_ID, TEAM_ID
 from data import store_installations
 
@@ -96,7 +96,7 @@ def test_a_workspace_that_installs_the_app_is_served_with_its_own_token(bot, san
     token = install(bot, sandbox)
     works(bot, sandbox)
     assert sandbox.problems() == []
-    assert stored(bot)["bot_scopes"] == json.loads(installations.MANIFEST.read_text())["oauth_config"]["scopes"]["bot"]
+    assert stored(bot)["bot_scopes"] == manifest.scopes()
     assert token.startswith("xoxb-") and token not in bot.log.read_text()
     assert CLIENT_SECRET not in bot.log.read_text()
 

@@ -17,6 +17,7 @@
                             | {expire_streams: true}
                             (method "response_url" is what is posted to those)
     POST /sandbox/transport {http: the app's address, or "" for Socket Mode}
+    POST /sandbox/share     {channel}: from now on it is shared with another company
     POST /sandbox/uninstall {}, /sandbox/rotation {seconds: a new token's life, or null}
     POST /sandbox/reset     {}
 
@@ -120,6 +121,17 @@ async def transport(sandbox: Sandbox, body: Json) -> Json:
     return {"ok": True}
 
 
+async def share(sandbox: Sandbox, body: Json) -> Json:
+    """A channel becomes a Slack Connect channel."""
+    try:
+        channel = sandbox.workspace.channel(str(body.get("channel")))
+    except SlackError as error:
+        raise WrongInput(f"no channel {body.get('channel')!r}") from error
+    channel.is_ext_shared = True
+    sandbox.workspace.changed()
+    return {"ok": True}
+
+
 async def uninstall(sandbox: Sandbox, body: Json) -> Json:
     """An admin removes the app that was installed by OAuth."""
     sandbox.oauth.uninstall()
@@ -165,6 +177,7 @@ DEEDS: dict[str, Deed] = {
     "reaction": reaction,
     "fault": fault,
     "transport": transport,
+    "share": share,
     "uninstall": uninstall,
     "rotation": rotation,
     "reset": reset,
