@@ -55,13 +55,16 @@ def _length(message: Sequence[Piece]) -> int:
 
 def _sections(shown: Sequence[Piece]) -> list[Json]:
     texts: list[str] = []
-    gap = ""
-    for piece in shown:
+    apart = False
+    for piece in filter(lambda piece: piece.mrkdwn, shown):
+        # Slack sets code and quotes off by itself.
+        boxed = piece.mrkdwn.startswith(("```", ">")) or (texts and texts[-1].endswith("```"))
+        gap = "\n\n" if apart and not boxed else "\n"
         if texts and size(joined := texts[-1] + gap + piece.mrkdwn) <= SECTION_LIMIT:
             texts[-1] = joined
-        elif piece.mrkdwn:
+        else:
             texts.append(piece.mrkdwn)
-        gap = "\n\n" if re.search(r"\n\s*\n\Z", piece.written) else "\n"
+        apart = re.search(r"\n\s*\n\Z", piece.written) is not None
     return [{"type": "section", "text": {"type": "mrkdwn", "text": text, "verbatim": True}} for text in texts]
 
 

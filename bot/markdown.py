@@ -164,13 +164,19 @@ def _quoted(block: str) -> str:
 
 
 def _items(node: SyntaxTreeNode) -> Iterator[str]:
+    depth = sum(parent.type == "list_item" for parent in _above(node))
     for item in node.children:
-        mark = "•" if node.type == "bullet_list" else f"{item.info}."
+        mark = "•◦▪"[depth % 3] if node.type == "bullet_list" else f"{item.info}."
         inside = [_block(child) for child in item.children]
         first = inside.pop(0) if inside and item.children[0].type == "paragraph" else ""
         yield f"{mark} {first}".rstrip().replace("\n", "\n   ")
         for block in inside:
             yield block if block.startswith("```") else "\n".join(f"    {line}" for line in block.split("\n"))
+
+
+def _above(node: SyntaxTreeNode) -> Iterator[SyntaxTreeNode]:
+    while node.parent is not None:
+        yield (node := node.parent)
 
 
 def _table(node: SyntaxTreeNode) -> str:

@@ -44,7 +44,7 @@ def test_markdown_reaches_the_customer_as_it_was_meant_and_pings_nobody(bot, san
     (section,) = [block for block in reply["blocks"] if block["type"] == "section"]
     assert section["text"]["text"] == (
         "*Two steps*, &lt;!channel&gt; &lt;@U0AGENT2&gt;:\n\n1. Open <https://x.io/settings|Settings>.\n"
-        "2. Run `reset --all`:\n\n```\nreset --all &lt;#C0HELP&gt;\n```\n\n"
+        "2. Run `reset --all`:\n```\nreset --all &lt;#C0HELP&gt;\n```\n"
         "```\nPlan | Price\n-----+------\nPro  |     9\n```"
     )
     assert {block["type"] for block in reply["blocks"]} == {"section", "context"}

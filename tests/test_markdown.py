@@ -73,6 +73,7 @@ def test_no_letter_of_any_text_is_missing_in_what_slack_shows(text):
         ("```python\nif a < b:\n    pass\n```", "```\nif a &lt; b:\n    pass\n```"),
         ("~~~\n``` not the end\n~~~", "```\n`\u200b`` not the end\n```"),
         ("- one\n- two\n    1. three\n\n7. seven", "• one\n• two\n    1. three\n7. seven"),
+        ("- one\n  - two\n    - three", "• one\n    ◦ two\n        ▪ three"),
         ("> said\n> twice", ">said\n>twice"),
         ("[Help](https://x.io/a?b=1&c=2)", "<https://x.io/a?b=1&amp;c=2|Help>"),
         ("see https://x.io.", "see <https://x.io>."),
