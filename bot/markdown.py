@@ -69,6 +69,8 @@ def rendered(text: str) -> str:
 def _blocks(text: str) -> Iterator[tuple[Piece, SyntaxTreeNode | None]]:
     lines = re.split(r"(?<=\n)", re.sub(r"\r\n?", "\n", text))
     nodes = SyntaxTreeNode(_parser.parse("".join(lines))).children
+    if not nodes:
+        return
     starts = [node.map[0] if node.map else 0 for node in nodes]
     for node, start, end in zip(nodes, [0, *starts[1:]], [*starts[1:], len(lines)], strict=True):
         written = "".join(lines[start:end])
@@ -145,7 +147,8 @@ def _block(node: SyntaxTreeNode) -> str:
     if node.type == "blockquote":
         return "\n".join(_quoted(_block(child)) for child in node.children)
     if node.type in ("bullet_list", "ordered_list"):
-        return "\n".join(_items(node))
+        # A dash alone is a dash.
+        return "\n".join(_items(node)) if any(item.children for item in node.children) else ""
     if node.type == "table":
         return _table(node)
     if node.type == "hr":

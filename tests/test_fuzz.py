@@ -4,13 +4,14 @@ import asyncio
 import copy
 import json
 import logging
+import re
 import time
 import traceback
 from collections.abc import Iterator
 
 import pytest
 from aiohttp.test_utils import TestServer
-from bot_fixtures import BASE, ModelServer, open_store
+from bot_fixtures import BASE, ROOT, ModelServer, open_store
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sandbox_fixtures import SandboxClient
@@ -34,27 +35,39 @@ EVENT = {"type": "event_callback", "team_id": TEAM, "event_id": "Ev1", "api_app_
 SAID = {"channel": HELP, "user": AGENT, "ts": "1.2", "text": "<@U0NIGHTSHIFT> hi", "thread_ts": "1.1",
         "blocks": [{"type": "rich_text", "elements": [{"type": "rich_text_section", "elements": [
             {"type": "text", "text": "hi"}]}]}]}  # fmt: skip
+SOURCE = "\n".join(path.read_text() for path in sorted((ROOT / "bot").glob("*.py")))
+
+
+def listened(kind: str) -> list[str]:
+    """What the code listens to, and one thing that it does not."""
+    return sorted({*re.findall(rf'app\.{kind}\("([/\w]+)"\)', SOURCE), "/unknown" if kind == "command" else "unknown"})
+
+
 PAYLOADS = [
     *(
         CLICK | {"actions": [{"type": "button", "action_id": action, "block_id": "b", "value": "s1"}]}
-        for action in ("accept", "edit", "dismiss", "rate_up", "rate_down", "unknown")
+        for action in listened("action")
     ),
     *(
         COMMON
         | {"type": "message_action", "callback_id": callback, "channel": {"id": HELP}, "message_ts": "1.1",
            "message": {"ts": "1.1", "text": "x"}, "response_url": "http://nowhere/app/x"}
-        for callback in ("suggest_reply", "summarize_thread", "unknown")
+        for callback in listened("shortcut")
     ),
     *(
         {"command": command, "text": text, "team_id": TEAM, "channel_id": HELP, "user_id": AGENT, "trigger_id": "1.2",
          "response_url": "http://nowhere/commands/x"}
-        for command, text in (("/ask", "why?"), ("/summarize", ""), ("/nightshift", "consent on"), ("/what", ""))
+        for command in listened("command")
+        for text in ("why?", "", "consent on")
     ),
-    COMMON
-    | {"type": "view_submission",
-       "view": {"id": "V1", "type": "modal", "callback_id": "edit_draft", "private_metadata": '{"suggestion_id": "s1"}',
-                "blocks": [{"type": "input", "block_id": "draft"}],
-                "state": {"values": {"draft": {"text": {"type": "plain_text_input", "value": "x"}}}}}},
+    *(
+        COMMON
+        | {"type": "view_submission",
+           "view": {"id": "V1", "type": "modal", "callback_id": callback, "private_metadata": '{"suggestion_id": "s1"}',
+                    "blocks": [{"type": "input", "block_id": "draft"}],
+                    "state": {"values": {"draft": {"text": {"type": "plain_text_input", "value": "x"}}}}}}
+        for callback in listened("view")
+    ),
     COMMON | {"type": "view_closed", "view": {"id": "V1", "type": "modal", "callback_id": "edit_draft"}},
     COMMON | {"type": "shortcut", "callback_id": "unknown"},
     EVENT | {"event": SAID | {"type": "app_mention"}},

@@ -119,6 +119,15 @@ def test_paragraphs_stay_apart_and_lines_together():
     assert sections(blocks.text_sections("one\ntwo\n\nthree\n- four")) == ["one\ntwo\n\nthree\n• four"]
 
 
+@pytest.mark.parametrize("text", ["-", "1.", "#", ">", "*", "```", "|", "\\"])
+def test_a_mark_alone_is_shown_as_it_stands(text):
+    assert plain(rendered(text)).replace("\u200b", "") == text
+
+
+def test_no_text_is_no_message():
+    assert blocks.messages_of("") == blocks.messages_of(" \n ") == blocks.text_sections("") == []
+
+
 def test_an_endless_nesting_is_shown_as_it_stands():
     text = "> " * 500 + "deep"
     assert plain(rendered(text)) == text
