@@ -42,6 +42,10 @@ def register_listeners(app: AsyncApp, desk: Desk) -> None:
 def _remember_first(app: AsyncApp, desk: Desk) -> None:
     @app.middleware
     async def remember(body: Json, context: AsyncBoltContext, next_: Next) -> BoltResponse | None:
+        if body.get("type") == "app_rate_limited":
+            # Over 30,000 events an hour. Nothing can be done, but unanswered it counts against the app.
+            log.error("Slack holds back events of workspace %s: too many in an hour", body.get("team_id"))
+            return BoltResponse(status=200, body="")
         installations.enter(context)
         shared = slack.shared_channel(body)
         if shared is not None:

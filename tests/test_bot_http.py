@@ -98,6 +98,17 @@ def test_only_fresh_requests_with_slacks_signature_are_taken(bot, sandbox, model
     assert bot.count("suggestions") == before + (status == 200)
 
 
+def test_slack_is_answered_when_it_holds_back_events(bot, sandbox, model):
+    held = {
+        "type": "app_rate_limited",
+        "team_id": "T0SANDBOX",
+        "minute_rate_limited": 1,
+        "api_app_id": "A",
+        "token": "t",
+    }
+    assert send(bot.address, held) == 200
+
+
 def test_an_unsigned_request_is_refused(bot, sandbox, model):
     request = urllib.request.Request(bot.address, json.dumps(EVENT).encode(), {"Content-Type": "application/json"})
     with pytest.raises(urllib.error.HTTPError) as refused, urllib.request.urlopen(request, timeout=10):

@@ -101,6 +101,21 @@ def test_a_workspace_that_installs_the_app_is_served_with_its_own_token(bot, san
     assert CLIENT_SECRET not in bot.log.read_text()
 
 
+def test_a_bot_token_in_the_environment_is_not_used_beside_oauth(sandbox, model, tmp_path):
+    environment = bot_environment(sandbox, model, tmp_path, **OAUTH | {"SLACK_BOT_TOKEN": "xoxb-sandbox"})
+    bot = Bot(environment, open_store(tmp_path), ("--http", "0"), log=tmp_path / "bot.log")
+    bot.address = bot.start().split()[-1]
+    sandbox.call("/sandbox/transport", {"http": bot.address})
+    sandbox.command(HELP, AGENT, "/ask", "anybody?")
+    assert bot.count("suggestions") == 0
+    install(bot, sandbox)
+    sandbox.command(HELP, AGENT, "/ask", "anybody?")
+    bot.until(lambda: bot.count("suggestions") == 1)
+    assert bot.stop() == 0
+    sandbox.call("/sandbox/transport", {"http": ""})
+    bot.db.conn.close()
+
+
 def test_an_install_in_the_whole_organisation_names_the_workspace_where_slack_asks(bot, sandbox, model):
     install(bot, sandbox, "org")
     assert (stored(bot)["is_enterprise_install"], stored(bot)["enterprise_id"]) == (True, ORG_ID)

@@ -26,7 +26,7 @@ class Answer:
 
 def signed(payload: Json, *, now: float, secret: str = SIGNING_SECRET, **more: str) -> tuple[dict[str, str], bytes]:
     """Headers and body of a payload: events are JSON, commands a form, everything else a form with a JSON text."""
-    if payload.get("type") in ("event_callback", "url_verification"):
+    if payload.get("type") in ("event_callback", "url_verification", "app_rate_limited"):
         kind, body = "application/json", json.dumps(payload).encode()
     else:
         form: Mapping[str, object] = payload if "command" in payload else {"payload": json.dumps(payload)}
