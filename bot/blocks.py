@@ -6,7 +6,7 @@ input, 2,000 per button value, 10 elements per context. Slack counts UTF-16 unit
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from bot.markdown import Piece, pieces, size
 from bot.slack import Json, escape
@@ -22,6 +22,20 @@ Message = tuple[str, list[Json]]
 """Top-level text and blocks of one message."""
 
 POSITIVE, NEGATIVE = "👍", "👎"
+
+
+def split(text: str, limit: int, render: Callable[[str], str]) -> list[str]:
+    """Cut a text into pieces that render within `limit`, at a paragraph, line or word where possible."""
+    pieces, rest = [], text.strip()
+    while size(render(rest)) > limit:
+        low, high = 1, len(rest)
+        while low < high:
+            middle = (low + high + 1) // 2
+            low, high = (middle, high) if size(render(rest[:middle])) <= limit else (low, middle - 1)
+        cut = next((at for mark in ("\n\n", "\n", " ") if (at := rest.rfind(mark, 0, low + 1)) > low // 2), low)
+        pieces.append(rest[:cut].rstrip())
+        rest = rest[cut:].lstrip()
+    return [*pieces, rest] if rest else pieces
 
 
 def text_sections(text: str) -> list[Json]:

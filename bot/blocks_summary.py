@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 
-from bot.blocks import MESSAGE_LIMIT, SECTION_LIMIT, Message, messages_of
+from bot.blocks import MESSAGE_LIMIT, SECTION_LIMIT, Message, split
 from bot.markdown import pieces, size
 from bot.sections import Section, sections_of
 from bot.slack import Json, escape
@@ -28,10 +28,10 @@ def summary_messages(text: str, links: Mapping[str, str]) -> list[Message]:
         if page and (len(page) == BLOCKS_PER_MESSAGE or sum(map(size, page)) + size(block) > MESSAGE_LIMIT):
             pages.append(page := [])
         page.append(block)
-    tops = [top for top, _ in messages_of(text)]
+    tops = split(text, MESSAGE_LIMIT, escape)
     return [
         # The top-level text is what notifications and screen readers say.
-        (tops[min(number, len(tops) - 1)], [_section(block) for block in page])
+        (escape(tops[min(number, len(tops) - 1)]), [_section(block) for block in page])
         for number, page in enumerate(pages)
         if page
     ]
