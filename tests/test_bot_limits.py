@@ -5,6 +5,7 @@ import time
 
 import pytest
 from bot_fixtures import last_ephemeral
+from slack_sdk import WebClient
 from test_bot_desk import AGENT, CUSTOMER, HELP, draft_for, open_editor, replies
 
 from bot.errors import WHAT_TO_DO
@@ -102,6 +103,20 @@ def test_who_can_be_shown_no_ephemeral_message_gets_a_direct_one(bot, sandbox, m
         assert "/invite @Nightshift" in json.dumps(told[-1])
     finally:
         sandbox.reset()
+
+
+def test_a_button_that_nobody_listens_to_any_more_is_answered(bot, sandbox, model):
+    texts = {"old_button": {}, "link": {"url": "https://x.io"}}
+    buttons = [{"type": "button", "action_id": name, "text": {"type": "plain_text", "text": name}, **more}
+               for name, more in texts.items()]  # fmt: skip
+    client = WebClient("xoxb-sandbox", base_url=sandbox.environment["SLACK_API_URL"])
+    client.chat_postMessage(channel=HELP, text="old", blocks=[{"type": "actions", "elements": buttons}])
+    assert sandbox.action(AGENT, "link")["ok"]
+    assert sandbox.action(AGENT, "old_button")["ok"]
+    last_ephemeral(sandbox, AGENT, "no longer in use")
+    assert len(sandbox.state(AGENT)["ephemerals"]) == 1
+    assert sandbox.command(HELP, AGENT, "/later")["ok"]
+    last_ephemeral(sandbox, AGENT, "don't know this command")
 
 
 def test_a_hundred_drafts_in_flight_do_not_delay_the_next_click(bot, sandbox, model):
