@@ -10,23 +10,14 @@ from datetime import tzinfo
 
 import aiohttp
 from slack_sdk.errors import SlackApiError
-from slack_sdk.http_retry.async_handler import AsyncRetryHandler
-from slack_sdk.http_retry.builtin_async_handlers import (
-    AsyncConnectionErrorRetryHandler,
-    AsyncRateLimitErrorRetryHandler,
-)
-from slack_sdk.http_retry.request import HttpRequest
-from slack_sdk.http_retry.response import HttpResponse
-from slack_sdk.http_retry.state import RetryState
 from slack_sdk.web.async_client import AsyncWebClient
 from slack_sdk.web.async_slack_response import AsyncSlackResponse
 from slack_sdk.webhook.async_client import AsyncWebhookClient
-from sqlite_utils import Database
 
 from bot import installations, slack
 from bot.blocks import Message
+from bot.client import retry_handlers
 from bot.errors import NotInChannel, SlackRefused, SlackUnreachable
-from bot.installations import InstalledClient
 from bot.settings import BotSettings
 from bot.slack import Address, Json
 from bot.spans import zone_of
@@ -38,40 +29,7 @@ CACHE_SECONDS = 600
 """How long user groups, names and channel facts are believed (slack.md, 23: 5 to 15 minutes)."""
 ROLE_TIMEOUT = 2.0
 """Seconds that a role check may take, since an ack must come within 3."""
-RATE_LIMIT_RETRIES = 5
 PAGE = 200
-SAYING = ("chat.postMessage", "chat.startStream", "chat.appendStream")
-"""Methods that would say something twice."""
-
-
-class _ConnectionErrorRetryHandler(AsyncConnectionErrorRetryHandler):
-    """Tries again when the connection broke, except for what would then be said twice."""
-
-    async def _can_retry_async(
-        self,
-        *,
-        state: RetryState,
-        request: HttpRequest,
-        response: HttpResponse | None = None,
-        error: Exception | None = None,
-    ) -> bool:
-        if request.url.endswith(SAYING):
-            return False
-        return await super()._can_retry_async(state=state, request=request, response=response, error=error)
-
-
-def retry_handlers() -> list[AsyncRetryHandler]:
-    """For every client of ours: wait out `Retry-After`, survive one broken connection."""
-    return [AsyncRateLimitErrorRetryHandler(max_retry_count=RATE_LIMIT_RETRIES), _ConnectionErrorRetryHandler()]
-
-
-def web_client(settings: BotSettings, db: Database) -> AsyncWebClient:
-    """The Web API's client, for Bolt and for us: with one token, or with each workspace's own."""
-    if settings.by_oauth:
-        return InstalledClient(db, base_url=settings.slack_api_url, retry_handlers=retry_handlers())
-    return AsyncWebClient(
-        token=settings.slack_bot_token, base_url=settings.slack_api_url, retry_handlers=retry_handlers()
-    )
 
 
 @dataclass(frozen=True)
