@@ -5,11 +5,11 @@ import logging
 from slack_bolt.async_app import AsyncApp
 from sqlite_utils import Database
 
-from bot.client import web_client
 from bot.desk import Desk
 from bot.installations import oauth_settings
 from bot.listeners import register_listeners
 from bot.settings import BotSettings
+from bot.web_client import web_client
 from bot.workspace import Workspace
 from serving.engine import Engine
 

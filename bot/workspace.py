@@ -16,11 +16,11 @@ from slack_sdk.webhook.async_client import AsyncWebhookClient
 
 from bot import installations, slack
 from bot.blocks import Message
-from bot.client import retry_handlers
 from bot.errors import NotInChannel, SlackRefused, SlackUnreachable
 from bot.settings import BotSettings
 from bot.slack import Address, Json
 from bot.spans import zone_of
+from bot.web_client import retry_handlers
 from data.models import Role, Turn
 
 log = logging.getLogger(__name__)

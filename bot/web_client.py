@@ -1,4 +1,4 @@
-"""The Web API's clients, and what they try again."""
+"""The client of Slack's Web API: it waits where Slack asks it to, and says nothing twice."""
 
 from slack_sdk.http_retry.async_handler import AsyncRetryHandler
 from slack_sdk.http_retry.builtin_async_handlers import (
