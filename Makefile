@@ -8,7 +8,7 @@ demo test soak picture sandbox: export HF_HUB_OFFLINE := 1
 export VLLM_NO_USAGE_STATS := 1
 export DO_NOT_TRACK := 1
 
-.PHONY: setup demo test lint soak picture run sandbox clean
+.PHONY: setup demo test lint bench soak picture run sandbox clean
 setup: $(READY)
 
 # torchvision, torchaudio and torchcodec are left out of the lock on purpose: vLLM names them, text serving needs none of
@@ -30,6 +30,9 @@ demo: $(READY)
 
 test: $(READY)
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest
+
+bench: $(READY)
+	@$(BIN)/python tests/bench_training.py
 
 # The kill tests five times over: what fails once in a while fails here.
 soak: $(READY)

@@ -1,8 +1,13 @@
-"""python -m bot [--http PORT] | sandbox [--port PORT]: the bot, or a Slack workspace on your own machine."""
+"""python -m bot [--http PORT] | sandbox [--port PORT] [--http URL] | manifest [--http URL]
+
+The bot; a Slack workspace on this machine; the app's manifest, to paste into Slack.
+"""
 
 import argparse
 import asyncio
+import json
 import logging
+import re
 import signal
 import sys
 from collections.abc import Sequence
@@ -12,6 +17,7 @@ from aiohttp import web
 from slack_bolt.adapter.socket_mode.aiohttp import AsyncSocketModeHandler
 from slack_sdk.errors import SlackApiError
 
+from bot import manifest
 from bot.app import build_app, build_desk
 from bot.desk import Desk
 from bot.errors import SlackRefused, SlackUnreachable
@@ -24,7 +30,6 @@ from serving.engine import Engine
 from serving.settings import ServingSettings
 
 SANDBOX_PORT = 8300
-PATH = "/slack/events"
 PORT = cli.whole_number(0, 65535)
 
 
@@ -37,7 +42,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     commands = parser.add_subparsers(title="commands")
     sandbox = commands.add_parser("sandbox", help="a Slack workspace on this machine, to try the bot in")
     sandbox.add_argument("--port", type=PORT, default=SANDBOX_PORT, help="default: %(default)s; 0: any free one")
+    sandbox.add_argument(
+        "--http", default="", dest="http_url", metavar="URL", help="reach the bot over HTTP there, not over Socket Mode"
+    )
     sandbox.set_defaults(handle=_sandbox)
+    printed = commands.add_parser("manifest", help="print the app's manifest, to paste into Slack")
+    printed.add_argument(
+        "--http", dest="http_url", metavar="URL", help="for HTTP mode: the bot's public address, https://…"
+    )
+    printed.set_defaults(handle=_manifest)
     return cli.run(parser, argv)
 
 
@@ -52,14 +65,14 @@ def _bot(arguments: argparse.Namespace) -> int:
 
 
 def _expect(settings: BotSettings, *, http: bool) -> None:
-    needed = {
-        "SLACK_BOT_TOKEN": settings.slack_bot_token,
-        **(
-            {"SLACK_SIGNING_SECRET": settings.slack_signing_secret}
-            if http
-            else {"SLACK_APP_TOKEN": settings.slack_app_token}
-        ),
-    }
+    if settings.by_oauth and not http:
+        raise BadSetting("SLACK_CLIENT_ID installs by OAuth over HTTP: start with --http PORT, or unset it.")
+    needed = {"SLACK_BOT_TOKEN": settings.slack_bot_token} if not settings.by_oauth else {}
+    needed |= (
+        {"SLACK_SIGNING_SECRET": settings.slack_signing_secret}
+        if http
+        else {"SLACK_APP_TOKEN": settings.slack_app_token}
+    )
     for variable, value in needed.items():
         if not value:
             raise MissingToken(f"{variable} is not set: copy it from your Slack app's settings into .env.")
@@ -70,7 +83,8 @@ async def _serve(arguments: argparse.Namespace, settings: BotSettings, serving: 
     engine = Engine(serving.llm_base_url, serving.llm_api_key)
     desk = build_desk(settings, db, engine, base_model=serving.base_model)
     app = build_app(settings, desk)
-    await _expect_welcome(desk, settings)
+    if not settings.by_oauth:
+        await _expect_welcome(desk, settings)
     ended = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, ended.set)
@@ -85,7 +99,7 @@ async def _serve(arguments: argparse.Namespace, settings: BotSettings, serving: 
         await ended.wait()
         await handler.close_async()
     else:
-        runner = web.AppRunner(app.web_app(path=PATH), access_log=None)
+        runner = web.AppRunner(app.web_app(path=manifest.EVENTS), access_log=None)
         await runner.setup()
         await resume(desk)
         try:
@@ -93,7 +107,7 @@ async def _serve(arguments: argparse.Namespace, settings: BotSettings, serving: 
         except OSError as error:
             raise BadSetting(f"Port {arguments.http} on {arguments.host} cannot be used: {error.strerror}.") from error
         host, port = runner.addresses[0][:2]
-        print(f"ready: listening for Slack on http://{host}:{port}{PATH}", flush=True)
+        print(f"ready: listening for Slack on http://{host}:{port}{manifest.EVENTS}", flush=True)
         await ended.wait()
         await runner.cleanup()
     await engine.close()
@@ -121,11 +135,19 @@ def _refused(variable: str, error: str) -> str:
     return f"Slack refuses {variable} ({error}): copy it again from your Slack app's settings into .env."
 
 
+def _manifest(arguments: argparse.Namespace) -> int:
+    if arguments.http_url and not re.fullmatch(r"https://[^\s/]+(/\S*)?", arguments.http_url):
+        raise BadSetting("--http takes the address at which Slack reaches the bot: https://…")
+    made = manifest.manifest()
+    print(json.dumps(manifest.over_http(made, arguments.http_url) if arguments.http_url else made, indent=2))
+    return 0
+
+
 def _sandbox(arguments: argparse.Namespace) -> int:
     from bot.sandbox import server
 
     try:
-        server.serve(arguments.port)
+        server.serve(arguments.port, arguments.http_url)
     except OSError as error:
         raise BadSetting(f"Port {arguments.port} cannot be used for the sandbox: {error.strerror}.") from error
     return 0

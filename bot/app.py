@@ -6,6 +6,7 @@ from slack_bolt.async_app import AsyncApp
 from sqlite_utils import Database
 
 from bot.desk import Desk
+from bot.installations import oauth_settings
 from bot.listeners import register_listeners
 from bot.settings import BotSettings
 from bot.web_client import web_client
@@ -15,7 +16,7 @@ from serving.engine import Engine
 
 def build_desk(settings: BotSettings, db: Database, engine: Engine, *, base_model: str) -> Desk:
     """The desk, with its own line to Slack."""
-    workspace = Workspace(web_client(settings), settings)
+    workspace = Workspace(web_client(settings, db), settings)
     return Desk(db, engine, workspace, base_model=base_model, review_channel=settings.review_channel)
 
 
@@ -25,6 +26,14 @@ def build_app(settings: BotSettings, desk: Desk) -> AsyncApp:
     logger.setLevel(logging.WARNING)
     # Bolt looks into the environment by itself, and warns that the token there is not used beside our client.
     logger.addFilter(lambda record: "`token` will be unused" not in record.getMessage())
-    app = AsyncApp(logger=logger, client=desk.workspace.client, signing_secret=settings.slack_signing_secret)
+    app = AsyncApp(
+        logger=logger,
+        client=desk.workspace.client,
+        signing_secret=settings.slack_signing_secret,
+        oauth_settings=oauth_settings(settings, desk.db, desk.workspace.client) if settings.by_oauth else None,
+    )
+    if settings.by_oauth:
+        # Before the listeners, whose last one takes every event.
+        app.enable_token_revocation_listeners()
     register_listeners(app, desk)
     return app

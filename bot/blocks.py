@@ -5,9 +5,11 @@ input, 2,000 per button value, 10 elements per context. Slack counts UTF-16 unit
 """
 
 import json
+import re
 from collections.abc import Callable, Sequence
 
-from bot.slack import Json, escape, mrkdwn
+from bot.markdown import Piece, pieces, size
+from bot.slack import Json, escape
 from data.models import BASE, Suggestion
 from data.prompts import Wish
 
@@ -37,12 +39,7 @@ EDIT_REASONS = {
 POSITIVE, NEGATIVE = "👍", "👎"
 
 
-def size(text: str) -> int:
-    """Length as Slack counts it, in UTF-16 units."""
-    return len(text.encode("utf-16-le")) // 2
-
-
-def split(text: str, limit: int, render: Callable[[str], str] = mrkdwn) -> list[str]:
+def split(text: str, limit: int, render: Callable[[str], str]) -> list[str]:
     """Cut a text into pieces that render within `limit`, at a paragraph, line or word where possible."""
     pieces, rest = [], text.strip()
     while size(render(rest)) > limit:
@@ -57,11 +54,8 @@ def split(text: str, limit: int, render: Callable[[str], str] = mrkdwn) -> list[
 
 
 def text_sections(text: str) -> list[Json]:
-    """A text that people or the model wrote, as sections that show exactly it."""
-    return [
-        {"type": "section", "text": {"type": "mrkdwn", "text": mrkdwn(piece), "verbatim": True}}
-        for piece in split(text, SECTION_LIMIT)
-    ]
+    """A text that people or the model wrote in markdown, as sections that show it."""
+    return _sections(pieces(text.strip(), SECTION_LIMIT))
 
 
 def note(text: str) -> Json:
@@ -70,8 +64,37 @@ def note(text: str) -> Json:
 
 
 def messages_of(text: str) -> list[Message]:
-    """A text as one or more messages: (top-level text, blocks)."""
-    return [(escape(piece), text_sections(piece)) for piece in split(text, MESSAGE_LIMIT)]
+    """A text in markdown as one or more messages: (top-level text, blocks).
+
+    The top-level text is what was written, only escaped: it is read back as the turn, and training learns from it.
+    The blocks are how it looks.
+    """
+    messages: list[list[Piece]] = [[]]
+    for piece in pieces(text.strip(), SECTION_LIMIT):
+        if messages[-1] and _length([*messages[-1], piece]) > MESSAGE_LIMIT:
+            messages.append([])
+        messages[-1].append(piece)
+    tops = [escape("".join(piece.written for piece in message)).strip() for message in messages]
+    return [(top, _sections(message)) for top, message in zip(tops, messages, strict=True) if top]
+
+
+def _length(message: Sequence[Piece]) -> int:
+    return max(sum(size(piece.mrkdwn) + 2 for piece in message), sum(size(escape(piece.written)) for piece in message))
+
+
+def _sections(shown: Sequence[Piece]) -> list[Json]:
+    texts: list[str] = []
+    apart = False
+    for piece in filter(lambda piece: piece.mrkdwn, shown):
+        # Slack sets code and quotes off by itself.
+        boxed = piece.mrkdwn.startswith(("```", ">")) or (texts and texts[-1].endswith("```"))
+        gap = "\n\n" if apart and not boxed else "\n"
+        if texts and size(joined := texts[-1] + gap + piece.mrkdwn) <= SECTION_LIMIT:
+            texts[-1] = joined
+        else:
+            texts.append(piece.mrkdwn)
+        apart = re.search(r"\n\s*\n\Z", piece.written) is not None
+    return [{"type": "section", "text": {"type": "mrkdwn", "text": text, "verbatim": True}} for text in texts]
 
 
 def draft_messages(

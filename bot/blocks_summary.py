@@ -2,9 +2,10 @@
 
 from collections.abc import Iterable, Mapping
 
-from bot.blocks import MESSAGE_LIMIT, SECTION_LIMIT, Message, size, split
+from bot.blocks import MESSAGE_LIMIT, SECTION_LIMIT, Message, split
+from bot.markdown import pieces, size
 from bot.sections import Section, sections_of
-from bot.slack import Json, escape, mrkdwn
+from bot.slack import Json, escape
 
 PIECE_LIMIT = 2500
 """Of one line; its link and its bullet need the rest of a section."""
@@ -53,9 +54,9 @@ def _blocks(sections: Iterable[Section], links: Mapping[str, str]) -> list[str]:
 
 
 def _line(line: str, link: str | None, *, bullet: bool) -> list[str]:
-    *before, last = [mrkdwn(piece) for piece in split(line, PIECE_LIMIT)]
-    pieces = [*before, f"{last}  <{escape(link)}|{SOURCE}>" if link else last]
-    return [f"• {pieces[0]}" if bullet else pieces[0], *pieces[1:]]
+    *before, last = [piece.mrkdwn for piece in pieces(line, PIECE_LIMIT)]
+    shown = [*before, f"{last}  <{escape(link)}|{SOURCE}>" if link else last]
+    return [f"• {shown[0]}" if bullet else shown[0], *shown[1:]]
 
 
 def _section(text: str) -> Json:

@@ -11,7 +11,17 @@ from collections.abc import Callable, Coroutine
 
 from sqlite_utils import Database
 
-from bot import beside, blocks, blocks_answers, blocks_replies, blocks_review, drafting, streams, summaries
+from bot import (
+    beside,
+    blocks,
+    blocks_answers,
+    blocks_replies,
+    blocks_review,
+    drafting,
+    installations,
+    streams,
+    summaries,
+)
 from bot.blocks import Message
 from bot.errors import NothingViewed, ThreadMovedOn
 from bot.parts import Progress
@@ -291,6 +301,8 @@ class Desk:
     async def or_fail(self, suggestion: Suggestion, work: Coroutine[None, None, None]) -> None:
         """Do this work; when it fails, tell the person who waits for it."""
         # Bolt's error handler sees to the work that a listener does; this is the same for work without a listener.
+        # Here and not inside the work, so that the failure is told in the same workspace.
+        installations.enter_team(suggestion.team_id)
         (result,) = await asyncio.gather(work, return_exceptions=True)
         if isinstance(result, Exception):
             (result,) = await asyncio.gather(self.fail(suggestion, result), return_exceptions=True)

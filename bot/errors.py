@@ -15,13 +15,29 @@ DeskError (data/errors.py, which has EmptyThread, EmptyText and NotAllowed too)
 
 from data.errors import DeskError
 
+WHAT_TO_DO = {
+    "msg_too_long": "This text is too long for Slack. Shorten it, then send it again",
+    "msg_blocks_too_long": "This text is too long for Slack. Shorten it, then send it again",
+    "ratelimited": "Slack asks me to slow down. Please try again in a minute",
+    "is_archived": "This channel is archived, so nothing can be posted here",
+    "thread_not_found": "That thread is not there any more",
+    "message_not_found": "That message is not there any more",
+    "restricted_action": "This workspace's rules do not let me post here. Please tell an admin",
+    "expired_trigger_id": "Slack waits 3 seconds for a form and that was too long. Please press the button again",
+    "missing_scope": "I lack a permission in Slack. Please tell an admin to install the app again",
+    "token_revoked": "I was removed from this workspace. Please tell an admin to install the app again",
+    "account_inactive": "I was removed from this workspace. Please tell an admin to install the app again",
+}
+"""Slack's words for a refusal → what a person can do about it."""
+
 
 class SlackRefused(DeskError):
     """Slack answered `ok: false`. `error` is Slack's own word for the reason."""
 
     def __init__(self, method: str, error: str, sentence: str = "") -> None:
         self.error = error
-        super().__init__(sentence or f"Slack refused {method} ({error}). Please try again, or tell an admin.")
+        known = f"{WHAT_TO_DO[error]} ({error})." if error in WHAT_TO_DO else ""
+        super().__init__(sentence or known or f"Slack refused {method} ({error}). Please try again, or tell an admin.")
 
 
 class NotInChannel(SlackRefused):

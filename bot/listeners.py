@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable
 from slack_bolt.async_app import AsyncAck, AsyncApp, AsyncBoltContext
 from slack_bolt.response import BoltResponse
 
-from bot import agent_view, blocks, commands, decisions, home, proactive, ratings, reply_buttons, slack
+from bot import agent_view, blocks, commands, decisions, home, installations, proactive, ratings, reply_buttons, slack
 from bot.desk import Desk, sentence_of
 from bot.slack import Json
 
@@ -35,12 +35,21 @@ def register_listeners(app: AsyncApp, desk: Desk) -> None:
     _requests(app, desk)
     _decisions(app, desk)
     reply_buttons.register(app, desk)
+    _anything_else(app, desk)
     _errors(app, desk)
 
 
 def _remember_first(app: AsyncApp, desk: Desk) -> None:
     @app.middleware
     async def remember(body: Json, context: AsyncBoltContext, next_: Next) -> BoltResponse | None:
+        if body.get("type") == "app_rate_limited":
+            # Over 30,000 events an hour. Nothing can be done, but unanswered it counts against the app.
+            log.error("Slack holds back events of workspace %s: too many in an hour", body.get("team_id"))
+            return BoltResponse(status=200, body="")
+        installations.enter(context)
+        shared = slack.shared_channel(body)
+        if shared is not None:
+            desk.workspace.note_shared(shared)
         request = slack.request_of(body, bot_user_id=context.bot_user_id or "")
         if request is not None:
             if "event" in body:
@@ -134,6 +143,31 @@ def _decisions(app: AsyncApp, desk: Desk) -> None:
         await decisions.act(desk, decided, slack.told_of(body))
 
 
+def _anything_else(app: AsyncApp, desk: Desk) -> None:
+    """The last listeners: a click that nobody takes would leave the person with a warning sign and no word."""
+    everything = re.compile(".*", re.DOTALL)
+
+    @app.action(everything)
+    @app.shortcut(everything)
+    async def unknown(ack: AsyncAck, body: Json, payload: Json) -> None:
+        await ack()
+        # A button that opens an address sends its click as well.
+        if not payload.get("url"):
+            log.error("no listener for %s %s", body.get("type"), payload.get("action_id") or payload.get("callback_id"))
+            await _tell(desk, body, "This is no longer in use. Ask for a new draft, or see `/nightshift help`.")
+
+    @app.command(everything)
+    async def unknown_command(ack: AsyncAck, body: Json) -> None:
+        log.error("no listener for command %s", body.get("command"))
+        await ack("I don't know this command. See `/nightshift help`.")
+
+    @app.view_submission(everything)
+    @app.view_closed(everything)
+    async def unknown_view(ack: AsyncAck, body: Json) -> None:
+        log.error("no listener for %s", body.get("type"))
+        await ack()
+
+
 def _errors(app: AsyncApp, desk: Desk) -> None:
     @app.error
     async def tell(
@@ -145,28 +179,33 @@ def _errors(app: AsyncApp, desk: Desk) -> None:
         suggestion = context.get("suggestion")
         unacked = response is not None
         if unacked and body.get("type") == "view_submission":
-            # The form stays open with the sentence in it, and nothing that was typed is lost.
-            sentence = sentence_of(error, body["view"]["id"])
-            return BoltResponse(status=200, body={"response_action": "errors", "errors": {_input(body): sentence}})
+            block_id = _first_input(body)
+            if block_id is not None:
+                # The form stays open with the sentence in it, and nothing that was typed is lost.
+                errors = {block_id: sentence_of(error, body["view"].get("id", ""))}
+                return BoltResponse(status=200, body={"response_action": "errors", "errors": errors})
         if unacked and "event" in body:
-            # It could not be stored. Unacked, Slack sends it again.
-            sentence_of(error, body.get("event_id", ""))
+            # It could not be stored. Unacked, Slack sends it again; what cannot be read is no better the next time.
+            sentence_of(error, str(body.get("event_id", "")))
             log.warning("event %s not stored: %s", body.get("event_id"), type(error).__name__)
-            return None
+            return BoltResponse(status=200, body="") if isinstance(error, slack.BadPayload) else None
         try:
             if suggestion is not None:
                 pressed = "actions" in body or body.get("type") == "view_submission"
                 await desk.fail(suggestion, error, told=slack.address_of(body) if pressed else None)
             else:
-                await _tell(desk, body, sentence_of(error, body.get("trigger_id", "")))
+                await _tell(desk, body, sentence_of(error, str(body.get("trigger_id", ""))))
         except Exception:
             log.exception("could not tell the person who asked (suggestion %s)", suggestion and suggestion.id)
         return BoltResponse(status=200, body="") if unacked else None
 
 
-def _input(body: Json) -> str:
-    """The first field of a form: the sentence about what went wrong stands under it."""
-    return next(str(block["block_id"]) for block in body["view"]["blocks"] if block["type"] == "input")
+def _first_input(body: Json) -> str | None:
+    """The block of a form under which a sentence can stand."""
+    view = body.get("view")
+    found = view.get("blocks") if isinstance(view, dict) else None
+    inputs = [b for b in found if isinstance(b, dict) and b.get("type") == "input"] if isinstance(found, list) else []
+    return next((b["block_id"] for b in inputs if isinstance(b.get("block_id"), str)), None)
 
 
 async def _tell(desk: Desk, body: Json, sentence: str) -> None:

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from bot.desk import Desk
-from bot.slack import PROACTIVE, REPLY_EVENT, SPOKEN_SUBTYPES, Json, Request, plain, team_of
+from bot.rich_text import markdown_of
+from bot.slack import PROACTIVE, REPLY_EVENT, SPOKEN_SUBTYPES, Json, Request, reader, team_of
 from data import store, store_preferences, store_proactive
 from data.errors import NightshiftError
 from data.models import Suggestion
@@ -36,13 +37,14 @@ class Question:
     text: str
 
 
+@reader
 def question_of(body: Json, *, bot_user_id: str, allowed_bots: frozenset[str]) -> Question | None:
     """The message in an event that a person, or a help desk's bot, wrote to a channel and not to the bot itself."""
     event = body.get("event") or {}
-    text = event.get("text") or ""
-    if event.get("type") != "message" or event.get("subtype") not in SPOKEN_SUBTYPES or not text.strip():
+    if event.get("type") != "message" or event.get("subtype") not in SPOKEN_SUBTYPES:
         return None
-    if event.get("channel_type") not in ("channel", "group") or f"<@{bot_user_id}" in text:
+    text = markdown_of(event)
+    if event.get("channel_type") not in ("channel", "group") or not text or f"<@{bot_user_id}" in event.get("text", ""):
         return None
     if event.get("bot_id") and event["bot_id"] not in allowed_bots:
         return None
@@ -53,7 +55,7 @@ def question_of(body: Json, *, bot_user_id: str, allowed_bots: frozenset[str]) -
         message_ts=event["ts"],
         thread_ts=event.get("thread_ts") or "",
         user_id="" if event.get("bot_id") else event.get("user") or "",
-        text=plain(text).strip(),
+        text=text,
     )
 
 
@@ -93,11 +95,12 @@ async def remember(desk: Desk, question: Question) -> Suggestion | None:
 async def _agent_for(desk: Desk, question: Question) -> str | None:
     if question.user_id and await desk.workspace.role(question.user_id) is not None:
         return None
-    agents = await desk.workspace.agents()
-    on_duty = agents & await desk.workspace.members(question.channel_id)
+    on_duty = await desk.workspace.agents_among(await desk.workspace.members(question.channel_id))
     answered_by = ""
     if question.thread_ts:
         messages = await desk.workspace.replies(question.channel_id, question.thread_ts)
+        # Also those who have left the channel since.
+        agents = await desk.workspace.agents_among(str(message.get("user")) for message in messages)
         answered_by, answered_ts = _last_answer(desk, messages, agents)
         thread_id = store.thread_id_of(question.team_id, question.channel_id, question.thread_ts)
         drafted_for = store_proactive.newest_question(desk.db, thread_id)

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-from bot import streams
+from bot import installations, streams
 from bot.desk import Desk, unsent_key
 from bot.errors import TooOld
 from data import store, store_answers, store_desk, store_replies
@@ -30,6 +30,7 @@ async def resume(desk: Desk) -> None:
         suggestion = store.suggestion(desk.db, withdrawal.suggestion_id)
         await desk.or_fail(suggestion, desk.unpost(suggestion))
     for stream in store_answers.abandoned_streams(desk.db):
+        installations.enter_team(store.suggestion(desk.db, stream.suggestion_id).team_id)
         await streams.break_off_or_log(desk.db, desk.workspace, stream)
     for suggestion in store.unfinished_suggestions(desk.db):
         desk.in_background(desk.or_fail(suggestion, _rerun(desk, suggestion)))

@@ -19,6 +19,10 @@ class BotSettings(BaseSettings):
     """The app-level token for Socket Mode, `xapp-…`, with the scope connections:write."""
     slack_signing_secret: str = ""
     """Checks the signature of every request in HTTP mode."""
+    slack_client_id: str = ""
+    """With the secret: workspaces install the app by OAuth, in HTTP mode. Without: one workspace, by its bot token."""
+    slack_client_secret: str = ""
+    """The app's client secret."""
     slack_api_url: str = "https://slack.com/api/"
     """Where Slack's Web API is. `python -m bot sandbox` prints another one."""
 
@@ -40,6 +44,11 @@ class BotSettings(BaseSettings):
 
     proactive_per_hour: int = Field(10, ge=0)
     """Drafts that a channel's agents get unasked in one hour, where an admin switched that on."""
+
+    @property
+    def by_oauth(self) -> bool:
+        """Do workspaces install the app themselves?"""
+        return bool(self.slack_client_id and self.slack_client_secret)
 
     @field_validator("agents", "supervisors", "admins", "allowed_bots", mode="before")
     @classmethod

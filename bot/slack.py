@@ -1,16 +1,20 @@
-"""Slack's payloads ↔ our types, and Slack's mrkdwn ↔ plain text. Pure."""
+"""Slack's payloads ↔ our types, and Slack's escaping. What texts look like is in markdown.py and rich_text.py. Pure."""
 
+import functools
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, ParamSpec, TypeVar
 
+from bot.rich_text import entity, markdown_of
 from bot.spans import parse_span
 from data.models import Task, Turn
 from data.store_connection import clean
 
 Json = dict[str, Any]
+P = ParamSpec("P")
+T = TypeVar("T")
 
 REPLY_EVENT = "nightshift_reply"
 """Metadata type of a reply that we posted for an agent."""
@@ -81,6 +85,34 @@ class Address:
     response_url: str = ""
 
 
+class BadPayload(ValueError):
+    """A payload that is not shaped as Slack documents it. A bug of ours or of Slack's, so it is no sentence."""
+
+
+def reader(read: Callable[P, T]) -> Callable[P, T]:
+    """Makes whatever a malformed payload does to `read` one error: keys missing, nulls, a list for a text."""
+
+    @functools.wraps(read)
+    def reading(*args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            made = read(*args, **kwargs)
+            fields = made if isinstance(made, tuple) else vars(made).values() if made is not None else ()
+            if not all(map(_storable, fields)):
+                raise TypeError("something else where an id belongs")
+        except (KeyError, TypeError, AttributeError, IndexError, ValueError) as error:
+            raise BadPayload(f"{read.__name__}: {type(error).__name__}") from error
+        return made
+
+    return reading
+
+
+def _storable(value: object) -> bool:
+    if isinstance(value, dict):
+        return all(map(_storable, value.values()))
+    return clean(value) == value if isinstance(value, str) else value is None or isinstance(value, int)
+
+
+@reader
 def request_of(body: Json, *, bot_user_id: str) -> Request | None:
     """The request in a payload, or None when it asks for no suggestion."""
     if body.get("type") == "message_action":
@@ -147,8 +179,6 @@ def _question(body: Json, event: Json, bot_user_id: str) -> Request | None:
     direct = event.get("type") == "message" and event.get("channel_type") == "im" and not event.get("subtype")
     if not (mention or direct) or event.get("bot_id") or event.get("edited") or not event.get("user"):
         return None
-    # The names of others stay in the text; only the address to the bot itself is no part of the question.
-    text = re.sub(rf"<@{re.escape(bot_user_id)}(\|[^>]*)?>", "", event.get("text") or "")
     return Request(
         key=body["event_id"],
         task="answer",
@@ -161,11 +191,13 @@ def _question(body: Json, event: Json, bot_user_id: str) -> Request | None:
             # Slack shows an ephemeral message only in a thread that has replies; a direct message is never ephemeral.
             "shown_in": event.get("thread_ts") or ("" if mention else event["ts"]),
             "user_team": event.get("user_team") or event.get("team") or team_of(body),
-            "text": plain(text).strip(),
+            # The names of others stay in the text; only the address to the bot itself is no part of the question.
+            "text": markdown_of(event, {bot_user_id: ""}),
         },
     )
 
 
+@reader
 def click_of(body: Json) -> Click:
     """The click in a `block_actions` payload: a button has a value, a menu's chosen one is `choice:VALUE`."""
     action = body["actions"][0]
@@ -180,6 +212,7 @@ def click_of(body: Json) -> Click:
     )
 
 
+@reader
 def address_of(body: Json) -> Address | None:
     """Whom to tell, and where, when what this payload asked for goes wrong."""
     event = body.get("event")
@@ -199,10 +232,11 @@ def told_of(body: Json) -> Address:
     """`address_of` for what a person did, which always has somebody to tell."""
     address = address_of(body)
     if address is None:
-        raise ValueError(f"nobody to answer in a {body.get('type')} payload")
+        raise BadPayload(f"nobody to answer in a {body.get('type')} payload")
     return address
 
 
+@reader
 def thumb_of(body: Json) -> Thumb | None:
     """The thumb in a reaction event, whatever its skin tone; None for any other event or emoji."""
     event = body.get("event") or {}
@@ -221,12 +255,20 @@ def thumb_of(body: Json) -> Thumb | None:
     )
 
 
+@reader
 def seen_thread(body: Json) -> tuple[str, str, str] | None:
     """(team, channel, thread) of a message that somebody wrote in a thread."""
     event = body.get("event") or {}
     if event.get("type") != "message" or event.get("subtype") not in SPOKEN_SUBTYPES or not event.get("thread_ts"):
         return None
     return team_of(body), event["channel"], event["thread_ts"]
+
+
+def shared_channel(body: Json) -> str | None:
+    """The channel of an event that has people of other companies in it (Slack Connect)."""
+    event = body.get("event")
+    channel_id = event.get("channel") if isinstance(event, dict) else None
+    return channel_id if body.get("is_ext_shared_channel") is True and isinstance(channel_id, str) else None
 
 
 def turns_of(
@@ -243,10 +285,11 @@ def turns_of(
     """
     turns = []
     for message in messages:
-        text = plain(message.get("text") or "", names or {}).strip()
+        bot_id = message.get("bot_id")
+        # Ours was written in markdown and only escaped (blocks.messages_of): it comes back as it was decided on.
+        text = plain(message.get("text") or "").strip() if bot_id == our_bot_id else markdown_of(message, names)
         if not text or message.get("subtype") not in SPOKEN_SUBTYPES or message.get("hidden"):
             continue
-        bot_id = message.get("bot_id")
         if bot_id == our_bot_id:
             if (message.get("metadata") or {}).get("event_type") != REPLY_EVENT:
                 continue
@@ -311,21 +354,8 @@ def mrkdwn(text: str) -> str:
 
 
 def plain(text: str, names: Mapping[str, str] | None = None) -> str:
-    """Slack's mrkdwn as it arrives → the text that people see."""
-
-    def shown(found: re.Match[str]) -> str:
-        target, _, label = found[1].partition("|")
-        if target.startswith("@"):
-            return "@" + (label or (names or {}).get(target[1:], "someone"))
-        if target.startswith("#"):
-            return "#" + (label or "channel")
-        if target.startswith("!"):
-            word = target[1:].split("^")[0]
-            return label or ("@" + word if word in ("here", "channel", "everyone") else "")
-        address = target.removeprefix("mailto:").removeprefix("tel:")
-        return address if label in ("", address, address.split("://")[-1]) else f"{label} ({address})"
-
-    text = re.sub(r"<([^<>]+)>", shown, clean(text))
+    """A text of ours, or one without markup, as it arrives → the text that people see."""
+    text = re.sub(r"<([^<>]+)>", lambda found: entity(found[1], names or {}), clean(text))
     return text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
 
 

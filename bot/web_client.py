@@ -9,7 +9,9 @@ from slack_sdk.http_retry.request import HttpRequest
 from slack_sdk.http_retry.response import HttpResponse
 from slack_sdk.http_retry.state import RetryState
 from slack_sdk.web.async_client import AsyncWebClient
+from sqlite_utils import Database
 
+from bot.installations import InstalledClient
 from bot.settings import BotSettings
 
 RATE_LIMIT_RETRIES = 5
@@ -38,8 +40,10 @@ def retry_handlers() -> list[AsyncRetryHandler]:
     return [AsyncRateLimitErrorRetryHandler(max_retry_count=RATE_LIMIT_RETRIES), _ConnectionErrorRetryHandler()]
 
 
-def web_client(settings: BotSettings) -> AsyncWebClient:
-    """The Web API's client, for Bolt and for us."""
+def web_client(settings: BotSettings, db: Database) -> AsyncWebClient:
+    """The Web API's client, for Bolt and for us: with one token, or with each workspace's own."""
+    if settings.by_oauth:
+        return InstalledClient(db, base_url=settings.slack_api_url, retry_handlers=retry_handlers())
     return AsyncWebClient(
         token=settings.slack_bot_token, base_url=settings.slack_api_url, retry_handlers=retry_handlers()
     )

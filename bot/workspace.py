@@ -3,7 +3,8 @@
 import asyncio
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import tzinfo
 
@@ -13,7 +14,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 from slack_sdk.web.async_slack_response import AsyncSlackResponse
 from slack_sdk.webhook.async_client import AsyncWebhookClient
 
-from bot import slack
+from bot import installations, slack
 from bot.blocks import Message
 from bot.errors import NotInChannel, SlackRefused, SlackUnreachable
 from bot.settings import BotSettings
@@ -26,7 +27,7 @@ log = logging.getLogger(__name__)
 
 CACHE_SECONDS = 600
 """How long user groups, facts about people and channel facts are believed (slack.md, 23: 5 to 15 minutes)."""
-GROUP_TIMEOUT = 2.0
+ROLE_TIMEOUT = 2.0
 """Seconds that a role check may take, since an ack must come within 3."""
 PAGE = 200
 
@@ -40,35 +41,55 @@ class Identity:
     bot_id: str
 
 
+@dataclass(frozen=True)
+class Person:
+    """What users.info tells. A guest counts as a customer, whatever lists say."""
+
+    name: str
+    is_guest: bool
+    zone: tzinfo
+
+
 class Workspace:
     """Holds the client and what was lately learnt from it: groups, people, channels."""
 
     def __init__(self, client: AsyncWebClient, settings: BotSettings) -> None:
         self.client = client
         self.settings = settings
-        self._identity: Identity | None = None
+        self._identities: dict[str, Identity] = {}
         self._groups: dict[str, tuple[float, frozenset[str]]] = {}
-        self._users: dict[str, tuple[float, Json]] = {}
+        self._people: dict[str, tuple[float, Person]] = {}
         self._shared: dict[str, tuple[float, bool]] = {}
 
     async def identity(self) -> Identity:
-        """Who we are; asked once."""
-        if self._identity is None:
+        """Who we are where the present request came from; asked once."""
+        where = installations.here().key
+        if where not in self._identities:
             me = await self._call("auth.test")
-            self._identity = Identity(me.get("team_id", ""), me["user_id"], me.get("bot_id", ""))
-        return self._identity
+            self._identities[where] = Identity(me.get("team_id", ""), me["user_id"], me.get("bot_id", ""))
+        return self._identities[where]
 
     # Who somebody is
 
     async def role(self, user_id: str) -> Role | None:
-        """Supervisor before agent; None is everybody else, customers included."""
+        """Supervisor before agent; None is everybody else: customers, and guests even when they are listed."""
+        role: Role | None = "agent" if user_id in await self.agents() else None
         if user_id in self.settings.supervisors or user_id in await self._group(self.settings.supervisor_usergroup):
-            return "supervisor"
-        return "agent" if user_id in await self.agents() else None
+            role = "supervisor"
+        if role is not None:
+            async with _in_time_for_an_ack("users.info"):
+                role = None if (await self._person(user_id)).is_guest else role
+        return role
 
     async def agents(self) -> frozenset[str]:
-        """The humans who answer customers."""
+        """Those listed as the humans who answer customers."""
         return self.settings.agents | await self._group(self.settings.agent_usergroup)
+
+    async def agents_among(self, user_ids: Iterable[str]) -> frozenset[str]:
+        """Those of these people who answer customers: listed, and no guests."""
+        listed = sorted(await self.agents() & frozenset(user_ids))
+        people = await asyncio.gather(*map(self._person, listed))
+        return frozenset(user for user, person in zip(listed, people, strict=True) if not person.is_guest)
 
     def is_admin(self, user_id: str) -> bool:
         """May this person switch a channel's consent?"""
@@ -76,33 +97,31 @@ class Workspace:
 
     async def name(self, user_id: str) -> str:
         """A person's plain name, without an at sign that would ping."""
-        user = await self._user(user_id)
-        profile = user.get("profile") or {}
-        name = profile.get("display_name") or user.get("real_name") or profile.get("real_name") or user.get("name")
-        return name or "a colleague"
+        return (await self._person(user_id)).name
+
+    async def _person(self, user_id: str) -> Person:
+        known = self._people.get(user_id)
+        if known is None or known[0] < time.monotonic():
+            user = (await self._call("users.info", user=user_id))["user"]
+            profile = user.get("profile") or {}
+            name = profile.get("display_name") or user.get("real_name") or profile.get("real_name") or user.get("name")
+            # A stranger is somebody of another company, in a shared channel.
+            is_guest = any(user.get(kind) for kind in ("is_restricted", "is_ultra_restricted", "is_stranger"))
+            person = Person(name or "a colleague", is_guest, zone_of(user.get("tz"), user.get("tz_offset")))
+            known = self._people[user_id] = (time.monotonic() + CACHE_SECONDS, person)
+        return known[1]
 
     async def time_zone(self, user_id: str) -> tzinfo:
         """Where this person's clock is."""
-        user = await self._user(user_id)
-        return zone_of(user.get("tz"), user.get("tz_offset"))
-
-    async def _user(self, user_id: str) -> Json:
-        known = self._users.get(user_id)
-        if known is None or known[0] < time.monotonic():
-            user = (await self._call("users.info", user=user_id))["user"]
-            known = self._users[user_id] = (time.monotonic() + CACHE_SECONDS, user)
-        return known[1]
+        return (await self._person(user_id)).zone
 
     async def _group(self, usergroup: str) -> frozenset[str]:
         if not usergroup:
             return frozenset()
         known = self._groups.get(usergroup)
         if known is None or known[0] < time.monotonic():
-            try:
-                async with asyncio.timeout(GROUP_TIMEOUT):
-                    answer = await self._call("usergroups.users.list", usergroup=usergroup)
-            except TimeoutError as error:
-                raise SlackUnreachable("usergroups.users.list") from error
+            async with _in_time_for_an_ack("usergroups.users.list"):
+                answer = await self._call("usergroups.users.list", usergroup=usergroup)
             known = self._groups[usergroup] = (time.monotonic() + CACHE_SECONDS, frozenset(answer["users"]))
         return known[1]
 
@@ -168,6 +187,10 @@ class Workspace:
             known = self._shared[channel_id] = (time.monotonic() + CACHE_SECONDS, shared)
         return known[1]
 
+    def note_shared(self, channel_id: str) -> None:
+        """Slack said with an event that the channel is shared: what was looked up before no longer counts."""
+        self._shared[channel_id] = (time.monotonic() + CACHE_SECONDS, True)
+
     async def permalink(self, channel_id: str, message_ts: str) -> str:
         """A link that opens a message."""
         answer = await self._call("chat.getPermalink", channel=channel_id, message_ts=message_ts)
@@ -201,7 +224,7 @@ class Workspace:
         names = {user: name for user, name in zip(mentioned, found, strict=True) if isinstance(name, str)}
         return slack.turns_of(
             messages,
-            agents=await self.agents(),
+            agents=await self.agents_among(str(message.get("user")) for message in messages),
             our_bot_id=(await self.identity()).bot_id,
             allowed_bots=self.settings.allowed_bots,
             names=names,
@@ -218,7 +241,8 @@ class Workspace:
     ) -> None:
         """Show messages to one person; the first one in the place of what `response_url` showed before.
 
-        A `response_url` works 5 times in 30 minutes; after that, an ephemeral message or a direct one does.
+        A `response_url` works 5 times in 30 minutes; after that, an ephemeral message does, and where none can be
+        shown (the bot is no member, or the person is in no channel at all), a direct one.
         """
         for number, (text, blocks) in enumerate(messages):
             body: Json = {"response_type": "ephemeral", "replace_original": replace and number == 0, "text": text}
@@ -226,17 +250,22 @@ class Workspace:
             body |= {"thread_ts": to.thread_ts} if to.thread_ts else {}
             if to.response_url and await self._respond(to.response_url, body):
                 continue
-            said: Json = {"text": text, "blocks": blocks or None}
-            thread: Json = {"thread_ts": to.thread_ts}
-            if to.channel_id.startswith("D") or not to.channel_id:
-                # The Home tab is in no channel: the person's id stands for the direct message with them.
-                await self._call("chat.postMessage", channel=to.channel_id or to.user_id, **said, **thread)
-                continue
-            try:
-                await self._call("chat.postEphemeral", channel=to.channel_id, user=to.user_id, **said, **thread)
-            except NotInChannel:
-                # Not a member there: the person's own direct message with us is left.
-                await self._call("chat.postMessage", channel=to.user_id, **said)
+            await self._tell(to, text, blocks)
+
+    async def _tell(self, to: Address, text: str, blocks: list[Json]) -> None:
+        said: Json = {"text": text, "blocks": blocks or None}
+        if to.channel_id.startswith("D"):
+            await self._call("chat.postMessage", channel=to.channel_id, thread_ts=to.thread_ts, **said)
+            return
+        try:
+            if to.channel_id:
+                where = {"channel": to.channel_id, "user": to.user_id, "thread_ts": to.thread_ts}
+                await self._call("chat.postEphemeral", **where, **said)
+                return
+        except SlackRefused as error:
+            log.info("no ephemeral message in %s: %s", to.channel_id, error.error)
+        # A person's id as the channel is the direct message with them.
+        await self._call("chat.postMessage", channel=to.user_id, **said)
 
     async def status(self, sentence: str, to: Address) -> None:
         """Say that work goes on. A person without a `response_url` asked in a thread and sees the answer there."""
@@ -328,6 +357,15 @@ class Workspace:
         if not isinstance(answer.data, dict):
             raise SlackUnreachable(method)
         return answer.data
+
+
+@asynccontextmanager
+async def _in_time_for_an_ack(method: str) -> AsyncIterator[None]:
+    try:
+        async with asyncio.timeout(ROLE_TIMEOUT):
+            yield
+    except TimeoutError as error:
+        raise SlackUnreachable(method) from error
 
 
 def _given(arguments: Json) -> Json:

@@ -5,6 +5,7 @@ It lives in data/ and not in bot/, because two sides build prompts: the desk, fo
 reads is what serving would have sent.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
@@ -39,9 +40,23 @@ TONES = {"warm": "Write warmly.", "formal": "Write formally.", "brief": "Write b
 NAMES = {"customer": "Customer", "agent": "Agent"}
 
 
+STRUCTURED = re.compile(r"^ *(```|~~~|\||>|[-*] |\d+[.)] )", re.MULTILINE)
+"""Code, tables, quotes and lists: their line breaks mean something."""
+
+
 def transcript(turns: Sequence[Turn]) -> str:
-    """One line per message, `Customer: …` or `Agent: …`; line breaks inside a message become spaces."""
-    return "\n".join(f"{NAMES[turn.speaker]}: {' '.join(turn.text.split())}" for turn in turns)
+    """`Customer: …` or `Agent: …` for each message, in one line.
+
+    Line breaks become spaces, except around code, tables, quotes and lists: there the lines stay, indented, so that
+    no message can begin another one.
+    """
+    return "\n".join(f"{NAMES[turn.speaker]}: {_said(turn.text)}" for turn in turns)
+
+
+def _said(text: str) -> str:
+    if not STRUCTURED.search(text):
+        return " ".join(text.split())
+    return "\n  ".join(line.rstrip() for line in text.strip().splitlines() if line.strip())
 
 
 def help_centre(passages: Sequence[Passage]) -> str:
@@ -67,7 +82,7 @@ def reply_messages(
     """
     asked = help_centre(passages)
     if wish is not None:
-        asked += f"Earlier draft: {' '.join(earlier.split())}\n\n"
+        asked += f"Earlier draft: {_said(earlier)}\n\n"
     asked += "Conversation:\n" + transcript(turns)
     return [_system(REPLY if wish is None else f"{REPLY} {WISHES[wish]}"), *_exchanges(examples), _user(asked)]
 

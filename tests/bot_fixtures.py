@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -213,16 +214,21 @@ class Bot:
     db: Database
     arguments: tuple[str, ...] = ()
     process: subprocess.Popen[str] | None = field(default=None)
+    address: str = ""
+    log: Path | None = None
+    """Where its standard error goes; None: to the test's."""
 
     def start(self) -> str:
         """Start, and return the line that says it is ready."""
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "bot", *self.arguments],
-            cwd=ROOT,
-            env=self.environment,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
+        with self.log.open("a") if self.log else nullcontext() as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "bot", *self.arguments],
+                cwd=ROOT,
+                env=self.environment,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+            )
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
         assert line.startswith("ready"), f"the bot did not start: {line!r}"

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import hypothesis
 import psutil
 import pytest
 from sqlite_utils import Database
@@ -19,6 +20,9 @@ from data.models import Base
 # Two processor cores are shared with vLLM; also no test may wait for a model hub.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
+# The same texts and payloads at every run: what fails, fails again. Another seed: --hypothesis-profile=default.
+hypothesis.settings.register_profile("same", derandomize=True, database=None)
+hypothesis.settings.load_profile("same")
 
 CHAT_TEMPLATE = (
     "<|start|>{% for message in messages %}<|{{ message['role'] }}|>{{ message['content'] }}<|end|>{% endfor %}"

@@ -171,6 +171,18 @@ def test_a_channel_shared_with_another_company_stays_closed_until_an_admin_opens
     bot.until(lambda: bot.newest()["state"] == "shown")
 
 
+def test_a_channel_that_becomes_shared_closes_with_the_next_message_in_it(bot, sandbox, model):
+    ts = sandbox.message("C0BILLING", CUSTOMER, "Help")["ts"]
+    sandbox.shortcut("C0BILLING", AGENT, ts, "suggest_reply")
+    last_ephemeral(sandbox, AGENT, "We will look into it")
+    sandbox.call("/sandbox/share", {"channel": "C0BILLING"})
+    ts = sandbox.message("C0BILLING", CUSTOMER, "Anybody?")["ts"]
+    time.sleep(0.2)
+    sandbox.shortcut("C0BILLING", AGENT, ts, "suggest_reply")
+    last_ephemeral(sandbox, AGENT, "another company")
+    assert len(model.asked) == 1
+
+
 def test_an_unreachable_model_is_told_and_recorded(bot, sandbox, model):
     model.names = set()
     ts = sandbox.message(HELP, CUSTOMER, "Help")["ts"]

@@ -36,12 +36,12 @@ def test_once_invited_it_drafts(bot, sandbox, model):
 
 
 @pytest.mark.parametrize("channel", ["C0RANDOM", "C0VIP"])
-def test_without_a_response_url_it_is_told_in_the_direct_message(sandbox, channel):
+def test_without_a_response_url_it_is_told_in_the_direct_message(sandbox, channel, db):
     async def whisper() -> None:
         settings = BotSettings(
             _env_file=None, slack_bot_token="xoxb-sandbox", slack_api_url=sandbox.environment["SLACK_API_URL"]
         )
-        await Workspace(web_client(settings), settings).whisper([("Invite me.", [])], Address(channel, AGENT))
+        await Workspace(web_client(settings, db), settings).whisper([("Invite me.", [])], Address(channel, AGENT))
 
     asyncio.run(whisper())
     assert [m["text"] for m in sandbox.channel(AGENT, "D0AGENT1")["messages"]] == ["Invite me."]

@@ -12,8 +12,6 @@ from bot.settings import BotSettings
 
 pytest_plugins = ("bot_fixtures", "sandbox_fixtures")
 
-MANIFEST = json.loads((ROOT / "bot" / "manifest.json").read_text())
-
 
 def run_bot(environment: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
@@ -101,6 +99,35 @@ def test_roles_come_from_user_groups_too(sandbox, model, tmp_path: Path):
     bot.db.conn.close()
 
 
+def test_a_guest_is_a_customer_even_when_listed_as_an_agent(sandbox, model, tmp_path: Path):
+    bot = Bot(bot_environment(sandbox, model, tmp_path, AGENTS="U0AGENT1,U0CUSTOMER5"), open_store(tmp_path))
+    bot.start()
+    ts = sandbox.message("C0HELP", "U0CUSTOMER1", "Help")["ts"]
+    sandbox.message("C0HELP", "U0CUSTOMER5", "I need it too", ts)
+    sandbox.shortcut("C0HELP", "U0CUSTOMER5", ts, "suggest_reply")
+    last_ephemeral(sandbox, "U0CUSTOMER5", "Only support agents")
+    sandbox.shortcut("C0HELP", "U0AGENT1", ts, "suggest_reply")
+    last_ephemeral(sandbox, "U0AGENT1", "We will look into it")
+    assert model.asked[-1]["messages"][-1]["content"].endswith("Customer: Help\nCustomer: I need it too")
+    assert bot.stop() == 0
+    bot.db.conn.close()
+
+
+def test_a_guest_gets_no_draft_unasked_even_when_listed_as_an_agent(sandbox, model, tmp_path: Path):
+    bot = Bot(bot_environment(sandbox, model, tmp_path, AGENTS="U0AGENT1,U0CUSTOMER5"), open_store(tmp_path))
+    bot.start()
+    sandbox.command("C0HELP", "U0ADMIN1", "/nightshift", "proactive on")
+    last_ephemeral(sandbox, "U0ADMIN1", "at most 10 an hour")
+    for said in ("Help", "My parcel is lost"):
+        sandbox.message("C0HELP", "U0CUSTOMER1", said)
+    # A guest's own question is a customer's.
+    sandbox.message("C0HELP", "U0CUSTOMER5", "And mine?")
+    bot.until(lambda: bot.count("suggestions") == 3)
+    assert {row["requested_by"] for row in bot.db.query("select requested_by from suggestions")} == {"U0AGENT1"}
+    assert bot.stop() == 0
+    bot.db.conn.close()
+
+
 def test_http_mode_checks_signatures(sandbox, model, tmp_path):
     import hashlib
     import hmac
@@ -131,19 +158,6 @@ def test_http_mode_checks_signatures(sandbox, model, tmp_path):
     assert post("another-secret")[0] == 401
     assert bot.stop() == 0
     bot.db.conn.close()
-
-
-def test_the_manifest_names_everything_that_the_app_listens_to():
-    commands = {command["command"] for command in MANIFEST["features"]["slash_commands"]}
-    assert commands == {"/ask", "/summarize", "/nightshift"}
-    shortcuts = {shortcut["callback_id"] for shortcut in MANIFEST["features"]["shortcuts"]}
-    assert shortcuts == {"suggest_reply", "summarize_thread"}
-    events = set(MANIFEST["settings"]["event_subscriptions"]["bot_events"])
-    assert {"app_mention", "reaction_added", "reaction_removed", "message.im", "message.channels"} <= events
-    assert {"app_home_opened", "app_context_changed"} <= events
-    assert MANIFEST["features"]["app_home"]["home_tab_enabled"]
-    assert MANIFEST["settings"]["socket_mode_enabled"] and MANIFEST["settings"]["interactivity"]["is_enabled"]
-    assert "agent_view" in MANIFEST["features"] and "assistant_view" not in MANIFEST["features"]
 
 
 def test_the_bot_knows_no_environment_but_its_settings():

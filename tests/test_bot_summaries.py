@@ -161,7 +161,7 @@ def test_a_summary_has_bold_headings_and_each_line_links_to_its_message(bot, san
     row = summary_of_thread(bot, sandbox, first)
     assert row["draft"] == SECTIONS
     assert shown(sandbox, AGENT, row["id"]) == [
-        "*Customer wants*\n• a refund for order 4812 &amp; &lt;!channel&gt; *now*.  "
+        "*Customer wants*\n• a refund for order 4812 &amp; &lt;!channel&gt; _now_.  "
         f"<{link_to(first, first)}|↗\u00a0message>",
         f"*Done*\n• the warehouse was asked for a new lamp.  <{link_to(reply, first)}|↗\u00a0message>",
         "*Open*\n• whether the moon is cheese.",

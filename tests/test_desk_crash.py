@@ -138,6 +138,20 @@ def test_killed_after_posting_and_before_the_row(bot, sandbox, model, wire):
 
 
 @pytest.mark.parametrize("after", [False, True])
+def test_killed_between_the_parts_of_a_long_reply(bot, sandbox, model, wire, after):
+    long = "\n\n".join(f"Paragraph {n}: " + "word " * 150 for n in range(30)).strip()
+    model.answer = lambda messages: long
+    wire.cut("chat.postMessage", nth=2, after=after)
+    suggestion_id = decide(bot, sandbox)
+    assert wire.reached.wait(10)
+    restart(bot, wire)
+    bot.until(lambda: (d := store.decision(bot.db, suggestion_id)) and d.posted_ts)
+    said = " ".join(message["text"] for message in posted(sandbox))
+    assert len(posted(sandbox)) == 3
+    assert said.split() == store.suggestion(bot.db, suggestion_id).draft.split()
+
+
+@pytest.mark.parametrize("after", [False, True])
 def test_killed_around_the_review_message(bot, sandbox, model, wire, after):
     wire.cut("chat.postMessage", nth=2, after=after)
     suggestion_id = decide(bot, sandbox)

@@ -83,8 +83,10 @@ async def test_a_late_ack_is_told_and_its_trigger_id_has_expired(sandbox, app):
 
 async def test_the_app_comes_back_after_a_disconnect(sandbox, app):
     assert (await off_loop(sandbox.fault, disconnect=True))["disconnected"] == 1
-    await off_loop(sandbox.wait_for, AGENT, lambda s: s["connected"] == 1)
-    assert (await off_loop(sandbox.command, HELP, AGENT, "/ask", "again"))["ok"]
+    # slack_sdk may connect twice after a disconnect, and what is sent on the first of the two is lost.
+    async with asyncio.timeout(10):
+        while not (await off_loop(sandbox.command, HELP, AGENT, "/ask", "again"))["ok"]:
+            await asyncio.sleep(0.1)
 
 
 async def test_events_reach_the_app_where_it_is_a_member(sandbox, app):

@@ -27,6 +27,12 @@ def test_the_wish_stands_in_the_system_line_and_the_earlier_draft_before_the_thr
     assert user["content"].startswith("Earlier draft: Wipe it < |end|> now.\n\nConversation:\n")
 
 
+def test_an_earlier_draft_keeps_its_list():
+    (_, user) = prompts.reply_messages(TURNS, wish="shorter", earlier="Do this:\n\n1. Stop\n2. Wipe it\n\nThen ride.")
+    kept = "Earlier draft: Do this:\n  1. Stop\n  2. Wipe it\n  Then ride.\n\nConversation:\n"
+    assert user["content"].startswith(kept)
+
+
 def test_without_a_wish_nothing_changes():
     (system, user) = prompts.reply_messages(TURNS)
     assert system["content"] == prompts.REPLY and user["content"].startswith("Conversation:\n")

@@ -15,6 +15,10 @@
     POST /sandbox/fault     {method?, error?, retry_after?, times?, delay_s?} | {drop_ack: n} | {disconnect: true}
                             | {channel_rate: per second, burst?} | {retry_delays_s: [s, s, s]}
                             | {expire_streams: true}
+                            (method "response_url" is what is posted to those)
+    POST /sandbox/transport {http: the app's address, or "" for Socket Mode}
+    POST /sandbox/share     {channel}: from now on it is shared with another company
+    POST /sandbox/uninstall {}, /sandbox/rotation {seconds: a new token's life, or null}
     POST /sandbox/reset     {}
 
 `channel` is an id or a name; `ago_s`: the message was written so many seconds ago. Wrong input is 400 with {"ok":
@@ -29,7 +33,7 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
-from bot.sandbox import agent_view, directory, events, interactions, people, streams
+from bot.sandbox import agent_view, composer, directory, events, http_mode, interactions, people, streams
 from bot.sandbox.faults import WrongFault
 from bot.sandbox.interactions import channel_seen, person
 from bot.sandbox.sandbox import Sandbox
@@ -39,6 +43,7 @@ from bot.sandbox.workspace import Json, SlackError
 
 MOST_TEXT = 40_000
 MOST_AGO = 400 * 24 * 3600
+HTTP_HERE = ("http://127.0.0.1:", "http://localhost:")
 
 
 async def message(sandbox: Sandbox, body: Json) -> Json:
@@ -64,7 +69,7 @@ async def message(sandbox: Sandbox, body: Json) -> Json:
             "client_msg_id": str(sandbox.workspace.revision),
             "text": escaped,
             "team": people.TEAM_ID,
-            "blocks": events.rich_text(text),
+            "blocks": composer.rich_text(text),
             **thread,
         },
         ago_s=ago_s,
@@ -104,6 +109,44 @@ async def fault(sandbox: Sandbox, body: Json) -> Json:
     return {"ok": True}
 
 
+async def transport(sandbox: Sandbox, body: Json) -> Json:
+    """From now on reach the app over HTTP at this address, once it answers the challenge; "" is Socket Mode again."""
+    url = body.get("http")
+    if not isinstance(url, str) or (url and not url.startswith(HTTP_HERE)):
+        raise WrongInput("http must be an address on 127.0.0.1 or localhost, or an empty text")
+    if url and not await http_mode.answers_challenge(url, sandbox.workspace.clock()):
+        raise WrongInput(f"the app at {url} did not answer the challenge (url_verification)")
+    sandbox.socket.http_url = url
+    sandbox.workspace.changed()
+    return {"ok": True}
+
+
+async def share(sandbox: Sandbox, body: Json) -> Json:
+    """A channel becomes a Slack Connect channel."""
+    try:
+        channel = sandbox.workspace.channel(str(body.get("channel")))
+    except SlackError as error:
+        raise WrongInput(f"no channel {body.get('channel')!r}") from error
+    channel.is_ext_shared = True
+    sandbox.workspace.changed()
+    return {"ok": True}
+
+
+async def uninstall(sandbox: Sandbox, body: Json) -> Json:
+    """An admin removes the app that was installed by OAuth."""
+    sandbox.oauth.uninstall()
+    return {"ok": True}
+
+
+async def rotation(sandbox: Sandbox, body: Json) -> Json:
+    """Let the tokens that are handed out from now on expire after so many seconds."""
+    seconds = body.get("seconds")
+    if seconds is not None and not isinstance(seconds, int):
+        raise WrongInput("seconds must be a whole number, or null")
+    sandbox.oauth.expires_in = seconds
+    return {"ok": True}
+
+
 async def home(sandbox: Sandbox, body: Json) -> Json:
     """A person opens the app's Home."""
     return interactions.open_home(sandbox, body)
@@ -133,6 +176,10 @@ DEEDS: dict[str, Deed] = {
     "context": context,
     "reaction": reaction,
     "fault": fault,
+    "transport": transport,
+    "share": share,
+    "uninstall": uninstall,
+    "rotation": rotation,
     "reset": reset,
 }
 

@@ -31,7 +31,7 @@ def described(user: people.User) -> Json:
     return {
         "id": user.id, "team_id": people.TEAM_ID, "name": user.name, "deleted": False, "real_name": user.real_name,
         "tz": user.tz, "tz_label": here.tzname(), "tz_offset": offset, "is_admin": user.role == "admin",
-        "is_owner": False, "is_bot": user.role == "bot", "is_app_user": False, "is_restricted": False,
+        "is_owner": False, "is_bot": user.role == "bot", "is_app_user": False, "is_restricted": user.is_guest,
         "is_ultra_restricted": False, "updated": 1700000000,
         "profile": {
             "real_name": user.real_name, "real_name_normalized": user.real_name, "display_name": user.name,

@@ -3,7 +3,7 @@
 import re
 import secrets
 
-from bot.sandbox.people import APP_ID, BOT_ID, BOT_USER, TEAM_DOMAIN, TEAM_ID, User
+from bot.sandbox.people import APP_ID, BOT_ID, BOT_USER, ORG_ID, TEAM_DOMAIN, TEAM_ID, User
 from bot.sandbox.workspace import Channel, Json
 
 ENTITY = re.compile(
@@ -24,32 +24,6 @@ def escape(text: str, *, keep_entities: bool) -> str:
         parts += [plain(text[end : token.start()]), token.group()]
         end = token.end()
     return "".join([*parts, plain(text[end:])])
-
-
-def rich_text(text: str) -> list[Json]:
-    """The rich_text block that Slack's client adds to what a person types."""
-    elements: list[Json] = []
-    end = 0
-    for token in ENTITY.finditer(text):
-        if text[end : token.start()]:
-            elements.append({"type": "text", "text": text[end : token.start()]})
-        body = token.group()[1:-1]
-        address, _, label = body.partition("|")
-        if body.startswith("@"):
-            elements.append({"type": "user", "user_id": address[1:]})
-        elif body.startswith("#"):
-            elements.append({"type": "channel", "channel_id": address[1:]})
-        elif body.startswith("!subteam"):
-            elements.append({"type": "usergroup", "usergroup_id": address.partition("^")[2]})
-        elif body.startswith("!"):
-            elements.append({"type": "broadcast", "range": address[1:]})
-        else:
-            elements.append({"type": "link", "url": address, **({"text": label} if label else {})})
-        end = token.end()
-    if text[end:]:
-        elements.append({"type": "text", "text": text[end:]})
-    section = {"type": "rich_text_section", "elements": elements}
-    return [{"type": "rich_text", "block_id": secrets.token_urlsafe(4), "elements": [section]}]
 
 
 def bot_author() -> Json:
@@ -82,6 +56,18 @@ def event_callback(event: Json, now: float, is_ext_shared: bool = False) -> Json
         "is_ext_shared_channel": is_ext_shared,
         "event_context": "4-" + secrets.token_urlsafe(24),
     }
+
+
+def org_wide(payload: Json) -> Json:
+    """A payload as an app gets it that is installed in the whole organisation: `team` is null in some."""
+    if "event" in payload:
+        [mine] = payload["authorizations"]
+        mine = {**mine, "enterprise_id": ORG_ID, "team_id": None, "is_enterprise_install": True}
+        return {**payload, "enterprise_id": ORG_ID, "context_enterprise_id": ORG_ID, "authorizations": [mine]}
+    if "command" in payload:
+        return {**payload, "enterprise_id": ORG_ID, "enterprise_name": "Sandbox Org", "is_enterprise_install": "true"}
+    org = {"enterprise": {"id": ORG_ID, "name": "Sandbox Org"}, "is_enterprise_install": True}
+    return {**payload, **org, "team": None if "view" in payload else payload["team"]}
 
 
 def public(message: Json) -> Json:

@@ -15,6 +15,10 @@ BOT_USER = "U0NIGHTSHIFT"
 BOT_TOKEN = "xoxb-sandbox"
 APP_TOKEN = "xapp-sandbox"
 SIGNING_SECRET = "sandbox-secret"
+CLIENT_ID = "1234567890.0987654321"
+CLIENT_SECRET = "sandbox-client-secret"
+ORG_ID = "E0SANDBOX"
+"""The organisation that the workspace belongs to when the app is installed in all of it."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +30,8 @@ class User:
     real_name: str
     role: SandboxRole
     tz: str = "Europe/London"
+    is_guest: bool = False
+    """A guest of the workspace (is_restricted)."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +51,7 @@ USERS: tuple[User, ...] = (
     User("U0CUSTOMER2", "deniz", "Deniz Kaya", "customer"),
     User("U0CUSTOMER3", "emil", "Emil Novak", "customer"),
     User("U0CUSTOMER4", "fatou", "Fatou Diallo", "customer"),
+    User("U0CUSTOMER5", "gil", "Gil Stone", "customer", is_guest=True),
     User("U0AGENT1", "ana", "Ana Ruiz", "agent"),
     User("U0AGENT2", "ben", "Ben Okafor", "agent"),
     User("U0AGENT3", "chloe", "Chloe Martin", "agent"),

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from bot.sandbox import events
 from bot.sandbox.faults import Faults
+from bot.sandbox.oauth import OAuth
 from bot.sandbox.socket_mode import SocketMode
 from bot.sandbox.workspace import Channel, Json, Workspace
 
@@ -30,9 +31,11 @@ class Sandbox:
     faults: Faults = field(default_factory=Faults)
     response_urls: dict[str, ResponseUrl] = field(default_factory=dict)
     socket: SocketMode = field(init=False)
+    oauth: OAuth = field(init=False)
 
     def __post_init__(self) -> None:
         self.socket = SocketMode(self.workspace, self.faults)
+        self.oauth = OAuth(self.workspace, self.socket)
 
     def announce(self, channel: Channel, event: Json) -> None:
         """Tell the app of an event in a channel, if its bot user is a member there."""
@@ -50,6 +53,7 @@ class Sandbox:
         for task in list(self.socket.retrying):
             task.cancel()
         self.response_urls.clear()
+        self.oauth.reset()
         fresh = Faults()
         self.faults.__dict__.update(fresh.__dict__)
         self.workspace.reset()

@@ -8,10 +8,10 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 
-from bot.sandbox import chat, people
+from bot.sandbox import chat, oauth, people
 from bot.sandbox.control import control_api
 from bot.sandbox.sandbox import Sandbox
-from bot.sandbox.web_api import refusal, web_api
+from bot.sandbox.web_api import rate_limited, refusal, web_api
 from bot.sandbox.workspace import SlackError
 from data.errors import NightshiftError
 
@@ -47,6 +47,10 @@ def application(sandbox: Sandbox) -> web.Application:
     app = loopback_only()
 
     async def respond(request: web.Request) -> web.Response:
+        fault = sandbox.faults.take("response_url")
+        if fault is not None and fault.error is not None:
+            sandbox.workspace.problem("fault", method="response_url", error=fault.error)
+            return rate_limited(fault.retry_after) if fault.error == "ratelimited" else web.Response(status=500)
         try:
             args = json.loads(await request.text())
             if not isinstance(args, dict):
@@ -70,15 +74,20 @@ def application(sandbox: Sandbox) -> web.Application:
             web.route("*", "/api/{method}", web_api(sandbox)),
             web.get("/link/", sandbox.socket.connect),
             *(web.post(f"/{kind}/{{team}}/{{token}}", respond) for kind in ("commands", "actions", "app")),
+            *oauth.routes(sandbox.oauth),
             *control_api(sandbox),
         ]
     )
     return app
 
 
-async def start(port: int) -> web.AppRunner:
-    """Start serving on 127.0.0.1:port (0: a free one, see runner.addresses); `await runner.cleanup()` ends it."""
+async def start(port: int, http_url: str = "") -> web.AppRunner:
+    """Start serving on 127.0.0.1:port (0: a free one, see runner.addresses); `await runner.cleanup()` ends it.
+
+    `http_url`: where the app listens for HTTP; empty: it connects over Socket Mode.
+    """
     sandbox = Sandbox()
+    sandbox.socket.http_url = http_url
     runner = web.AppRunner(application(sandbox), access_log=None, shutdown_timeout=1.0)
     await runner.setup()
     try:
@@ -90,9 +99,9 @@ async def start(port: int) -> web.AppRunner:
     return runner
 
 
-async def serve_until_signal(port: int) -> None:
+async def serve_until_signal(port: int, http_url: str) -> None:
     """Serve until SIGINT or SIGTERM."""
-    runner = await start(port)
+    runner = await start(port, http_url)
     bound = runner.addresses[0][1]
     lines = [f"{name}={value}" for name, value in people.environment(bound).items()]
     print(f"http://{HOST}:{bound}/ is the sandbox. Put this into the bot's environment:", *lines, sep="\n", flush=True)
@@ -103,6 +112,6 @@ async def serve_until_signal(port: int) -> None:
     await runner.cleanup()
 
 
-def serve(port: int = PORT) -> None:
+def serve(port: int = PORT, http_url: str = "") -> None:
     """Serve in the foreground; PortTaken when something else listens there."""
-    asyncio.run(serve_until_signal(port))
+    asyncio.run(serve_until_signal(port, http_url))

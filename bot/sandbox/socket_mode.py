@@ -1,4 +1,7 @@
-"""Socket Mode: web sockets to the app, envelopes, acks within three seconds, retries of events."""
+"""Socket Mode: web sockets to the app, envelopes, acks within three seconds, retries of events.
+
+With an address the same goes over HTTP instead (http_mode.py).
+"""
 
 import asyncio
 import itertools
@@ -9,7 +12,7 @@ from dataclasses import dataclass
 
 from aiohttp import WSCloseCode, WSMsgType, web
 
-from bot.sandbox import people
+from bot.sandbox import events, http_mode, people
 from bot.sandbox.faults import Faults
 from bot.sandbox.workspace import Json, Workspace
 
@@ -63,6 +66,15 @@ class SocketMode:
         self.deliveries: dict[str, Delivery] = {}
         self.retrying: set[asyncio.Task[None]] = set()
         self.turns = itertools.count()
+        self.http_url = ""
+        """Where the app listens for HTTP. Empty: Socket Mode."""
+        self.is_org_wide = False
+        """Is the app installed in the whole organisation? Then every payload says so."""
+
+    @property
+    def connected(self) -> int:
+        """Ways to reach the app."""
+        return 1 if self.http_url else len(self.connections)
 
     def new_url(self, port: int) -> str:
         """The web socket address that apps.connections.open gives; its ticket opens one connection."""
@@ -135,6 +147,10 @@ class SocketMode:
     ) -> Ack:
         """Send one envelope to any one connection and wait at most three seconds for its ack."""
         what = name_of(payload)
+        if self.is_org_wide:
+            payload = events.org_wide(payload)
+        if self.http_url:
+            return await self.deliver_over_http(kind, payload, attempt=attempt, reason=reason)
         if not self.connections:
             self.workspace.problem("no_connection", envelope=kind, what=what, error="no app is connected")
             return Ack("dispatch_failed", None, {})
@@ -165,6 +181,24 @@ class SocketMode:
         del self.deliveries[envelope_id]
         return delivery.answer.result()
 
+    async def deliver_over_http(self, kind: str, payload: Json, *, attempt: int, reason: str) -> Ack:
+        """One signed request; anything but a 2xx within three seconds is no ack."""
+        what, sent_at = name_of(payload), self.workspace.clock()
+        answer = await http_mode.post(
+            self.http_url, payload, now=sent_at, seconds=ACK_SECONDS, attempt=attempt, reason=reason
+        )
+        if answer.status // 100 == 2 and self.faults.drop_acks > 0:
+            self.faults.drop_acks -= 1
+            return Ack("operation_timeout", None, {})
+        if answer.status // 100 == 2:
+            return Ack(None, round((self.workspace.clock() - sent_at) * 1000), answer.payload)
+        said = {0: f"the app did not ack within {ACK_SECONDS:g} s", -1: f"nobody listens at {self.http_url}"}
+        error = said.get(answer.status, f"the app answered HTTP {answer.status}")
+        self.workspace.problem(
+            "no_connection" if answer.status == -1 else "no_ack", envelope=kind, what=what, error=error
+        )
+        return Ack("dispatch_failed" if answer.status else "operation_timeout", None, {})
+
     def emit(self, payload: Json) -> None:
         """Deliver an event, and again up to three times while it is not acked."""
         task = asyncio.get_running_loop().create_task(self.deliver_event(payload))
@@ -172,7 +206,7 @@ class SocketMode:
         task.add_done_callback(self.retrying.discard)
 
     async def deliver_event(self, payload: Json) -> None:
-        """One event with its retries. Slack's retry_reason is "timeout"; the one for a lost socket is not certain."""
+        """One event with its retries. A web socket's retry_reason is "timeout"; for a lost one it is not certain."""
         reason = ""
         for attempt, delay in enumerate((0.0, *self.faults.retry_delays)):
             await asyncio.sleep(delay)
@@ -181,7 +215,8 @@ class SocketMode:
             )
             if ack.error is None:
                 return
-            reason = "timeout" if ack.error == "operation_timeout" else "connection_failed"
+            timeout = "http_timeout" if self.http_url else "timeout"
+            reason = timeout if ack.error == "operation_timeout" else "connection_failed"
         self.workspace.problem("event_lost", event_id=payload["event_id"], error="no ack after every retry")
 
     async def disconnect(self, reason: str = "refresh_requested") -> int:
@@ -190,6 +225,7 @@ class SocketMode:
         for socket in leaving:
             await socket.send_json({"type": "disconnect", "reason": reason, "debug_info": {"host": "sandbox"}})
             await socket.close(code=WSCloseCode.GOING_AWAY)
+            self.forget(socket)
         return len(leaving)
 
     async def close(self) -> None:

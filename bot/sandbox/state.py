@@ -68,7 +68,7 @@ def state_of(sandbox: Sandbox, user: people.User) -> Json:
     return {
         "ok": True,
         "revision": workspace.revision,
-        "connected": len(sandbox.socket.connections),
+        "connected": sandbox.socket.connected,
         "user": dataclasses.asdict(user),
         "channels": [
             channel_state(sandbox, channel) for channel in workspace.channels.values() if user.id in channel.members

@@ -43,7 +43,7 @@ METHODS: dict[str, Method] = {
     "views.update": views.update,
     "views.publish": views.publish,
 }
-"""Methods for the bot token; apps.connections.open alone takes the app token."""
+"""Methods for the bot token; apps.connections.open alone takes the app token, oauth.v2.access the client's secret."""
 
 JSON_ARGUMENTS = {"blocks", "attachments", "view", "metadata", "prompts", "chunks", "channels"}
 """Arguments that are JSON texts in a form body."""
@@ -72,11 +72,13 @@ async def arguments(request: web.Request) -> Json:
     return args
 
 
-def check_token(method: str, token: str) -> None:
+def check_token(sandbox: Sandbox, method: str, token: str, args: Json) -> None:
     """not_authed without a token, invalid_auth with a wrong one, not_allowed_token_type with the other kind."""
     wanted = people.APP_TOKEN if method == "apps.connections.open" else people.BOT_TOKEN
     if not token:
         raise SlackError("not_authed")
+    if wanted == people.BOT_TOKEN and sandbox.oauth.check(method, token, args):
+        return
     if token not in (people.APP_TOKEN, people.BOT_TOKEN):
         raise SlackError("invalid_auth")
     if token != wanted:
@@ -88,9 +90,11 @@ def answer(sandbox: Sandbox, method: str, args: Json) -> Json:
     if method == "api.test":
         return {"args": args}
     authorization = args.pop("_authorization", "")
+    if method == "oauth.v2.access":
+        return sandbox.oauth.access(args, authorization)
     if method != "apps.connections.open" and method not in METHODS:
         raise SlackError("unknown_method")
-    check_token(method, authorization.removeprefix("Bearer ").strip() or str(args.pop("token", "")))
+    check_token(sandbox, method, authorization.removeprefix("Bearer ").strip() or str(args.pop("token", "")), args)
     if method == "apps.connections.open":
         return {"url": sandbox.socket.new_url(sandbox.port)}
     return METHODS[method](sandbox, args)

@@ -58,7 +58,8 @@ function token(body, names) {
 const TOKEN = /<([@#!](?:[A-Za-z0-9^_|.-][^<>]*)|https?:[^<>]+|mailto:[^<>]+)>/g;
 
 function emphasis(text) {
-  const around = (mark) => new RegExp(`(^|[\\s([{.,;:!?"'—–-])\\${mark}(?=\\S)([^\\n\\${mark}]*?\\S)\\${mark}(?=$|[\\s)\\]}.,;:!?"'—–-])`, "g");
+  // A zero-width space counts as a space: before and after a mark it lets Slack format, inside of it it does not.
+  const around = (mark) => new RegExp(`(^|[\\s\\u200b([{.,;:!?"'—–-])\\${mark}(?=[^\\s\\u200b])([^\\n\\${mark}]*?[^\\s\\u200b])\\${mark}(?=$|[\\s\\u200b)\\]}.,;:!?"'—–-])`, "g");
   return text
     .replace(around("*"), "$1<b>$2</b>")
     .replace(around("_"), "$1<i>$2</i>")
