@@ -36,7 +36,7 @@ class FinetuneSettings(BaseSettings):
     lora_dropout: float = Field(default=0.0, ge=0, lt=1)
     """Dropout before the adapter's weights: 0.05 takes a fifth of a CPU's time; early stopping does its work."""
     learning_rate: float | None = Field(default=None, gt=0)
-    """Peak rate; empty: 2e-3 for a base below 50M parameters, else 2e-4."""
+    """Peak rate; empty: 5e-3 for a base below 50M parameters, else 2e-4."""
     epochs: int = Field(default=2, ge=1)
     """Passes over the pairs, at most; early stopping may end sooner."""
     batch_sequences: int = Field(default=16, ge=1)
