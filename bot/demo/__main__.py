@@ -29,7 +29,7 @@ ROOT = Path("var/demo").absolute()
 HISTORY_TICKETS, DAY_THREADS, EVALUATION_THREADS = 850, 56, 30
 DECISIONS_BETWEEN_LINES = 20
 SHORT_NIGHT = {
-    "MAX_TRAIN_MINUTES": "2.2",
+    "MAX_TRAIN_MINUTES": "2.9",
     "BATCH_SEQUENCES": "4",
     "LEARNING_RATE": "0.006",
     "LORA_DROPOUT": "0",
@@ -147,6 +147,8 @@ async def _story(children: Children, *, sandbox: str, stay: bool, wanted: Path |
             slept = await night.sleep_on_it(children, db, engine, base_hash=base.hash, prompts=prompts, watch=_pass_on)
         with stages.stage("Drafts for the same threads in the morning"):
             after = await day.drafts_for(people, posted)
+            for problem in await people.problems():
+                stages.say(f"Slack would have objected: {problem}")
 
         if wanted:
             await picture.take(people, unseen, wanted)

@@ -8,6 +8,7 @@ from typing import Literal
 
 import aiohttp
 
+from bot.sandbox.people import AGENTS
 from bot.slack import Json, plain
 from data.errors import NightshiftError
 
@@ -49,6 +50,11 @@ class SlackPeople:
     async def sees(self, user: str) -> Json:
         """What this person sees now."""
         return await self._ask("GET", "state", params={"user": user})
+
+    async def problems(self) -> list[str]:
+        """What the bot did wrong in the sandbox's eyes: what was refused, late or lost. Kinds and methods, no texts."""
+        told = (await self._ask("GET", "state", params={"user": AGENTS[0]}))["problems"]
+        return [f"{p['kind']} {p.get('method') or p.get('what') or ''}".strip() for p in told if not p.get("expected")]
 
     async def write(self, user: str, channel: str, text: str, thread_ts: str | None = None) -> str:
         """Write a message and return its ts."""
