@@ -15,7 +15,7 @@ import aiohttp
 from bot.demo import day, morning, night, picture, tables, threads
 from bot.demo.company import HELP_CENTRE
 from bot.demo.processes import ChildFailed, Children, free_ports, offline
-from bot.demo.slack_people import NothingHappened, SlackPeople
+from bot.demo.slack_people import SlackPeople
 from bot.demo.threads import Thread
 from bot.sandbox.people import environment
 from data import store
@@ -190,12 +190,11 @@ async def _until_served(children: Children, engine: Engine) -> None:
 
 async def _consent(children: Children, people: SlackPeople) -> None:
     for _ in range(SLACK_PATIENCE * 4):
-        try:
+        if (await people.sees("U0ADMIN1"))["connected"]:
             await people.do("command", channel=day.CHANNEL, user="U0ADMIN1", command="/nightshift", text="consent on")
             return
-        except NothingHappened:
-            children.expect_alive()
-            await asyncio.sleep(0.25)
+        children.expect_alive()
+        await asyncio.sleep(0.25)
     raise ChildFailed(f"The bot did not connect in {SLACK_PATIENCE} seconds: read {children.log('bot')}.")
 
 
