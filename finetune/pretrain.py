@@ -1,6 +1,6 @@
 """Train the embedded base model ("starter") from scratch: tokenizer, model, resumable loop, files for serving.
 
-    python -m finetune pretrain --tokens 16000000
+    python -m finetune pretrain --tokens 20000000
 
 A checkpoint is written every few minutes; the same command goes on from it. The rows of a step depend on the seed and
 the step alone, so a resumed run sees what an unbroken one would have seen.
@@ -32,7 +32,7 @@ PROMPT_WEIGHT = 0.25
 """Loss weight of a thread's own words: they teach the language; the target, at weight 1, teaches the task."""
 PASSAGE_WEIGHT = 0.05
 """Of passages and the fixed words before them: mostly numbers drawn at random, which nothing predicts."""
-LONG_SHARE = 0.12
+LONG_SHARE = 0.08
 """The last share of the tokens is read in lines of 2,048, the context that serving offers; before that of 512."""
 
 
@@ -98,10 +98,14 @@ def encode(tokenizer: PreTrainedTokenizerFast, row: Row) -> tuple[list[int], lis
     return before["input_ids"] + after, weights + [1.0] * len(after)
 
 
-def batch(tokenizer, corpus: Corpus, step: int, count: int, length: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """`count` lines of `length` tokens, each filled with whole rows, first fit; padding where none fits any more."""
+def batch(tokenizer, corpus: Corpus, step: int, count: int, length: int) -> tuple[torch.Tensor, ...]:
+    """`count` lines of `length` tokens, each filled with whole rows, first fit; padding where none fits any more.
+
+    Token ids, loss weights, and positions, which begin at 0 in every row: by them the model keeps rows apart.
+    """
     ids: list[list[int]] = [[] for _ in range(count)]
     weights: list[list[float]] = [[] for _ in range(count)]
+    places: list[list[int]] = [[] for _ in range(count)]
     misses = 0
     for row in rows(corpus, seed=step):
         more, more_weights = encode(tokenizer, row)
@@ -112,18 +116,20 @@ def batch(tokenizer, corpus: Corpus, step: int, count: int, length: int) -> tupl
                 break
             continue
         ids[line] += more
-        weights[line] += more_weights
+        weights[line] += [0.0, *more_weights[1:]]
+        places[line] += range(len(more))
     pad = [length - len(line) for line in ids]
     return (
         torch.tensor([line + [0] * n for line, n in zip(ids, pad, strict=True)]),
         torch.tensor([line + [0.0] * n for line, n in zip(weights, pad, strict=True)]),
+        torch.tensor([line + list(range(n)) for line, n in zip(places, pad, strict=True)]),
     )
 
 
-def loss_of(model, ids: torch.Tensor, weights: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+def loss_of(model, ids: torch.Tensor, weights: torch.Tensor, places: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Weighted mean loss to train on, and the plain mean loss over the targets alone (nats per token)."""
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        hidden = model.model(input_ids=ids).last_hidden_state
+        hidden = model.model(input_ids=ids, position_ids=places).last_hidden_state
         logits = model.lm_head(hidden[:, :-1])
     each = torch.nn.functional.cross_entropy(logits.flatten(0, 1).float(), ids[:, 1:].flatten(), reduction="none")
     weight = weights[:, 1:].flatten()
@@ -142,8 +148,8 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--dev", type=Path, default=Path("../shared/data/dialogues/star.dev.jsonl.gz"))
     parser.add_argument("--work", type=Path, default=Path("var/pretrain"), help="checkpoints and the loss log")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent.parent / "serving" / "starter")
-    parser.add_argument("--tokens", type=int, default=16_000_000, help="tokens to see in all")
-    parser.add_argument("--tokens-per-step", type=int, default=2048)
+    parser.add_argument("--tokens", type=int, default=20_000_000, help="tokens to see in all")
+    parser.add_argument("--tokens-per-step", type=int, default=4096)
     parser.add_argument("--checkpoint-seconds", type=float, default=240)
     parser.add_argument("--compile", action="store_true", help="needs a C++ compiler; much faster")
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
@@ -180,11 +186,11 @@ def pretrain(arguments: argparse.Namespace) -> None:
     with tqdm(total=arguments.tokens, initial=seen, unit="tok", unit_scale=True, desc="pretrain", mininterval=5) as bar:
         while seen < arguments.tokens:
             length = 512 if seen < (1 - LONG_SHARE) * arguments.tokens else 2048
-            ids, weights = batch(tokenizer, corpus, step, max(1, arguments.tokens_per_step // length), length)
+            ids, *rest = batch(tokenizer, corpus, step, max(1, arguments.tokens_per_step // length), length)
             share = rate(seen / arguments.tokens)
             for group, top in zip((g for o in optimizers for g in o.param_groups), tops, strict=True):
                 group["lr"] = top * max(share, 0.01)
-            loss, target_loss = train_loss(model, ids, weights)
+            loss, target_loss = train_loss(model, ids, *rest)
             loss.backward()
             torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
             for optimizer in optimizers:

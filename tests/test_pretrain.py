@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import re
 import signal
 import subprocess
@@ -14,8 +15,8 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from finetune.corpus.rows import load, rows  # noqa: E402
-from finetune.pretrain import new_model, train_tokenizer  # noqa: E402
+from finetune.corpus.rows import guide_row, load, rows  # noqa: E402
+from finetune.pretrain import batch, new_model, train_tokenizer  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -57,6 +58,29 @@ def test_every_digit_is_a_token_of_its_own_and_any_text_survives(dialogues):
     assert len(tokenizer("4071", add_special_tokens=False)["input_ids"]) == 4
     text = "Grüße, 東京 🚲 £4.50"
     assert tokenizer.decode(tokenizer(text, add_special_tokens=False)["input_ids"]) == text
+
+
+def test_rows_in_one_line_do_not_see_each_other(dialogues):
+    corpus = load(dialogues)
+    ids, weights, places = batch(train_tokenizer(corpus), corpus, step=1, count=1, length=512)
+    second = places[0].tolist().index(0, 1)
+    assert weights[0, second] == 0.0, "the last token of one row must not be asked for the first of the next"
+    other = ids.clone()
+    other[0, 1:second] = ids[0, second]
+    with torch.no_grad():
+        model = new_model().model
+        seen, instead = (model(input_ids=x, position_ids=places).last_hidden_state for x in (ids, other))
+    assert torch.equal(seen[0, second:], instead[0, second:])
+    assert not torch.equal(seen[0, :second], instead[0, :second])
+
+
+def test_steps_that_are_asked_for_stand_in_a_passage_in_their_order(dialogues):
+    corpus = load(dialogues)
+    for seed in range(200):
+        messages, target = guide_row(corpus, random.Random(seed))
+        steps = re.findall(r"(?:\d[.)]|Step \d:) [^.]+\.", re.sub(r" \[\d\]$", "", target))
+        at = [messages[-1]["content"].find(step) for step in steps]
+        assert -1 not in at and at == sorted(at)
 
 
 def test_a_new_model_repeats_a_sequence_before_it_has_learned_anything():

@@ -1,7 +1,7 @@
 """Training rows for the starter: prompts built exactly as serving builds them, and the text that should follow.
 
-Four sources: human dialogues (STAR without bank and hotel, which stay unseen for measuring), and, written by the
-project, support cases drawn from domains_*.json, copying drills, and summaries of the drawn cases.
+Human dialogues (STAR without bank and hotel, which stay unseen for measuring), and, written by the project, support
+cases drawn from domains_*.json, instructions in steps, copying drills, and summaries of the drawn cases.
 """
 
 import gzip
@@ -14,7 +14,7 @@ from pathlib import Path
 from data.errors import BadFile
 from data.models import Example, Message, Passage, Speaker, Turn
 from data.prompts import NOT_FOUND, answer_messages, asked_thread, reply_messages, summary_messages
-from finetune.corpus import drills, house_styles
+from finetune.corpus import drills, guides, house_styles
 from finetune.corpus.reworded import reworded, sentences, telling_words, vocabulary_of
 from finetune.corpus.values import values
 
@@ -22,6 +22,8 @@ HELD_OUT_DOMAINS = {"bank", "hotel"}
 REWORDED = 0.6
 """Share of the facts whose words are exchanged. Without, 20 domains are learned by heart, and a passage on anything
 else is not read."""
+LONGER = 0.25
+"""Share of the passages asked for that are longer articles."""
 HERE = Path(__file__).parent
 Row = tuple[list[Message], str]
 
@@ -110,10 +112,12 @@ def load(dialogues: Path) -> Corpus:
 def rows(corpus: Corpus, seed: int) -> Iterator[Row]:
     """Rows without end; the same seed gives the same rows."""
     rng = random.Random(seed)
-    makers = [dialogue_row, case_reply, case_answer, quote_row, case_summary, drill_row, lookup_row, repeat_row]
-    weights = [0.25, 0.28, 0.12, 0.14, 0.09, 0.05, 0.04, 0.03]
+    shares = {
+        dialogue_row: 0.24, case_reply: 0.26, case_answer: 0.11, quote_row: 0.15, guide_row: 0.07, case_summary: 0.08,
+        drill_row: 0.04, lookup_row: 0.03, repeat_row: 0.02,
+    }  # fmt: skip
     while True:
-        yield rng.choices(makers, weights)[0](corpus, rng)
+        yield rng.choices(list(shares), list(shares.values()))[0](corpus, rng)
 
 
 def dialogue_row(corpus: Corpus, rng: random.Random) -> Row:
@@ -170,6 +174,22 @@ def quote_row(corpus: Corpus, rng: random.Random) -> Row:
     turns = [Turn("customer", rng.choice(IDENTITIES).format_map(value) + asked)]
     greet = _known(rng.choice(GREETINGS), _said(turns), value)
     return reply_messages(turns, passages), greet + (UNKNOWN if missing else sentence)
+
+
+def guide_row(corpus: Corpus, rng: random.Random) -> Row:
+    """Steps in a passage, asked for all together or for the one that comes next: an answer or a reply."""
+    _, value, domain = _draw(corpus, rng)
+    title, goal, steps, shape = guides.guide(rng, value, corpus.vocabulary)
+    asked, said = guides.question(rng, goal, steps, shape)
+    text = _longer(corpus, rng, guides.written(steps, shape), domain)
+    passages = [Passage(0, "asked", title, text, 0.0), *_passages(rng, corpus, [], domain)[:3]]
+    rng.shuffle(passages)
+    number = next(n for n, p in enumerate(passages, start=1) if p.document_id == "asked")
+    if rng.random() < 0.5:
+        return answer_messages(asked, passages), f"{said} [{number}]"
+    turns = [Turn("customer", rng.choice(IDENTITIES).format_map(value) + asked)]
+    greet = _known(rng.choice(GREETINGS), _said(turns), value)
+    return reply_messages(turns, passages), greet + said
 
 
 def case_summary(corpus: Corpus, rng: random.Random) -> Row:
@@ -292,7 +312,11 @@ def _draw(corpus: Corpus, rng: random.Random, domain: dict | None = None) -> tup
 
 def _passages(rng, corpus, asked: list, domain: dict | None = None, leave_out: dict | None = None) -> list[Passage]:
     """The passage that is asked for among one to four others, in any order."""
-    found = [Passage(0, "asked", f["title"], f["passage"].format_map(v), 0.0) for f, v in asked]
+    found = []
+    for f, v in asked:
+        text = f["passage"].format_map(v)
+        text = _longer(corpus, rng, text, domain) if rng.random() < LONGER else text
+        found.append(Passage(0, "asked", f["title"], text, 0.0))
     titles = {f["title"] for f, _ in asked} | ({leave_out["title"]} if leave_out else set())
     for _ in range(rng.choice((0, 1, 1, 2, 2, 3, 4)) or (not asked)):
         fact, value, _ = _draw(corpus, rng, domain)
@@ -301,6 +325,16 @@ def _passages(rng, corpus, asked: list, domain: dict | None = None, leave_out: d
             found.append(Passage(0, "other", fact["title"], fact["passage"].format_map(value), 0.0))
     rng.shuffle(found)
     return found
+
+
+def _longer(corpus: Corpus, rng: random.Random, text: str, domain: dict | None) -> str:
+    """The text as a part of a longer article, as help centres have them: other sentences before and after it."""
+    around: list[str] = []
+    for _ in range(rng.choice((0, 1, 1, 2))):
+        fact, value, _ = _draw(corpus, rng, domain)
+        around += [sentence.format_map(value) for sentence in sentences(fact["passage"])]
+    cut = rng.randint(0, len(around))
+    return " ".join([*around[:cut], text, *around[cut:]])
 
 
 def _example(messages: list[Message], target: str) -> Example:
