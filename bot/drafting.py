@@ -34,6 +34,12 @@ EXAMPLES = 2
 ANOTHER_TEMPERATURE = 0.7
 """Any other draft is the likeliest text; another one must not be the same again."""
 
+CUT = {
+    "length": "The draft was cut at its longest length: check how it ends.",
+    "loop": "The model began to repeat itself, so the draft was cut there: check how it ends.",
+}
+"""What a draft's end is called where the model did not choose it."""
+
 Build = Callable[[Sequence[Turn], Sequence[Passage], Sequence[Example]], list[Message]]
 
 
@@ -157,8 +163,8 @@ async def write(
         remarks.append(f"The adapter {adapter} was unavailable, so the base model wrote this.")
         adapter = BASE
         completion = await complete(model=adapter)
-    if completion.finish_reason == "length":
-        remarks.append("The draft was cut at its longest length: check how it ends.")
+    if completion.finish_reason in CUT:
+        remarks.append(CUT[completion.finish_reason])
     return Written(completion, adapter, remarks)
 
 

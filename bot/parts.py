@@ -68,7 +68,7 @@ class Writer:
             written = await drafting.write(
                 self.engine, self.suggestion_id, messages, adapter=self.adapter, max_tokens=self.new_tokens
             )
-        text, cut = drafting.said(written.completion.text), written.completion.finish_reason == "length"
+        text, cut = drafting.said(written.completion.text), written.completion.finish_reason in drafting.CUT
         return Outcome(messages, text, written.adapter, remarks=written.remarks, cut=cut)
 
 
@@ -99,9 +99,7 @@ async def in_parts(writer: Writer, turns: Sequence[Turn], progress: Progress, *,
     remarks += outcome.remarks
     ended_early = sum(one.cut for one in outcomes)
     if ended_early:
-        remarks.append(
-            f"What was noted of {ended_early} parts was cut at its longest length: something may be missing."
-        )
+        remarks.append(f"What was noted of {ended_early} parts was cut before its end: something may be missing.")
     missing = unmentioned(carried, outcome.text)
     if missing:
         remarks.append("Also open in one of the parts, and perhaps settled since: " + " · ".join(missing))

@@ -3,8 +3,10 @@
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
+from functools import partial
 from typing import cast
 
 import openai
@@ -12,6 +14,7 @@ from openai.types.chat import ChatCompletionMessageParam
 
 from data.errors import BadSetting, ContextTooLong, EngineFailed, EngineUnreachable, UnknownAdapter
 from data.models import BASE, Message
+from serving.loops import without_loop
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +32,11 @@ class Timeouts:
 
 @dataclass(frozen=True)
 class Completion:
-    """A whole completion. `finish_reason` is `stop`, or `length` when `max_tokens` cut it."""
+    """A whole completion.
+
+    `finish_reason` is `stop`, `length` when `max_tokens` cut it, or `loop` when it was read no further than to where
+    it began to repeat itself: `text` then ends with the first instance.
+    """
 
     text: str
     finish_reason: str
@@ -80,22 +87,24 @@ class Engine:
         max_tokens: int,
         temperature: float = 0.0,
         on_text: Callable[[str], None] | None = None,
+        cut_loops: bool = True,
     ) -> Completion:
         """The answer of adapter `model` (`base` for none), at most `max_tokens` long.
 
         `on_text` is called with the text so far whenever more of it has come. A stream that ends without its end is
         asked for once more, and the text then begins anew. Raises UnknownAdapter and ContextTooLong too.
         """
+        whole = partial(self._whole, messages, model, max_tokens, temperature, on_text, cut_loops)
         started = time.monotonic()
         try:
             async with asyncio.timeout(self._timeouts.whole):
                 try:
-                    completion = await self._whole(messages, model, max_tokens, temperature, on_text)
+                    completion = await whole()
                 except StreamCut:
                     log.warning(
                         "the answer of %s was cut off after %.1f s; asking again", model, time.monotonic() - started
                     )
-                    completion = await self._whole(messages, model, max_tokens, temperature, on_text)
+                    completion = await whole()
         except TimeoutError:
             raise EngineFailed(
                 f"vLLM at {self.base_url} did not finish within {self._timeouts.whole:.0f} s: try again, "
@@ -156,18 +165,23 @@ class Engine:
         max_tokens: int,
         temperature: float,
         on_text: Callable[[str], None] | None,
+        cut_loops: bool,
     ) -> Completion:
         text, finish_reason = "", ""
-        async for piece in self._pieces(messages, model, max_tokens, temperature):
-            text += piece.text
-            finish_reason = piece.finish_reason or finish_reason
-            if piece.text and on_text is not None:
-                on_text(text)
+        # Closed at once when it is left early: the server then writes no more.
+        async with aclosing(self._pieces(messages, model, max_tokens, temperature)) as pieces:
+            async for piece in pieces:
+                text += piece.text
+                finish_reason = piece.finish_reason or finish_reason
+                if cut_loops and (cut := without_loop(text)) is not None:
+                    return Completion(cut, "loop", model)
+                if piece.text and on_text is not None:
+                    on_text(text)
         return Completion(text, finish_reason, model)
 
     async def _pieces(
         self, messages: Sequence[Message], model: str, max_tokens: int, temperature: float
-    ) -> AsyncIterator[_Piece]:
+    ) -> AsyncGenerator[_Piece, None]:
         ended = False
         try:
             stream = await self._client.chat.completions.create(

@@ -107,6 +107,20 @@ def test_a_stream_that_slack_ended_is_replaced_by_the_whole_answer(bot, sandbox,
     assert shown_markdown(answer) == LONG and "Answered by AI" in json.dumps(answer["blocks"])
 
 
+def test_an_answer_that_repeats_itself_is_cut_also_where_more_of_it_was_shown(bot, sandbox, model):
+    begins, again = LONG[:300].strip() + ".", "Then press the button and wait until the lamp is green again [1]."
+    hold(model, " ".join([begins, *[again] * 30]), after=len(begins.split()) + 25)
+    ts = ask(sandbox)
+    growing = streaming(bot, sandbox)
+    bot.until(lambda: len(streaming(bot, sandbox)["text"]) > len(f"{begins} {again}"))
+    model.flowing.set()
+    row = finished(bot, ts)
+    (answer,) = posted(sandbox)
+    assert answer["ts"] == growing["ts"] and answer["streaming"] is False
+    assert row["draft"] == shown_markdown(answer) == f"{begins} {again}"
+    assert "began to repeat itself" in json.dumps(answer["blocks"])
+
+
 def test_where_slack_begins_no_stream_the_answer_is_posted(bot, sandbox, model):
     model.answer = lambda messages: LONG
     sandbox.fault(method="chat.startStream", error="unknown_method", times=9)
@@ -186,7 +200,8 @@ def test_a_half_answer_that_somebody_deleted_is_posted_anew_or_left_away(bot, sa
 
 
 def test_a_stream_shows_no_false_citation_and_pings_nobody(bot, sandbox, model):
-    hold(model, "Ask <@U0AGENT2> or <!here> [9] at [our page](https://evil.example) now. " * 12, after=60)
+    line = "{}. Ask <@U0AGENT2> or <!here> [9] at [our page](https://evil.example) now."
+    hold(model, " ".join(line.format(n) for n in range(12)), after=60)
     ts = ask(sandbox)
     growing = streaming(bot, sandbox)["text"]
     model.flowing.set()
@@ -257,7 +272,7 @@ def test_another_thread_and_a_private_answer_are_no_part_of_a_follow_up(bot, san
 
 
 def test_a_long_thread_leaves_room_for_the_passages(bot, sandbox, model):
-    model.answer = lambda messages: "Press Reset password. " * 100
+    model.answer = lambda messages: " ".join(f"Press Reset password {n}." for n in range(100))
     ts = ask(sandbox)
     finished(bot, ts)
     ask(sandbox, "and the security settings?", ts)

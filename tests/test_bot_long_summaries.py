@@ -111,7 +111,8 @@ def test_summaries_of_parts_that_do_not_fit_together_are_joined_in_steps(bot, sa
         # As long as an answer may be; joined, it forgets what was open.
         joined = messages[0]["content"].startswith("Join")
         still = "" if joined else "\n".join(f"Open: {point}" for point in points(messages[-1]["content"]))
-        return f"Customer wants: {'w' * 440}\nDone: nothing\n{still}"
+        wanted = "".join(f"w{n:03}" for n in range(110))
+        return f"Customer wants: {wanted}\nDone: nothing\n{still}"
 
     model.answer = wordy
     row = summary_of(bot, sandbox, long_thread(sandbox, 24), seconds=30)

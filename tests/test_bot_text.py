@@ -62,7 +62,8 @@ def test_what_is_posted_is_what_training_learns_from(bot, sandbox, model):
 
 
 def test_a_long_answer_is_split_into_messages_in_order_and_whole(bot, sandbox, model):
-    long = "\n\n".join(f"Paragraph {n}: " + "word " * 120 for n in range(40)).strip()
+    words = " ".join(f"w{n:03}" for n in range(120))
+    long = "\n\n".join(f"Paragraph {n}: {words}" for n in range(40))
     model.answer = lambda messages: long
     row = draft_for(bot, sandbox)
     accept(bot, sandbox, row)

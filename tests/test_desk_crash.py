@@ -139,7 +139,8 @@ def test_killed_after_posting_and_before_the_row(bot, sandbox, model, wire):
 
 @pytest.mark.parametrize("after", [False, True])
 def test_killed_between_the_parts_of_a_long_reply(bot, sandbox, model, wire, after):
-    long = "\n\n".join(f"Paragraph {n}: " + "word " * 150 for n in range(30)).strip()
+    words = " ".join(f"w{n:03}" for n in range(150))
+    long = "\n\n".join(f"Paragraph {n}: {words}" for n in range(30))
     model.answer = lambda messages: long
     wire.cut("chat.postMessage", nth=2, after=after)
     suggestion_id = decide(bot, sandbox)

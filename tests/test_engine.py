@@ -1,5 +1,6 @@
 """The client of vLLM: whole completions or a clear error, against a real vLLM and against a network that fails."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -95,6 +96,37 @@ async def test_what_was_passed_on_of_a_cut_stream_begins_anew():
     assert seen == ["Hel", "Hel", "Hello."]
 
 
+async def test_a_text_that_repeats_itself_is_cut_and_read_no_further():
+    left = asyncio.Event()
+
+    async def loop(request: web.Request, response: web.StreamResponse) -> None:
+        await response.write(event("Hello. "))
+        try:
+            while True:
+                await response.write(event("I am sorry. "))
+                await asyncio.sleep(0)
+        except ConnectionError:
+            left.set()
+            raise
+
+    seen: list[str] = []
+    async with network(loop) as (engine, asked):
+        found = await engine.complete(HELLO, model=BASE, max_tokens=8, on_text=seen.append)
+        assert found == Completion("Hello. I am sorry.", "loop", BASE)
+        await asyncio.wait_for(left.wait(), 5)
+    assert len(asked) == 1 and len(seen[-1]) < 60
+
+
+async def test_what_is_compared_word_for_word_is_not_cut():
+    async def repeat(request: web.Request, response: web.StreamResponse) -> None:
+        for part in (event("L " * 60), event("", "length"), b"data: [DONE]\n\n"):
+            await response.write(part)
+
+    async with network(repeat) as (engine, _):
+        found = await engine.complete(HELLO, model=BASE, max_tokens=8, cut_loops=False)
+    assert found == Completion("L " * 60, "length", BASE)
+
+
 CUTS = (cut_between_events, cut_inside_an_event, stop_without_an_end, break_with_an_error)
 
 
@@ -118,8 +150,9 @@ async def test_a_server_that_hangs_is_given_up():
     async def hang(request: web.Request, response: web.StreamResponse) -> None:
         await response.write(event("Hel"))
         await request.content.read()
+        number = 0
         while request.transport is not None and not request.transport.is_closing():
-            await response.write(event("lo"))
+            await response.write(event(f"lo {(number := number + 1)} "))
 
     async with network(hang, timeouts=Timeouts(whole=0.5)) as (engine, _):
         with pytest.raises(EngineFailed, match="did not finish within"):
