@@ -111,8 +111,10 @@ class Desk:
             finally:
                 await stream.close()
             titles = store_desk.source_titles(self.db, suggestion.id)
-            await stream.finish(blocks_answers.messages(suggestion, titles=titles, remarks=remarks))
+            late = await stream.finish(blocks_answers.messages(suggestion, titles=titles, remarks=remarks))
         store.record_shown(self.db, suggestion.id)
+        if late is not None:
+            self.in_background(streams.settle(self.db, self.workspace, late, whole=True))
 
     async def _draft(
         self, suggestion: Suggestion, *, show: Callable[[str], None] | None = None
@@ -321,8 +323,8 @@ class Desk:
             return
         log.warning("suggestion %s failed: %s", suggestion.id, type(error).__name__)
         half_written = store_answers.open_stream(self.db, suggestion.id)
-        if half_written is not None:
-            await streams.break_off_or_log(self.db, self.workspace, half_written)
+        if half_written is not None and not await streams.break_off_or_log(self.db, self.workspace, half_written):
+            self.in_background(streams.settle(self.db, self.workspace, half_written, whole=False))
         store.record_failure(self.db, suggestion.id, sentence)
         if decision is None and suggestion.request.get("kind") == PROACTIVE:
             # Nobody waits for it.

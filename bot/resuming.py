@@ -30,8 +30,10 @@ async def resume(desk: Desk) -> None:
         suggestion = store.suggestion(desk.db, withdrawal.suggestion_id)
         await desk.or_fail(suggestion, desk.unpost(suggestion))
     for stream in store_answers.abandoned_streams(desk.db):
-        installations.enter_team(store.suggestion(desk.db, stream.suggestion_id).team_id)
-        await streams.break_off_or_log(desk.db, desk.workspace, stream)
+        suggestion = store.suggestion(desk.db, stream.suggestion_id)
+        installations.enter_team(suggestion.team_id)
+        whole = suggestion.state == "shown"
+        desk.in_background(streams.settle(desk.db, desk.workspace, stream, whole=whole))
     for suggestion in store.unfinished_suggestions(desk.db):
         desk.in_background(desk.or_fail(suggestion, _rerun(desk, suggestion)))
 

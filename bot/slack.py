@@ -24,6 +24,8 @@ DRAFT_EVENT = "nightshift_draft"
 """Metadata type of a draft that the person who asked for it sees in the direct message with us."""
 REVIEW_EVENT = "nightshift_review"
 """Metadata type of a review message."""
+NOTICE_EVENT = "nightshift_notice"
+"""Metadata type of a sentence to one person. With it, our only messages without any are streams that never ended."""
 PROACTIVE = "proactive"
 """The kind of a request that nobody made: the bot drafts for an agent unasked."""
 

@@ -7,6 +7,7 @@ and metadata. Whatever happens in between, its message ends whole or with a sent
 import asyncio
 import logging
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 
 import aiohttp
 from slack_sdk.errors import SlackApiError, SlackRequestError
@@ -29,6 +30,10 @@ SLACK_ERRORS = (SlackApiError, SlackRequestError, aiohttp.ClientError, TimeoutEr
 UNFINISHED = "I could not finish this answer, so please do not rely on it."
 BUFFER = 256
 """Characters per call: chat.appendStream is limited to some hundred calls a minute in a workspace."""
+LATE = timedelta(seconds=15)
+"""How long after it was sent a call may still reach Slack, although whoever sent it is dead."""
+CLOCKS_DIFFER = timedelta(minutes=1)
+"""By how much Slack's clock, which a message's ts shows, may be behind ours."""
 
 
 class AnswerStream:
@@ -62,8 +67,11 @@ class AnswerStream:
         if self._writer is not None:
             await self._writer
 
-    async def finish(self, messages: Sequence[Message]) -> None:
-        """See to it that the whole answer stands in Slack, once. The first message is the streamed one's whole."""
+    async def finish(self, messages: Sequence[Message]) -> Stream | None:
+        """See to it that the whole answer stands in Slack, once. The first message is the streamed one's whole.
+
+        Returned is a stream whose beginning may still be on its way to Slack: see `settle`.
+        """
         await self.close()
         stream = store_answers.open_stream(self._db, self._suggestion.id)
         done = self._stream is not None and len(messages) == 1 and await self._stop(messages[0])
@@ -79,7 +87,10 @@ class AnswerStream:
                 suggestion_id=self._suggestion.id,
                 look=self._resumed or ts is not None,
             )
+            if stream is not None and ts is None and _may_come(stream):
+                return stream
         store_answers.record_stream_end(self._db, self._suggestion.id)
+        return None
 
     async def _write(self) -> None:
         while not self._ended:
@@ -152,9 +163,26 @@ class AnswerStream:
         await _update(self._workspace, self._suggestion.channel_id, ts, text, shown, metadata=metadata)
 
 
-async def break_off(db: Database, workspace: Workspace, stream: Stream) -> None:
-    """Let a half-written message say that it will not be finished."""
+async def settle(db: Database, workspace: Workspace, stream: Stream, *, whole: bool) -> None:
+    """What becomes of a message that nobody writes any more, once it has surely come.
+
+    `whole`: the whole answer stands in another message. A Slack that does not answer must not stop what comes after:
+    that is logged, and a restart tries again.
+    """
+    age = datetime.now(UTC) - datetime.fromisoformat(stream.created_at)
+    if stream.ts is None:
+        await asyncio.sleep(max(0.0, (LATE - age).total_seconds()))
+    try:
+        await (_delete if whole else break_off)(db, workspace, stream)
+    except DeskError as error:
+        log.error("half an answer of suggestion %s still stands: %s", stream.suggestion_id, error)
+
+
+async def break_off(db: Database, workspace: Workspace, stream: Stream) -> bool:
+    """Let a half-written message say that it will not be finished. False: it is not there yet, and may still come."""
     ts = await begun(db, workspace, stream)
+    if ts is None and _may_come(stream):
+        return False
     if ts is not None:
         # A block, since words appended to the text could end up inside a code fence that was never closed.
         shown = blocks_answers.sentence(UNFINISHED)
@@ -164,32 +192,66 @@ async def break_off(db: Database, workspace: Workspace, stream: Stream) -> None:
             # Slack ends a stream by itself after about five minutes; then only chat.update reaches the message.
             await _update(workspace, stream.channel_id, ts, UNFINISHED, shown)
     store_answers.record_stream_end(db, stream.suggestion_id)
+    return True
 
 
-async def break_off_or_log(db: Database, workspace: Workspace, stream: Stream) -> None:
-    """`break_off`, where a Slack that does not answer must not stop what comes after; a restart tries again."""
+async def break_off_or_log(db: Database, workspace: Workspace, stream: Stream) -> bool:
+    """`break_off`, where the person who waits is told in any case. False: try again when it has surely come."""
     try:
-        await break_off(db, workspace, stream)
+        return await break_off(db, workspace, stream)
     except DeskError as error:
         log.error("half an answer of suggestion %s still stands: %s", stream.suggestion_id, error)
+        return True
+
+
+async def _delete(db: Database, workspace: Workspace, stream: Stream) -> None:
+    ts = await begun(db, workspace, stream)
+    if ts is not None:
+        # Whether Slack deletes a message that is still being streamed is not certain; `begun` has ended it.
+        try:
+            await workspace.call("chat.delete", channel=stream.channel_id, ts=ts)
+        except SlackRefused as error:
+            if error.error != "message_not_found":
+                raise
+    store_answers.record_stream_end(db, stream.suggestion_id)
+
+
+def _may_come(stream: Stream) -> bool:
+    return datetime.now(UTC) - datetime.fromisoformat(stream.created_at) < LATE
 
 
 async def begun(db: Database, workspace: Workspace, stream: Stream) -> str | None:
     """The message of a stream, looked for in its thread when Slack's answer to its beginning was never read.
 
-    Slack takes no metadata before the end of a stream; but a message of ours without any, that nobody else's row
-    names and that can be stopped as a stream, can only be this one.
+    Slack takes no metadata before the end of a stream, and all our other messages carry some. So a message of ours
+    without any, from the time when the stream was begun, that no other row names, can only be this one; also when
+    it cannot be stopped any more, because Slack has ended it. Of several, which takes two such deaths in one thread,
+    the one that can still be stopped, then the one nearest in time.
     """
     if stream.ts is not None:
         return stream.ts
+    began = datetime.fromisoformat(stream.created_at)
     our_bot_id = (await workspace.identity()).bot_id
     known = store_answers.known_streams(db, stream.channel_id)
-    for message in reversed(await workspace.replies(stream.channel_id, stream.thread_ts)):
-        ours = message.get("bot_id") == our_bot_id and not message.get("metadata") and message["ts"] not in known
-        if ours and await _end(workspace, stream.channel_id, message["ts"]):
-            store_answers.record_stream(db, stream.suggestion_id, message["ts"])
-            return str(message["ts"])
-    return None
+    unmarked = [
+        str(message["ts"])
+        for message in await workspace.replies(stream.channel_id, stream.thread_ts)
+        if message.get("bot_id") == our_bot_id
+        and not message.get("metadata")
+        and not message.get("subtype")
+        and message["ts"] not in known
+        and float(message["ts"]) >= (began - CLOCKS_DIFFER).timestamp()
+    ]
+    unmarked.sort(key=lambda ts: abs(float(ts) - began.timestamp()))
+    for ts in unmarked:
+        if await _end(workspace, stream.channel_id, ts):
+            break
+    else:
+        ts = next(iter(unmarked), "")
+    if not ts:
+        return None
+    store_answers.record_stream(db, stream.suggestion_id, ts)
+    return ts
 
 
 async def _end(workspace: Workspace, channel_id: str, ts: str) -> bool:

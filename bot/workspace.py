@@ -18,7 +18,7 @@ from bot import installations, slack
 from bot.blocks import Message
 from bot.errors import NotInChannel, SlackRefused, SlackUnreachable
 from bot.settings import BotSettings
-from bot.slack import REPLY_EVENT, Address, Json
+from bot.slack import NOTICE_EVENT, REPLY_EVENT, Address, Json
 from bot.spans import zone_of
 from bot.web_client import retry_handlers
 from data.models import Role, Turn
@@ -254,8 +254,9 @@ class Workspace:
 
     async def _tell(self, to: Address, text: str, blocks: list[Json]) -> None:
         said: Json = {"text": text, "blocks": blocks or None}
+        marked = {**said, "metadata": {"event_type": NOTICE_EVENT, "event_payload": {"user_id": to.user_id}}}
         if to.channel_id.startswith("D"):
-            await self._call("chat.postMessage", channel=to.channel_id, thread_ts=to.thread_ts, **said)
+            await self._call("chat.postMessage", channel=to.channel_id, thread_ts=to.thread_ts, **marked)
             return
         try:
             if to.channel_id:
@@ -265,7 +266,7 @@ class Workspace:
         except SlackRefused as error:
             log.info("no ephemeral message in %s: %s", to.channel_id, error.error)
         # A person's id as the channel is the direct message with them.
-        await self._call("chat.postMessage", channel=to.user_id, **said)
+        await self._call("chat.postMessage", channel=to.user_id, **marked)
 
     async def status(self, sentence: str, to: Address) -> None:
         """Say that work goes on. A person without a `response_url` asked in a thread and sees the answer there."""

@@ -7,7 +7,7 @@ from sqlite_utils import Database
 from data.models import Suggestion, Turn
 from data.store_connection import immediate, now, row, rows
 
-STREAM = "select st.suggestion_id, st.channel_id, st.thread_ts, st.ts from streams st"
+STREAM = "select st.suggestion_id, st.channel_id, st.thread_ts, st.ts, st.created_at from streams st"
 
 
 @dataclass(frozen=True)
@@ -18,6 +18,7 @@ class Stream:
     channel_id: str
     thread_ts: str
     ts: str | None
+    created_at: str
 
 
 def earlier_turns(db: Database, suggestion: Suggestion, *, limit: int) -> list[Turn]:
@@ -66,12 +67,12 @@ def open_stream(db: Database, suggestion_id: str) -> Stream | None:
 
 
 def abandoned_streams(db: Database) -> list[Stream]:
-    """Messages that may be half written, of suggestions that failed."""
+    """Messages that nobody writes any more and that may be half written."""
     found = rows(
         db,
         f"""
         {STREAM} join suggestions s on s.id = st.suggestion_id
-        where st.ended_at is null and s.state = 'failed' order by st.created_at
+        where st.ended_at is null and s.state in ('failed', 'shown') order by st.created_at
         """,
     )
     return [Stream(**one) for one in found]

@@ -1,6 +1,7 @@
 """kill -9 of the bot while an answer is being streamed, then a restart: the answer stands once, whole or disowned."""
 
 import json
+import time
 
 import pytest
 from bot_fixtures import Bot
@@ -12,6 +13,7 @@ from test_bot_answers import (
     HELP,
     LONG,
     ask,
+    ask_directly,
     finished,
     hold,
     posted,
@@ -123,3 +125,55 @@ def test_killed_around_showing_a_draft_beside_its_thread(bot, sandbox, model, wi
     restart(bot, wire)
     assert finished(bot, thread)["state"] == "shown"
     assert len(posted(sandbox, DIRECT)) == 1 and len(model.asked) == 1
+
+
+@pytest.mark.parametrize("channel", [HELP, DIRECT])
+def test_killed_before_the_streams_beginning_was_stored_and_restarted_when_slack_has_ended_it(
+    bot, sandbox, model, wire, channel
+):
+    nothing_found = ask_directly(sandbox, "zebra crossing?")
+    assert finished(bot, nothing_found)["state"] == "failed"
+    model.answer = lambda messages: LONG
+    wire.cut("chat.startStream", after=True)
+    # In the thread where a sentence of ours without an answer stands already.
+    ts = ask(sandbox) if channel == HELP else ask_directly(sandbox, thread_ts=nothing_found)
+    assert wire.reached.wait(10)
+    assert bot.db.execute("select count(*) from streams where ts is null").fetchone() == (1,)
+    assert sandbox.fault(expire_streams=True)["expired"] == 1
+    restart(bot, wire)
+    if channel == HELP:
+        expect_whole_once(bot, sandbox, ts)
+        return
+    row = finished(bot, nothing_found, nth=2)
+    told, answer = posted(sandbox, DIRECT)
+    assert "could not find this" in told["text"] and shown_markdown(answer) == LONG
+    assert answer["metadata"]["event_payload"]["suggestion_id"] == row["id"]
+
+
+def test_a_stream_whose_beginning_reaches_slack_after_the_restart_is_deleted(bot, sandbox, model, wire):
+    model.answer = lambda messages: LONG
+    sandbox.fault(method="chat.startStream", delay_s=4)
+    ts = ask(sandbox)
+    bot.until(lambda: bot.db.execute("select count(*) from streams").fetchone() == (1,))
+    time.sleep(0.5)
+    restart(bot, wire)
+    expect_whole_once(bot, sandbox, ts)
+    bot.until(lambda: len(posted(sandbox)) == 2)
+    bot.until(lambda: len(posted(sandbox)) == 1, seconds=20)
+    expect_whole_once(bot, sandbox, ts)
+    assert bot.db.execute("select count(*) from streams where ended_at is null").fetchone() == (0,)
+
+
+def test_killed_again_before_a_late_beginning_came_the_next_start_deletes_it(bot, sandbox, model, wire):
+    model.answer = lambda messages: LONG
+    sandbox.fault(method="chat.startStream", delay_s=4)
+    ts = ask(sandbox)
+    bot.until(lambda: bot.db.execute("select count(*) from streams").fetchone() == (1,))
+    time.sleep(0.5)
+    restart(bot, wire)
+    expect_whole_once(bot, sandbox, ts)
+    bot.kill()
+    sandbox.wait_for(AGENT, lambda state: len(posted(sandbox)) == 2)
+    bot.start()
+    bot.until(lambda: len(posted(sandbox)) == 1, seconds=20)
+    expect_whole_once(bot, sandbox, ts)
