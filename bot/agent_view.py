@@ -18,7 +18,7 @@ from bot.slack import Json, Request
 from bot.workspace import Workspace
 from data import store_viewed
 from data.errors import DeskError
-from data.models import Role, Task
+from data.models import Audience, Role, Task
 from data.store_viewed import Viewed
 
 log = logging.getLogger(__name__)
@@ -64,10 +64,11 @@ def register(app: AsyncApp, desk: Desk) -> None:
 
 
 async def _offer(desk: Desk, channel_id: str, team_id: str, user_id: str) -> None:
+    audience: Audience = "customer_safe" if await desk.workspace.is_guest(user_id) else "internal"
     offered = prompts(
         await desk.workspace.role(user_id),
         store_viewed.viewed(desk.db, team_id, user_id),
-        store_viewed.topics(desk.db, limit=MOST_PROMPTS),
+        store_viewed.topics(desk.db, limit=MOST_PROMPTS, audience=audience),
     )
     if offered:
         # Without thread_ts: with it, an app with agent_view is answered "ok" and nothing is shown (slack.md, 11).

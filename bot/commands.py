@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Coroutine
 
 from bot import blocks, home, night_report, supervision
+from bot.access import expect_agent
 from bot.blocks import Message
 from bot.desk import Desk
 from bot.slack import Json
@@ -110,7 +111,7 @@ async def _report(desk: Desk, user_id: str) -> Message:
     """The newest night in numbers; what was written in the cases that got worse is for supervisors and admins."""
     with_texts = await supervision.supervises(desk, user_id)
     if not with_texts:
-        await desk.expect_agent(user_id)
+        await expect_agent(desk.workspace, user_id)
     night = store_supervision.newest_night(desk.db)
     if night is None:
         return await _said("No night has been run yet.")

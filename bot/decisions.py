@@ -5,6 +5,7 @@ import time
 from dataclasses import dataclass
 
 from bot import blocks, blocks_replies
+from bot.access import expect_agent
 from bot.blocks import Message
 from bot.desk import Desk
 from bot.slack import Address, Click
@@ -49,7 +50,7 @@ async def edit(desk: Desk, suggestion_id: str, user_id: str, text: str, reason: 
 
     Raises EmptyText, and DeskError when another decision stands: the text is then still in the form.
     """
-    await desk.expect_agent(user_id)
+    await expect_agent(desk.workspace, user_id)
     suggestion = store.suggestion(desk.db, suggestion_id)
     expect_standing(desk, suggestion)
     if not text.strip():
@@ -63,7 +64,7 @@ async def edit(desk: Desk, suggestion_id: str, user_id: str, text: str, reason: 
 
 async def draft_of(desk: Desk, click: Click) -> Suggestion:
     """The suggestion that a button belongs to. Raises NotAllowed, UnknownSuggestion, DeskError."""
-    await desk.expect_agent(click.user_id)
+    await expect_agent(desk.workspace, click.user_id)
     suggestion = store.suggestion(desk.db, click.suggestion_id)
     if suggestion.draft is None:
         raise DeskError("This draft is no longer kept: ask for a new one.")

@@ -22,15 +22,16 @@ from bot import (
     streams,
     summaries,
 )
+from bot.access import expect_allowed, sources_for
 from bot.blocks import Message
-from bot.errors import NothingViewed, ThreadMovedOn
+from bot.errors import ThreadMovedOn
 from bot.parts import Progress
 from bot.slack import PROACTIVE, REPLY_EVENT, REVIEW_EVENT, Address, Request
 from bot.streams import AnswerStream
 from bot.working import waited_for, working
 from bot.workspace import Workspace
 from data import store, store_answers, store_desk, store_replies
-from data.errors import DeskError, EmptyText, EmptyThread, NightshiftError, NotAllowed
+from data.errors import DeskError, EmptyText, EmptyThread, NightshiftError
 from data.models import Decision, Suggestion, Turn
 from serving.engine import Engine
 
@@ -91,7 +92,7 @@ class Desk:
         remarks: list[str] = []
         if suggestion.state == "requested":
             async with waited_for(self.workspace, suggestion, address_of(suggestion)) as progress:
-                await self._expect_allowed(suggestion)
+                await expect_allowed(self.db, self.workspace, suggestion)
                 if suggestion.task == "summary":
                     suggestion, remarks = await self._summarise(suggestion, progress)
                 else:
@@ -106,7 +107,7 @@ class Desk:
         async with working(self.workspace, suggestion.channel_id, suggestion.thread_ts, "is looking it up…"):
             try:
                 if suggestion.state == "requested":
-                    await self._expect_allowed(suggestion)
+                    await expect_allowed(self.db, self.workspace, suggestion)
                     suggestion, remarks = await self._draft(suggestion, show=stream.show)
             finally:
                 await stream.close()
@@ -122,8 +123,11 @@ class Desk:
         turns = await self._turns(suggestion)
         if suggestion.request["kind"] == PROACTIVE and turns[-1].speaker == "agent":
             raise DeskError("An agent has answered in the meantime.")
+        sources = await sources_for(self.db, self.workspace, suggestion)
         async with self._slots:
-            draft = await drafting.draft(self.db, self.engine, suggestion, turns, base_model=self.base_model, show=show)
+            draft = await drafting.draft(
+                self.db, self.engine, suggestion, turns, sources=sources, base_model=self.base_model, show=show
+            )
         with store.immediate(self.db):
             drafted = store.record_draft(
                 self.db,
@@ -149,32 +153,6 @@ class Desk:
             slots=self._slots,
             progress=progress,
         )
-
-    async def _expect_allowed(self, suggestion: Suggestion) -> None:
-        user_id, channel_id = suggestion.requested_by, suggestion.channel_id
-        if suggestion.task == "reply":
-            await self.expect_agent(user_id)
-        if "viewed" in suggestion.request:
-            raise NothingViewed()
-        if suggestion.request.get("asked_in", channel_id) != channel_id:
-            await self._expect_member(channel_id, user_id)
-        if not await self.workspace.is_shared(channel_id):
-            return
-        consent = store.consent(self.db, channel_id)
-        if consent is None or not consent.granted:
-            raise NotAllowed(
-                "People of another company are in this channel, so I keep out of it until an admin "
-                "switches me on here with `/nightshift consent on`."
-            )
-
-    async def expect_agent(self, user_id: str) -> None:
-        """Raise NotAllowed unless this person answers customers or rates those who do."""
-        if await self.workspace.role(user_id) is None:
-            raise NotAllowed("Only support agents can do this. An admin can add you to AGENTS or to the agents' group.")
-
-    async def _expect_member(self, channel_id: str, user_id: str) -> None:
-        if not await self.workspace.is_member(channel_id, user_id):
-            raise NotAllowed("You are not in the channel of that thread, so I cannot read it for you.")
 
     async def _turns(self, suggestion: Suggestion) -> list[Turn]:
         if suggestion.task == "answer":

@@ -9,11 +9,12 @@ from typing import cast
 from sqlite_utils import Database
 
 from bot import unfinished
+from bot.access import Sources
 from bot.blocks import WISH_LABELS
 from bot.errors import NoBase, NothingFound, ThreadTooLong
 from data import prompts, store, store_preferences
 from data.errors import DeskError, EngineFailed, UnknownAdapter
-from data.models import BASE, Base, Example, Message, Passage, Suggestion, Task, Turn
+from data.models import BASE, Audience, Base, Example, Message, Passage, Suggestion, Task, Turn
 from data.preferences import Preferences
 from data.prompts import Wish
 from data.search import search
@@ -79,6 +80,7 @@ async def draft(
     suggestion: Suggestion,
     turns: Sequence[Turn],
     *,
+    sources: Sources,
     base_model: str,
     show: Callable[[str], None] | None = None,
 ) -> Draft:
@@ -89,8 +91,8 @@ async def draft(
     """
     base = served_base(db, base_model)
     adapter = promotion.live_adapter(db, suggestion.task, base.hash)
-    passages = _passages(db, suggestion.task, turns)
-    examples = examples_for(db, suggestion, turns) if adapter == BASE else []
+    passages = _passages(db, suggestion.task, turns, sources.audience)
+    examples = examples_for(db, suggestion, turns, sources) if adapter == BASE else []
     room = await engine.max_tokens()
     new_tokens = longest(suggestion.task, room)
     limit = room - new_tokens
@@ -209,15 +211,16 @@ def last_said(turns: Sequence[Turn]) -> str:
     return next((turn.text for turn in reversed(turns) if turn.speaker == "customer"), turns[-1].text)
 
 
-def _passages(db: Database, task: Task, turns: Sequence[Turn]) -> list[Passage]:
+def _passages(db: Database, task: Task, turns: Sequence[Turn], audience: Audience) -> list[Passage]:
     if task == "reply":
-        return search(db, last_said(turns), limit=REPLY_PASSAGES)
+        return search(db, last_said(turns), limit=REPLY_PASSAGES, audience=audience)
     *earlier, question = turns
-    found = search(db, question.text, history="\n".join(turn.text for turn in earlier), limit=ANSWER_PASSAGES)
+    before = "\n".join(turn.text for turn in earlier)
+    found = search(db, question.text, history=before, limit=ANSWER_PASSAGES, audience=audience)
     if not found:
         # "Why?" has no telling word of its own: it is about what was asked before.
         asked = "\n".join(turn.text for turn in earlier if turn.speaker == "customer")
-        found = search(db, asked, limit=ANSWER_PASSAGES)
+        found = search(db, asked, limit=ANSWER_PASSAGES, audience=audience)
     if not found:
         # A model without a passage would invent one.
         raise NothingFound(prompts.NOT_FOUND)
@@ -233,10 +236,15 @@ async def _latest_with_passages(
     return turns
 
 
-def examples_for(db: Database, suggestion: Suggestion, turns: Sequence[Turn]) -> list[Example]:
+def examples_for(db: Database, suggestion: Suggestion, turns: Sequence[Turn], sources: Sources) -> list[Example]:
     """Accepted texts on threads like this one."""
     return store.accepted_examples(
-        db, suggestion.task, text=last_said(turns), limit=EXAMPLES, exclude_thread=suggestion.thread_id
+        db,
+        suggestion.task,
+        text=last_said(turns),
+        limit=EXAMPLES,
+        exclude_thread=suggestion.thread_id,
+        channel_id=sources.examples_of,
     )
 
 

@@ -3,6 +3,7 @@
 import asyncio
 
 from bot import beside, blocks_replies, decisions
+from bot.access import expect_agent
 from bot.desk import Desk
 from bot.slack import Click, Json, Request
 from data import store, store_replies
@@ -19,7 +20,7 @@ async def give_reason(desk: Desk, suggestion_id: str, user_id: str, reason: str)
 
     Raises NotAllowed, UnknownSuggestion, and DeskError when the draft was not dismissed.
     """
-    await desk.expect_agent(user_id)
+    await expect_agent(desk.workspace, user_id)
     decision = store.decision(desk.db, suggestion_id)
     if decision is None or decision.kind != "dismissed":
         raise DeskError("A reason belongs to a draft that was dismissed; this one was not.")

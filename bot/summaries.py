@@ -7,6 +7,7 @@ from dataclasses import replace
 from sqlite_utils import Database
 
 from bot import drafting
+from bot.access import sources_for
 from bot.blocks import Message as Shown
 from bot.blocks_summary import summary_messages
 from bot.errors import SlackRefused, SlackUnreachable
@@ -62,7 +63,8 @@ async def draft(
         messages = f"{len(new)} new message{'' if len(new) == 1 else 's'}"
         remarks.append(f"This goes on from the summary that {keeper} kept, with {messages}.")
     else:
-        examples = drafting.examples_for(db, suggestion, reading.turns) if adapter == BASE else []
+        allowed = await sources_for(db, workspace, suggestion)
+        examples = drafting.examples_for(db, suggestion, reading.turns, allowed) if adapter == BASE else []
         outcome = await _afresh(writer, reading.turns, examples, progress)
     sources = _sources(outcome.text, reading)
     with store.immediate(db):

@@ -111,6 +111,10 @@ class Workspace:
             known = self._people[user_id] = (time.monotonic() + CACHE_SECONDS, person)
         return known[1]
 
+    async def is_guest(self, user_id: str) -> bool:
+        """Is this person a guest, or of another company?"""
+        return (await self._person(user_id)).is_guest
+
     async def time_zone(self, user_id: str) -> tzinfo:
         """Where this person's clock is."""
         return (await self._person(user_id)).zone

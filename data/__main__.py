@@ -14,6 +14,7 @@ from data import cli, store
 from data.errors import DatabaseUnusable
 from data.history import import_history
 from data.knowledge import import_knowledge
+from data.models import AUDIENCES
 from data.search import evaluate_search, search
 from data.settings import DataSettings
 
@@ -30,6 +31,12 @@ def _parser() -> argparse.ArgumentParser:
     cli.add_command(commands, "stats", _stats, help="count what the store holds")
     knowledge = cli.add_command(commands, "import-knowledge", _import_knowledge, help="import help-centre files")
     knowledge.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="a folder, or a .md or .txt file")
+    knowledge.add_argument(
+        "--audience",
+        choices=AUDIENCES,
+        help="who may read them: only customer_safe ones stand in what customers see "
+        "(default: a new file is internal, a known one stays as it is)",
+    )
     find = cli.add_command(commands, "search", _search, help="search the help centre")
     find.add_argument("text", nargs="+", metavar="TEXT")
     find.add_argument("--limit", type=cli.whole_number(1, 1000), default=5, help="passages to show (default 5)")
@@ -64,7 +71,7 @@ def _stats(arguments: argparse.Namespace) -> int:
 
 def _import_knowledge(arguments: argparse.Namespace) -> int:
     with _database() as db:
-        imported = import_knowledge(db, arguments.paths, progress=True)
+        imported = import_knowledge(db, arguments.paths, audience=arguments.audience, progress=True)
     lines = [
         f"{imported.added} added, {imported.changed} changed, {imported.unchanged} unchanged, "
         f"{imported.removed} removed",

@@ -16,7 +16,7 @@ from data.errors import BadFile
 from data.jsonlines import BadLine, objects, read_lines
 from data.models import HistoryPair, Speaker, Turn
 from data.prompts import reply_messages, summary_messages
-from data.search import search
+from data.search import customers_read, search
 from data.store_connection import clean
 
 log = logging.getLogger(__name__)
@@ -104,7 +104,7 @@ def history_pairs(db: Database, conversation: Conversation) -> Iterator[HistoryP
         if speaker == "customer":
             customer_said = texts[-1]
         elif customer_said and scored:
-            passages = search(db, customer_said, limit=PASSAGES)
+            passages = search(db, customer_said, limit=PASSAGES, audience=customers_read(db))
             yield HistoryPair(position, "reply", reply_messages(turns[:position], passages), "\n".join(texts))
         position += len(texts)
     if conversation.summary:

@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from data import store
 from data.errors import BadFile
+from data.models import Audience
 from data.store import Chunk
 
 log = logging.getLogger(__name__)
@@ -46,8 +47,12 @@ class Imported:
     failed: dict[str, str]
 
 
-def import_knowledge(db: Database, paths: Sequence[Path], *, progress: bool = False) -> Imported:
+def import_knowledge(
+    db: Database, paths: Sequence[Path], *, audience: Audience | None = None, progress: bool = False
+) -> Imported:
     """Store every .md and .txt file of the given files and folders.
+
+    `audience`: who may read them. Without it, a new file is internal and a known one stays as it is.
 
     A file that did not change is left alone, one that did is replaced, one that is gone from an imported folder
     is taken out, and one that cannot be read is named and skipped. Raises BadFile when a path does not exist or
@@ -59,7 +64,7 @@ def import_knowledge(db: Database, paths: Sequence[Path], *, progress: bool = Fa
     wanted = list(dict.fromkeys(file for found in files.values() for file in found))
     for file in tqdm(wanted, unit="file", disable=None if progress else True):
         try:
-            counts[_import_file(db, file)] += 1
+            counts[_import_file(db, file, audience)] += 1
         except (BadDocument, OSError) as error:
             reason = str(error)
             log.warning("%s skipped: %s", file, reason)
@@ -103,12 +108,15 @@ def title_of(text: str, *, fallback: str) -> str:
     return fallback
 
 
-def _import_file(db: Database, file: Path) -> str:
+def _import_file(db: Database, file: Path, audience: Audience | None) -> str:
     content = file.read_bytes()
     sha256 = hashlib.sha256(content).hexdigest()
     known = store.document_sha256(db, str(file))
     if known == sha256:
-        return "unchanged"
+        if audience in (None, store.document_audience(db, str(file))):
+            return "unchanged"
+        store.set_audience(db, str(file), audience)
+        return "changed"
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -121,7 +129,10 @@ def _import_file(db: Database, file: Path) -> str:
         chunks = chunk_plain(text, title=title)
     if not chunks:
         raise BadDocument("there is no text in it")
-    store.put_document(db, source=str(file), title=title, text=text, sha256=sha256, chunks=chunks)
+    with store.immediate(db):
+        store.put_document(db, source=str(file), title=title, text=text, sha256=sha256, chunks=chunks)
+        if audience is not None:
+            store.set_audience(db, str(file), audience)
     return "changed" if known else "added"
 
 

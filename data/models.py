@@ -9,6 +9,9 @@ Speaker = Literal["customer", "agent"]
 DecisionKind = Literal["accepted", "edited", "dismissed"]
 SuggestionState = Literal["requested", "drafted", "shown", "failed"]
 Role = Literal["agent", "supervisor"]
+Audience = Literal["internal", "customer_safe"]
+"""Who may read a source of the help centre: colleagues only, or customers too."""
+AUDIENCES: tuple[Audience, ...] = ("internal", "customer_safe")
 Cause = Literal["gate", "manual", "rollback"]
 
 BASE = "base"

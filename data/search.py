@@ -12,7 +12,7 @@ from data import query, store
 from data.errors import BadFile
 from data.jsonlines import BadLine, objects, read_lines
 from data.knowledge import chunk_markdown
-from data.models import Passage
+from data.models import Audience, Passage
 
 HISTORY_WEIGHT = 0.2
 """Of what was said before, against the question's 1 (MTRAG-UN, dev: MRR .77 without, .85 with .15 or .3)."""
@@ -22,15 +22,26 @@ CHUNKS_PER_DOCUMENT = 5
 """Chunks asked for per document wanted, since several of one document may match."""
 
 
-def search(db: Database, text: str, *, history: str = "", limit: int = 5) -> list[Passage]:
+def customers_read(db: Database) -> Audience:
+    """Which sources a draft for a customer stands on, where a colleague reads it before it is sent.
+
+    The customer-safe ones as soon as there are any: a team that has marked none yet would have drafts without sources.
+    """
+    return "customer_safe" if store.any_customer_safe(db) else "internal"
+
+
+def search(
+    db: Database, text: str, *, history: str = "", limit: int = 5, audience: Audience = "internal"
+) -> list[Passage]:
     """The passages that match any telling word of the text, best first (BM25). Empty when none does.
 
+    `audience`: who will read them; customers only see what is customer-safe.
     `history` is what was said before: it moves passages up and down, with less weight, but finds none by itself.
     """
     expression, before = query.any_of(text), query.any_of(history)
     if not expression:
         return []
-    found = store.passages_matching(db, expression, limit=REACH if before else limit)
+    found = store.passages_matching(db, expression, limit=REACH if before else limit, audience=audience)
     if not before:
         return found
     said = {p.chunk_id: p.score for p in store.passages_matching(db, before, limit=REACH)}

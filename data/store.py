@@ -22,10 +22,13 @@ from data.store_connection import (
 )
 from data.store_knowledge import (
     Chunk,
+    any_customer_safe,
+    document_audience,
     document_sha256,
     passages_matching,
     put_document,
     remove_document,
+    set_audience,
     sources_below,
 )
 from data.store_ledger import (
@@ -80,6 +83,7 @@ __all__ = [
     "adapter_pairs",
     "adapters",
     "ailments",
+    "any_customer_safe",
     "append_promotion",
     "backup",
     "base_of_model",
@@ -89,6 +93,7 @@ __all__ = [
     "counts",
     "decide",
     "decision",
+    "document_audience",
     "document_sha256",
     "gate_report",
     "gate_reports",
@@ -122,6 +127,7 @@ __all__ = [
     "salt",
     "schema_version",
     "see_thread",
+    "set_audience",
     "set_consent",
     "sources_below",
     "start_run",

@@ -26,6 +26,7 @@ def counts(db: Database) -> dict[str, Any]:
         "history_pairs": _count(db, "history_pairs where target is not null"),
         "consented_channels": _count(db, "consented_channels"),
         "documents": _count(db, "documents"),
+        "customer_safe_documents": _count(db, "documents where audience = 'customer_safe'"),
         "chunks": _count(db, "chunks"),
         "runs": _count(db, "runs"),
         "adapters": _count(db, "adapters"),

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from sqlite_utils import Database
 
-from data.models import Passage
+from data.models import Audience, Passage
 from data.store_connection import clean, immediate, new_id, now, row, rows
 
 TITLE_WEIGHT = 2.0
@@ -27,10 +27,26 @@ def document_sha256(db: Database, source: str) -> str | None:
     return found["sha256"] if found else None
 
 
+def document_audience(db: Database, source: str) -> Audience | None:
+    """Who may read this source, or None when it was never imported."""
+    found = row(db, "select audience from documents where source = ?", [source])
+    return found["audience"] if found else None
+
+
+def set_audience(db: Database, source: str, audience: Audience) -> None:
+    """From now on, this audience may read the source."""
+    db.execute("update documents set audience = ? where source = ?", [audience, source])
+
+
+def any_customer_safe(db: Database) -> bool:
+    """Was any source marked as one that customers may read?"""
+    return row(db, "select 1 from documents where audience = 'customer_safe' limit 1", []) is not None
+
+
 def put_document(
     db: Database, *, source: str, title: str, text: str, sha256: str, chunks: Sequence[Chunk], document_id: str = ""
 ) -> None:
-    """Store a document with its chunks; one that is there keeps its id and gets new chunks."""
+    """Store a document with its chunks; one that is there keeps its id and audience and gets new chunks."""
     with immediate(db):
         known = row(db, "select id from documents where source = ?", [source])
         document_id = known["id"] if known else document_id or new_id()
@@ -61,14 +77,25 @@ def remove_document(db: Database, source: str) -> None:
     db.execute("delete from documents where source = ?", [source])
 
 
-def passages_matching(db: Database, expression: str, *, limit: int) -> list[Passage]:
-    """The chunks that match an FTS5 expression, best first; the score is BM25, higher is better."""
+def passages_matching(db: Database, expression: str, *, limit: int, audience: Audience = "internal") -> list[Passage]:
+    """The chunks that match an FTS5 expression and that this audience may read, best first.
+
+    The score is BM25, higher is better.
+    """
+    # Asked for each hit: as a list of rowids, SQLite may look every chunk up in the index by itself.
+    readable = """
+        and exists (
+            select 1 from chunks c join documents d on d.id = c.document_id
+            where c.id = chunks_fts.rowid and d.audience = 'customer_safe'
+        )
+    """
     found = rows(
         db,
-        """
+        f"""
         with hits as (
             select rowid as id, bm25(chunks_fts, :title_weight, 1.0) as rank
             from chunks_fts where chunks_fts match :expression
+            {readable if audience == "customer_safe" else ""}
             order by rank limit :limit
         )
         select c.id as chunk_id, c.document_id, c.title, c.text, -h.rank as score

@@ -29,9 +29,18 @@ def preference_pairs(db: Database) -> list[PreferencePair]:
 
 
 def accepted_examples(
-    db: Database, task: Task, *, text: str, limit: int = 2, exclude_thread: str | None = None
+    db: Database,
+    task: Task,
+    *,
+    text: str,
+    limit: int = 2,
+    exclude_thread: str | None = None,
+    channel_id: str | None = None,
 ) -> list[Example]:
-    """The pairs whose threads are most like `text`, best first; at most one of a thread, none held out."""
+    """The pairs whose threads are most like `text`, best first; at most one of a thread, none held out.
+
+    `channel_id`: only what was said in this channel, so nothing of imported history either.
+    """
     expression = query.any_of(text)
     if not expression:
         return []
@@ -48,8 +57,9 @@ def accepted_examples(
         select p.id, p.thread_id, p.messages, p.target
         from training_pairs p join threads t on t.id = p.thread_id
         where p.id in (select value from json_each(?)) and t.held_out = 0 and p.thread_id is not ?
+          and (? is null or t.channel_id = ?)
         """,
-        [dumps(list(place)), exclude_thread],
+        [dumps(list(place)), exclude_thread, channel_id, channel_id],
     )
     best: dict[str, Example] = {}
     for one in sorted(found, key=lambda one: place[one["id"]]):

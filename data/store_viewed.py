@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from sqlite_utils import Database
 
+from data.models import Audience
 from data.store_connection import immediate, row, rows
 
 
@@ -42,17 +43,17 @@ def viewed(db: Database, team_id: str, user_id: str) -> Viewed | None:
     return Viewed(**found) if found else None
 
 
-def topics(db: Database, *, limit: int) -> list[str]:
-    """Titles of the help centre's documents, those that answered the most questions first."""
+def topics(db: Database, *, limit: int, audience: Audience) -> list[str]:
+    """Titles of the documents that this audience may read, those that answered the most questions first."""
     found = rows(
         db,
         """
         select d.title, count(s.suggestion_id) as used from documents d
         left join chunks c on c.document_id = d.id
         left join suggestion_sources s on s.chunk_id = c.id
-        where trim(d.title) <> ''
+        where trim(d.title) <> '' and (? = 'internal' or d.audience = 'customer_safe')
         group by d.id order by used desc, d.title limit ?
         """,
-        [limit],
+        [audience, limit],
     )
     return [one["title"] for one in found]

@@ -173,7 +173,9 @@ async def _import(children: Children, stages: tables.Stages, tickets: list[Threa
     history = ROOT / "history.jsonl"
     threads.write_history(tickets, history, until=datetime.now(UTC))
     await children.finish("migrate", "data", "migrate")
-    await children.finish("import-knowledge", "data", "import-knowledge", str(HELP_CENTRE))
+    await children.finish(
+        "import-knowledge", "data", "import-knowledge", "--audience", "customer_safe", str(HELP_CENTRE)
+    )
     await children.finish("import-history", "data", "import-history", str(history))
     stages.say(f"{len(list(HELP_CENTRE.glob('*.md')))} articles and {len(tickets)} closed tickets imported")
 
