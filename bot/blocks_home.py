@@ -202,7 +202,7 @@ def _settings(preferences: Preferences, zone: str) -> list[Json]:
     if preferences.quiet_from:
         quiet = f"{preferences.quiet_from} to {preferences.quiet_until} ({escape(zone)}, your Slack's time zone)"
     text = (
-        f"*Answers in:* {preferences.language or NO_LANGUAGE.lower()}\n"
+        f"*Answers and summaries in:* {preferences.language or NO_LANGUAGE.lower()}\n"
         f"*Tone of replies:* {TONE_NAMES[preferences.tone].lower()}\n"
         f"*Quiet hours:* {quiet}"
     )
@@ -221,9 +221,9 @@ def settings_modal(preferences: Preferences, zone: str) -> Json:
         "submit": plain_text("Save"),
         "close": plain_text("Cancel"),
         "blocks": [
-            _select("language", "Language of answers", preferences.language,
+            _select("language", "Language of answers and summaries", preferences.language,
                     {"": NO_LANGUAGE, **{language: language for language in LANGUAGES}},
-                    "Replies and summaries keep the language of the thread."),
+                    "Replies keep the customer's language."),
             _select("tone", "Tone of replies", preferences.tone, TONE_NAMES, None),
             _time("quiet_from", "Quiet hours from", preferences.quiet_from),
             _time("quiet_until", "Quiet hours until", preferences.quiet_until)

@@ -50,7 +50,10 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Writer:
-    """What every call to the model needs. `room` is for the prompt, in tokens; the answer's are set apart."""
+    """What every call to the model needs. `room` is for the prompt, in tokens; the answer's are set apart.
+
+    `language` is the one that the person who asked reads, empty for the conversation's own.
+    """
 
     engine: Engine
     slots: asyncio.Semaphore
@@ -58,18 +61,23 @@ class Writer:
     adapter: str
     room: int
     new_tokens: int
+    language: str = ""
     at_once: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(CALLS_AT_ONCE))
 
     async def fits(self, messages: Sequence[Message], *, room: int | None = None) -> bool:
-        return await self.engine.count_tokens(messages) <= (room or self.room)
+        return await self.tokens(messages) <= (room or self.room)
 
-    async def write(self, messages: list[Message]) -> Outcome:
+    async def tokens(self, messages: Sequence[Message]) -> int:
+        return await self.engine.count_tokens(prompts.summary_in(messages, self.language))
+
+    async def write(self, messages: Sequence[Message]) -> Outcome:
+        asked = prompts.summary_in(messages, self.language)
         async with self.at_once, self.slots:
             written = await drafting.write(
-                self.engine, self.suggestion_id, messages, adapter=self.adapter, max_tokens=self.new_tokens
+                self.engine, self.suggestion_id, asked, adapter=self.adapter, max_tokens=self.new_tokens
             )
         text, cut = drafting.said(written.completion.text), written.completion.finish_reason in drafting.CUT
-        return Outcome(messages, text, written.adapter, remarks=written.remarks, cut=cut)
+        return Outcome(asked, text, written.adapter, remarks=written.remarks, cut=cut)
 
 
 async def in_parts(writer: Writer, turns: Sequence[Turn], progress: Progress, *, kept: str = "") -> Outcome:
@@ -115,7 +123,7 @@ async def _joining(writer: Writer, notes: list[Note], kept: str) -> list[Message
                 return messages
         # Two neighbours alone are what joining neighbours would ask for again.
         if len(notes) < (2 if kept else 3):
-            raise ThreadTooLong(await writer.engine.count_tokens(messages), writer.room)
+            raise ThreadTooLong(await writer.tokens(messages), writer.room)
         pairs = [notes[n : n + 2] for n in range(0, len(notes), 2)]
         notes = await _all_or_none(_joined(writer, pair) for pair in pairs)
 
@@ -135,7 +143,7 @@ def _told(note: Note, *, carry: bool) -> str:
 
 async def _parts(writer: Writer, turns: Sequence[Turn]) -> list[Sequence[Turn]]:
     """The turns in as few parts as fit, roughly. Raises ThreadTooLong when not even a short message fits."""
-    tokens = await writer.engine.count_tokens(prompts.summary_messages(turns))
+    tokens = await writer.tokens(prompts.summary_messages(turns))
     if tokens <= writer.room:
         return [turns]
     if len(turns) == 1 and len(turns[0].text) <= SHORTEST_CUT:

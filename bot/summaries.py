@@ -16,7 +16,7 @@ from bot.provenance import sources_of
 from bot.reading import Reading, read
 from bot.sections import lines_of, sections_of
 from bot.workspace import Workspace
-from data import prompts, store, store_summaries
+from data import prompts, store, store_preferences, store_summaries
 from data.models import BASE, Example, Suggestion, Turn
 from data.store_summaries import KeptSummary
 from serving import promotion
@@ -49,7 +49,8 @@ async def draft(
     adapter = promotion.live_adapter(db, "summary", base.hash)
     context = await engine.max_tokens()
     new_tokens = drafting.longest("summary", context)
-    writer = Writer(engine, slots, suggestion.id, adapter, context - new_tokens, new_tokens)
+    language = store_preferences.preferences(db, suggestion.requested_by).language
+    writer = Writer(engine, slots, suggestion.id, adapter, context - new_tokens, new_tokens, language)
     remarks = list(reading.remarks)
     if kept is not None and not await writer.fits(
         prompts.summary_update_messages(kept.text, []), room=writer.room // 2

@@ -128,6 +128,16 @@ def with_preferences(messages: Sequence[Message], *, language: str = "", tone: s
     return [_system(" ".join([messages[0]["content"], *sentences])), *messages[1:]]
 
 
+def summary_in(messages: Sequence[Message], language: str) -> list[Message]:
+    """A prompt for a summary, asking for a language (named in English); as it is when that is empty.
+
+    The headings stay, since by them a summary is shown in sections and gone on from.
+    """
+    if not language:
+        return list(messages)
+    return [_system(f"{messages[0]['content']} Write in {language}, but keep these headings."), *messages[1:]]
+
+
 def without_examples(messages: Sequence[Message]) -> list[Message]:
     """The same prompt with its few-shot exchanges taken out: the system message and the last user message."""
     return [messages[0], messages[-1]]
