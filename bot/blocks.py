@@ -104,10 +104,11 @@ def draft_messages(
     remarks: Sequence[str] = (),
     buttons: bool = True,
     body: Sequence[Message] = (),
+    below: Sequence[Json] = (),
 ) -> list[Message]:
     """A draft for one person's eyes, as one or more messages; sources, author and buttons stand under the last.
 
-    `body` shows the draft in another form than as it is.
+    `body` shows the draft in another form than as it is, `below` stands under the buttons.
     """
     draft = suggestion.draft or ""
     *before, (text, blocks) = body or messages_of(draft)
@@ -123,6 +124,7 @@ def draft_messages(
         blocks.append(decision_buttons(suggestion, editable=editable))
         if suggestion.task == "summary":
             blocks.append(thumbs(suggestion))
+        blocks += below
     return [*before, (text, blocks)]
 
 

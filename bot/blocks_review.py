@@ -1,17 +1,10 @@
-"""The supervisors' review queue: a message per decision on a draft, with thumbs, and the form after a bad one. Pure."""
+"""The supervisors' review queue: a message per decision on a draft, with thumbs. Pure."""
 
-import json
-from typing import Literal
-
-from bot.blocks import INPUT_LIMIT, Message, button, messages_of, note, plain_text, text_sections, written_by
+from bot.blocks import Message, messages_of, note, written_by
+from bot.blocks_feedback import feedback
 from bot.listing import reason
 from bot.slack import Json, escape, plain
-from data import store
-from data.errors import DeskError
 from data.models import Decision, Suggestion
-
-RATE = "rate"
-SIDES: dict[str, Literal[-1, 1]] = {"up": 1, "down": -1}
 
 
 def reviewed_text(suggestion: Suggestion, decision: Decision | None) -> str:
@@ -31,67 +24,9 @@ def review_messages(suggestion: Suggestion, decision: Decision, *, sender: str, 
     where: Json = {"type": "mrkdwn", "text": f"<{escape(link)}|Open the thread>", "verbatim": True}
     context: Json = {"type": "context", "elements": [where]}
     head = note(f"{who} Drafted by AI ({written_by(suggestion.adapter)}).")
-    return [*before, (top, [head, *blocks, context, _thumbs(suggestion.id, store.text_sha256(text))])]
-
-
-def thumb_in(value: str) -> tuple[str, Literal[-1, 1], str]:
-    """(suggestion, thumb, hash of the text that was seen) of a pressed feedback button. Raises DeskError."""
-    side, _, rest = value.partition(" ")
-    suggestion_id, _, seen = rest.partition(" ")
-    if side not in SIDES or not suggestion_id:
-        raise DeskError("This button is out of date: rate the reply in its thread with 👍 or 👎.")
-    return suggestion_id, SIDES[side], seen
-
-
-def offer_to_comment(suggestion_id: str) -> Message:
-    """Under a reply that somebody put a 👎 on, for their eyes only."""
-    said = "Your 👎 is stored."
-    actions: Json = {"type": "actions", "elements": [button("say_why", "Say what is wrong", suggestion_id)]}
-    return said, [*text_sections(said), actions]
-
-
-def comment_modal(suggestion_id: str) -> Json:
-    """The form that asks what is wrong with a text; its thumb is stored already."""
-    element: Json = {
-        "type": "plain_text_input",
-        "action_id": "text",
-        "multiline": True,
-        "max_length": INPUT_LIMIT,
-        "placeholder": plain_text("A wrong fact, a wrong tone, a missing step …"),
-    }
-    return {
-        "type": "modal",
-        "callback_id": "rating_comment",
-        "title": plain_text("What is wrong with it?"),
-        "submit": plain_text("Save"),
-        "close": plain_text("Skip"),
-        "private_metadata": json.dumps({"suggestion_id": suggestion_id}),
-        "blocks": [
-            note("Your 👎 is stored. Skip this if it says enough."),
-            {"type": "input", "block_id": "comment", "label": plain_text("In your words"), "element": element},
-        ],
-    }
+    return [*before, (top, [head, *blocks, context, feedback(suggestion.id, text)])]
 
 
 def _why(stored: str | None) -> str:
     # Agents are asked for a reason after they have dismissed a draft: mostly there is none yet.
     return f": {plain(reason(stored))}" if stored else ""
-
-
-def _thumbs(suggestion_id: str, seen: str) -> Json:
-    # The hash stands in the value, so that the rating knows the text that was looked at, whatever is stored by then.
-    return {
-        "type": "context_actions",
-        "elements": [
-            {
-                "type": "feedback_buttons",
-                "action_id": RATE,
-                "positive_button": _side("up", "Good", "Good: rate this text up", suggestion_id, seen),
-                "negative_button": _side("down", "Bad", "Bad: rate this text down", suggestion_id, seen),
-            }
-        ],
-    }
-
-
-def _side(side: str, label: str, spoken: str, suggestion_id: str, seen: str) -> Json:
-    return {"text": plain_text(label), "value": f"{side} {suggestion_id} {seen}", "accessibility_label": spoken}

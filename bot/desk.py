@@ -15,6 +15,7 @@ from bot import (
     beside,
     blocks,
     blocks_answers,
+    blocks_feedback,
     blocks_replies,
     blocks_review,
     drafting,
@@ -106,13 +107,19 @@ class Desk:
         stream = AnswerStream(self.db, self.workspace, suggestion, resumed=resumed)
         async with working(self.workspace, suggestion.channel_id, suggestion.thread_ts, "is looking it up…"):
             try:
+                # In a thread others read along, and who of them may rate is asked when they do.
+                rated = not suggestion.channel_id.startswith("D") or (
+                    await self.workspace.role(suggestion.requested_by) is not None
+                )
                 if suggestion.state == "requested":
                     await expect_allowed(self.db, self.workspace, suggestion)
                     suggestion, remarks = await self._draft(suggestion, show=stream.show)
             finally:
                 await stream.close()
             titles = store_desk.source_titles(self.db, suggestion.id)
-            late = await stream.finish(blocks_answers.messages(suggestion, titles=titles, remarks=remarks))
+            below = blocks_feedback.under_answer(suggestion, suggestion.draft or "") if rated else []
+            whole = blocks_answers.messages(suggestion, titles=titles, remarks=remarks, below=below)
+            late = await stream.finish(whole)
         store.record_shown(self.db, suggestion.id)
         if late is not None:
             self.in_background(streams.settle(self.db, self.workspace, late, whole=True))
@@ -172,7 +179,10 @@ class Desk:
             remarks = [blocks_replies.unasked(suggestion.request["text"]), *remarks]
         deciding = await self.workspace.role(suggestion.requested_by) is not None
         body = await self.body(suggestion, suggestion.draft or "")
-        shown = blocks.draft_messages(suggestion, titles=titles, remarks=remarks, buttons=deciding, body=body)
+        below = blocks_feedback.under_answer(suggestion, suggestion.draft or "")
+        shown = blocks.draft_messages(
+            suggestion, titles=titles, remarks=remarks, buttons=deciding, body=body, below=below
+        )
         if suggestion.request["kind"] == beside.KIND:
             await beside.show(self.workspace, suggestion, shown, address_of(suggestion), look=look)
             return

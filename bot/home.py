@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from slack_bolt.async_app import AsyncAck, AsyncApp
 
-from bot import blocks, blocks_home, decisions, night_report, slack, supervision
+from bot import blocks, blocks_feedback, blocks_home, decisions, night_report, slack, supervision
 from bot.acceptance import DAYS, acceptance_by
 from bot.blocks_home import HomePage, Supervision
 from bot.desk import Desk
@@ -101,7 +101,8 @@ async def show_again(desk: Desk, click: Click) -> None:
     titles = store_desk.source_titles(desk.db, suggestion.id)
     remarks = [f"{FROM_HOME} {WHERE_TO}" if suggestion.task == "reply" else FROM_HOME]
     body = await desk.body(suggestion, suggestion.draft or "")
-    shown = blocks.draft_messages(suggestion, titles=titles, remarks=remarks, body=body)
+    below = blocks_feedback.under_answer(suggestion, suggestion.draft or "")
+    shown = blocks.draft_messages(suggestion, titles=titles, remarks=remarks, body=body, below=below)
     await desk.workspace.whisper(shown, slack.Address("", click.user_id))
 
 

@@ -13,7 +13,19 @@ from collections.abc import Awaitable, Callable
 from slack_bolt.async_app import AsyncAck, AsyncApp, AsyncBoltContext
 from slack_bolt.response import BoltResponse
 
-from bot import agent_view, blocks, commands, decisions, home, installations, proactive, ratings, reply_buttons, slack
+from bot import (
+    agent_view,
+    blocks,
+    blocks_answers,
+    commands,
+    decisions,
+    home,
+    installations,
+    proactive,
+    ratings,
+    reply_buttons,
+    slack,
+)
 from bot.desk import Desk, sentence_of
 from bot.slack import Json
 
@@ -86,11 +98,19 @@ def _requests(app: AsyncApp, desk: Desk) -> None:
     @app.command("/ask")
     @app.command("/summarize")
     async def ask(ack: AsyncAck, body: Json, context: AsyncBoltContext) -> None:
-        await ack()
-        if "suggestion" in context:
-            await desk.run(context["suggestion"])
+        suggestion = context.get("suggestion")
+        if suggestion is None:
+            await ack()
+            await _tell(desk, body, commands.USAGE[body["command"]])
             return
-        await _tell(desk, body, commands.USAGE[body["command"]])
+        if suggestion.task == "answer":
+            # In the ack itself, so at once. Slack never replaces what a command's response_url or ack has shown
+            # (bolt-js issue 2287, bolt-python issue 1268): it has to stay true beside the answer that follows.
+            text, shown = blocks_answers.asked(suggestion.request["text"])
+            await ack(text=text, blocks=shown, response_type="ephemeral")
+        else:
+            await ack()
+        await desk.run(suggestion)
 
     @app.command("/nightshift")
     async def nightshift(ack: AsyncAck, body: Json) -> None:

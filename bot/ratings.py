@@ -1,4 +1,4 @@
-"""Thumbs: a reaction on a posted reply, or a button in the supervisors' review message, becomes a rating."""
+"""Thumbs: a reaction on a posted reply, or a button under an answer, a summary or a review message, is a rating."""
 
 import json
 import logging
@@ -6,7 +6,7 @@ from typing import Literal
 
 from slack_bolt.async_app import AsyncAck, AsyncApp
 
-from bot import blocks, blocks_review, slack
+from bot import blocks, blocks_feedback, blocks_review, slack
 from bot.desk import Desk
 from bot.slack import Click, Json, Thumb
 from data import store, store_supervision
@@ -22,10 +22,10 @@ PATIENCE = 1.5
 def register_ratings(app: AsyncApp, desk: Desk) -> None:
     """Listen to the thumbs of the review messages and to the form after a bad one. Reactions are remembered first."""
 
-    @app.action(blocks_review.RATE)
+    @app.action(blocks_feedback.RATE)
     async def rate_seen(ack: AsyncAck, body: Json) -> None:
         click = slack.click_of(body)
-        suggestion_id, value, seen = blocks_review.thumb_in(click.value)
+        suggestion_id, value, seen = blocks_feedback.thumb_in(click.value)
         await rate(desk, click, suggestion_id, value, seen_sha256=seen)
         await ack()
         await answer(click, suggestion_id, value)
@@ -48,7 +48,7 @@ def register_ratings(app: AsyncApp, desk: Desk) -> None:
 
     async def answer(click: Click, suggestion_id: str, value: Literal[-1, 1]) -> None:
         if value == -1:
-            await desk.workspace.open_modal(click.trigger_id, blocks_review.comment_modal(suggestion_id))
+            await desk.workspace.open_modal(click.trigger_id, blocks_feedback.comment_modal(suggestion_id))
             return
         said = "Your 👍 is stored."
         to = slack.Address(click.channel_id, click.user_id, "", click.response_url)
@@ -67,14 +67,14 @@ def register_ratings(app: AsyncApp, desk: Desk) -> None:
             return
         if store.remember_request(desk.db, f"why/{thumb.key}"):
             to = slack.Address(thumb.channel_id, thumb.user_id, suggestion.thread_ts or "")
-            await desk.workspace.whisper([blocks_review.offer_to_comment(suggestion.id)], to)
+            await desk.workspace.whisper([blocks_feedback.offer_to_comment(suggestion.id)], to)
 
     @app.action("say_why")
     async def say_why(ack: AsyncAck, body: Json) -> None:
         await ack()
         click = slack.click_of(body)
         await _role(desk, click.user_id)
-        await desk.workspace.open_modal(click.trigger_id, blocks_review.comment_modal(click.suggestion_id))
+        await desk.workspace.open_modal(click.trigger_id, blocks_feedback.comment_modal(click.suggestion_id))
 
     @app.view("rating_comment")
     async def comment(ack: AsyncAck, body: Json, view: Json) -> None:
@@ -119,7 +119,7 @@ async def remember_thumb(desk: Desk, thumb: Thumb) -> None:
 
 
 async def rate(desk: Desk, click: Click, suggestion_id: str, value: Literal[-1, 1], *, seen_sha256: str) -> None:
-    """Store the thumb of a review message's button. Raises NotAllowed, UnknownSuggestion."""
+    """Store the thumb of a button. Raises NotAllowed, UnknownSuggestion."""
     store.rate(
         desk.db,
         suggestion_id=suggestion_id,
@@ -139,5 +139,5 @@ def newest_value(desk: Desk, suggestion_id: str, user_id: str) -> int | None:
 async def _role(desk: Desk, user_id: str) -> Role:
     role = await desk.workspace.role(user_id)
     if role is None:
-        raise NotAllowed("Only agents and supervisors rate replies. An admin can add you to SUPERVISORS.")
+        raise NotAllowed("Only agents and supervisors rate what I write. An admin can add you to SUPERVISORS.")
     return role

@@ -33,7 +33,11 @@ async def resume(desk: Desk) -> None:
         suggestion = store.suggestion(desk.db, stream.suggestion_id)
         installations.enter_team(suggestion.team_id)
         whole = suggestion.state == "shown"
-        desk.in_background(streams.settle(desk.db, desk.workspace, stream, whole=whole))
+        settling = streams.settle(desk.db, desk.workspace, stream, whole=whole)
+        if streams.may_come(stream):
+            desk.in_background(settling)
+        else:
+            await settling
     for suggestion in store.unfinished_suggestions(desk.db):
         desk.in_background(desk.or_fail(suggestion, _rerun(desk, suggestion)))
 

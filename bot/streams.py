@@ -87,7 +87,7 @@ class AnswerStream:
                 suggestion_id=self._suggestion.id,
                 look=self._resumed or ts is not None,
             )
-            if stream is not None and ts is None and _may_come(stream):
+            if stream is not None and ts is None and may_come(stream):
                 return stream
         store_answers.record_stream_end(self._db, self._suggestion.id)
         return None
@@ -169,8 +169,8 @@ async def settle(db: Database, workspace: Workspace, stream: Stream, *, whole: b
     `whole`: the whole answer stands in another message. A Slack that does not answer must not stop what comes after:
     that is logged, and a restart tries again.
     """
-    age = datetime.now(UTC) - datetime.fromisoformat(stream.created_at)
-    if stream.ts is None:
+    if may_come(stream):
+        age = datetime.now(UTC) - datetime.fromisoformat(stream.created_at)
         await asyncio.sleep(max(0.0, (LATE - age).total_seconds()))
     try:
         await (_delete if whole else break_off)(db, workspace, stream)
@@ -181,7 +181,7 @@ async def settle(db: Database, workspace: Workspace, stream: Stream, *, whole: b
 async def break_off(db: Database, workspace: Workspace, stream: Stream) -> bool:
     """Let a half-written message say that it will not be finished. False: it is not there yet, and may still come."""
     ts = await begun(db, workspace, stream)
-    if ts is None and _may_come(stream):
+    if ts is None and may_come(stream):
         return False
     if ts is not None:
         # A block, since words appended to the text could end up inside a code fence that was never closed.
@@ -216,8 +216,9 @@ async def _delete(db: Database, workspace: Workspace, stream: Stream) -> None:
     store_answers.record_stream_end(db, stream.suggestion_id)
 
 
-def _may_come(stream: Stream) -> bool:
-    return datetime.now(UTC) - datetime.fromisoformat(stream.created_at) < LATE
+def may_come(stream: Stream) -> bool:
+    """May its beginning still be on its way to Slack?"""
+    return stream.ts is None and datetime.now(UTC) - datetime.fromisoformat(stream.created_at) < LATE
 
 
 async def begun(db: Database, workspace: Workspace, stream: Stream) -> str | None:

@@ -59,6 +59,10 @@ async def waited_for(workspace: Workspace, suggestion: Suggestion, to: Address) 
         async with working(workspace, to.channel_id, to.thread_ts, "is reading it…") as progress:
             yield progress
         return
+    if suggestion.task == "answer":
+        # Said at once, in the ack (listeners.py).
+        yield _nothing_to_tell
+        return
     waiting = asyncio.create_task(_say_that_it_takes_long(workspace, to))
 
     async def told(sentence: str) -> None:
@@ -70,6 +74,10 @@ async def waited_for(workspace: Workspace, suggestion: Suggestion, to: Address) 
         yield told
     finally:
         waiting.cancel()
+
+
+async def _nothing_to_tell(sentence: str) -> None:
+    """An answer is not written in parts."""
 
 
 async def _say_that_it_takes_long(workspace: Workspace, to: Address) -> None:

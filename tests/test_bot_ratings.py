@@ -161,7 +161,7 @@ def test_a_dismissed_draft_is_reviewed_and_never_shown_to_the_customer(bot, sand
 def test_a_member_of_the_review_channel_without_a_role_does_not_rate(bot, sandbox, model):
     suggestion_id, _ = sent_reply(bot, sandbox)
     press(sandbox, suggestion_id, "negative", user="U0ADMIN1")
-    last_ephemeral(sandbox, "U0ADMIN1", "Only agents and supervisors rate replies.")
+    last_ephemeral(sandbox, "U0ADMIN1", "Only agents and supervisors rate what I write.")
     assert newest(bot, suggestion_id) == {}
 
 

@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from bot import blocks_home, blocks_review, night_report
+from bot import blocks_feedback, blocks_home, night_report
 from bot.acceptance import acceptance_by, bars, shares
 from bot.blocks_home import HomePage, Supervision
 from bot.blocks_replies import REASONS
@@ -100,7 +100,7 @@ def test_an_empty_store_makes_a_home_tab_that_says_so():
 
 @pytest.mark.parametrize("preferences", [Preferences(), Preferences("Turkish", "brief", "22:00", "06:30")])
 def test_the_forms_are_ones_that_slack_takes(preferences):
-    for view in (blocks_home.settings_modal(preferences, "Europe/London"), blocks_review.comment_modal("s" * 32)):
+    for view in (blocks_home.settings_modal(preferences, "Europe/London"), blocks_feedback.comment_modal("s" * 32)):
         rules.check_view(json.loads(json.dumps(view)), "modal")
 
 
