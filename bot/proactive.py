@@ -1,4 +1,4 @@
-"""Drafts that nobody asked for: a customer writes in a channel that opted in, and one agent sees a draft.
+"""Drafts that nobody asked for: a customer writes in a channel that opted in, and the agent on duty sees a draft.
 
 Quiet by design: off until an admin switches a channel on, one draft for each of a customer's turns, a budget per
 channel and hour, none in an agent's quiet hours, and no word to anybody when it cannot be done.
@@ -6,13 +6,13 @@ channel and hour, none in an agent's quiet hours, and no word to anybody when it
 
 import asyncio
 import logging
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from bot.desk import Desk
+from bot.duty import last_answer, on_duty
 from bot.rich_text import markdown_of
-from bot.slack import PROACTIVE, REPLY_EVENT, SPOKEN_SUBTYPES, Json, Request, reader, team_of
+from bot.slack import PROACTIVE, SPOKEN_SUBTYPES, Json, Request, reader, team_of
 from data import store, store_preferences, store_proactive
 from data.errors import NightshiftError
 from data.models import Suggestion
@@ -64,15 +64,16 @@ async def remember(desk: Desk, question: Question) -> Suggestion | None:
     switch = store_proactive.newest_switch(desk.db, question.channel_id)
     if switch is None or not switch.is_on:
         return None
+    if _is_spent(desk, question.channel_id):
+        return None
     try:
         async with asyncio.timeout(PATIENCE):
             agent = await _agent_for(desk, question)
     except (TimeoutError, NightshiftError) as error:
         log.warning("no unasked draft in %s: %s", question.channel_id, type(error).__name__)
         return None
-    hour_ago = store.iso(datetime.now(UTC) - timedelta(hours=1))
-    budget = desk.workspace.settings.proactive_per_hour
-    if agent is None or store_proactive.unasked_since(desk.db, question.channel_id, hour_ago) >= budget:
+    # Again, since others have been stored while Slack was asked.
+    if agent is None or _is_spent(desk, question.channel_id):
         return None
     return desk.remember(
         Request(
@@ -92,26 +93,30 @@ async def remember(desk: Desk, question: Question) -> Suggestion | None:
     )
 
 
+def _is_spent(desk: Desk, channel_id: str) -> bool:
+    """Has the channel had its drafts of this hour?"""
+    hour_ago = store.iso(datetime.now(UTC) - timedelta(hours=1))
+    return store_proactive.unasked_since(desk.db, channel_id, hour_ago) >= desk.workspace.settings.proactive_per_hour
+
+
 async def _agent_for(desk: Desk, question: Question) -> str | None:
     if question.user_id and await desk.workspace.role(question.user_id) is not None:
         return None
-    on_duty = await desk.workspace.agents_among(await desk.workspace.members(question.channel_id))
+    here = await desk.workspace.agents_among(await desk.workspace.members(question.channel_id))
     answered_by = ""
     if question.thread_ts:
         messages = await desk.workspace.replies(question.channel_id, question.thread_ts)
         # Also those who have left the channel since.
         agents = await desk.workspace.agents_among(str(message.get("user")) for message in messages)
-        answered_by, answered_ts = _last_answer(desk, messages, agents)
+        answered_by, answered_ts = last_answer(desk, messages, agents)
         thread_id = store.thread_id_of(question.team_id, question.channel_id, question.thread_ts)
         drafted_for = store_proactive.newest_question(desk.db, thread_id)
         if drafted_for is not None and drafted_for > answered_ts:
             # One draft for each turn of the customer's, however many messages it takes them.
             return None
-    quiet = await asyncio.gather(*(_is_quiet(desk, agent) for agent in sorted(on_duty)))
-    awake = [agent for agent, is_so in zip(sorted(on_duty), quiet, strict=True) if not is_so]
-    if answered_by in awake:
-        return answered_by
-    return store_proactive.next_in_turn(desk.db, question.channel_id, awake) if awake else None
+    quiet = await asyncio.gather(*(_is_quiet(desk, agent) for agent in sorted(here)))
+    awake = [agent for agent, is_so in zip(sorted(here), quiet, strict=True) if not is_so]
+    return await on_duty(desk, question.channel_id, awake, answered_by=answered_by) if awake else None
 
 
 async def _is_quiet(desk: Desk, agent: str) -> bool:
@@ -120,16 +125,3 @@ async def _is_quiet(desk: Desk, agent: str) -> bool:
     return bool(preferences.quiet_from) and is_quiet(
         preferences, datetime.now(UTC), await desk.workspace.time_zone(agent)
     )
-
-
-def _last_answer(desk: Desk, messages: Iterable[Json], agents: frozenset[str]) -> tuple[str, str]:
-    """(agent, ts) of the newest answer in a thread; empty texts when there is none."""
-    newest = ("", "")
-    for message in messages:
-        metadata = message.get("metadata") or {}
-        if message.get("user") in agents:
-            newest = (message["user"], message["ts"])
-        elif metadata.get("event_type") == REPLY_EVENT:
-            decision = store.decision(desk.db, str(metadata["event_payload"].get("suggestion_id", "")))
-            newest = (decision.decided_by if decision else "", message["ts"])
-    return newest

@@ -27,6 +27,8 @@ log = logging.getLogger(__name__)
 
 CACHE_SECONDS = 600
 """How long user groups, facts about people and channel facts are believed (slack.md, 23: 5 to 15 minutes)."""
+PRESENCE_SECONDS = 60
+"""How long somebody counts as active, or away, after Slack said so."""
 ROLE_TIMEOUT = 2.0
 """Seconds that a role check may take, since an ack must come within 3."""
 PAGE = 200
@@ -59,6 +61,7 @@ class Workspace:
         self._identities: dict[str, Identity] = {}
         self._groups: dict[str, tuple[float, frozenset[str]]] = {}
         self._people: dict[str, tuple[float, Person]] = {}
+        self._presence: dict[str, tuple[float, bool]] = {}
         self._shared: dict[str, tuple[float, bool]] = {}
 
     async def identity(self) -> Identity:
@@ -114,6 +117,14 @@ class Workspace:
     async def is_guest(self, user_id: str) -> bool:
         """Is this person a guest, or of another company?"""
         return (await self._person(user_id)).is_guest
+
+    async def is_active(self, user_id: str) -> bool:
+        """Does Slack show this person as active, and not as away?"""
+        known = self._presence.get(user_id)
+        if known is None or known[0] < time.monotonic():
+            active = (await self._call("users.getPresence", user=user_id)).get("presence") == "active"
+            known = self._presence[user_id] = (time.monotonic() + PRESENCE_SECONDS, active)
+        return known[1]
 
     async def time_zone(self, user_id: str) -> tzinfo:
         """Where this person's clock is."""

@@ -65,12 +65,12 @@ def newest_question(db: Database, thread_id: str) -> str | None:
     return str(found["ts"]) if found else None
 
 
-def next_in_turn(db: Database, channel_id: str, agents: Iterable[str]) -> str:
-    """Of these agents, the one whose last unasked draft in this channel is the longest ago."""
+def in_turn(db: Database, channel_id: str, agents: Iterable[str]) -> list[str]:
+    """These agents, the one whose last unasked draft in this channel is the longest ago first."""
     found = rows(
         db,
         f"select requested_by, max(created_at) as last {UNASKED} and channel_id = ? group by requested_by",
         [channel_id],
     )
     last = {one["requested_by"]: one["last"] for one in found}
-    return min(agents, key=lambda agent: (last.get(agent, ""), agent))
+    return sorted(agents, key=lambda agent: (last.get(agent, ""), agent))

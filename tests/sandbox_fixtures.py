@@ -86,6 +86,10 @@ class SandboxClient:
         """Look at a channel or thread beside the app."""
         return self.call("/sandbox/context", {"user": user, "channel": channel, "message_ts": message_ts})
 
+    def presence(self, user: str, presence: str) -> Json:
+        """Come or go: active or away."""
+        return self.call("/sandbox/presence", {"user": user, "presence": presence})
+
     def fault(self, **fault: object) -> Json:
         """Switch a fault on."""
         return self.call("/sandbox/fault", fault)

@@ -34,6 +34,7 @@ METHODS: dict[str, set[str]] = {
     "conversations.replies": HISTORY,
     "conversations.open": {"im:write"},
     "users.info": {"users:read"},
+    "users.getPresence": {"users:read"},
     "users.list": {"users:read"},
     "users.conversations": READ,
     "usergroups.list": {"usergroups:read"},

@@ -11,6 +11,7 @@
     POST /sandbox/close     {user, view_id}
     POST /sandbox/home      {user, tab?: home|messages}
     POST /sandbox/context   {user, channel?, message_ts?}                    what they see beside the app
+    POST /sandbox/presence  {user, presence: active|away}
     POST /sandbox/reaction  {channel, user, message_ts, name, remove?}
     POST /sandbox/fault     {method?, error?, retry_after?, times?, delay_s?} | {drop_ack: n} | {disconnect: true}
                             | {channel_rate: per second, burst?} | {retry_delays_s: [s, s, s]}
@@ -157,6 +158,16 @@ async def context(sandbox: Sandbox, body: Json) -> Json:
     return agent_view.look_at(sandbox, body)
 
 
+async def presence(sandbox: Sandbox, body: Json) -> Json:
+    """A person comes or goes."""
+    user = person(sandbox, body.get("user"))
+    if body.get("presence") not in ("active", "away"):
+        raise WrongInput("presence must be active or away")
+    (sandbox.workspace.away.add if body["presence"] == "away" else sandbox.workspace.away.discard)(user.id)
+    sandbox.workspace.changed()
+    return {"ok": True}
+
+
 async def reset(sandbox: Sandbox, body: Json) -> Json:
     """Back to the seed; the app stays connected."""
     await sandbox.reset()
@@ -174,6 +185,7 @@ DEEDS: dict[str, Deed] = {
     "close": interactions.close,
     "home": home,
     "context": context,
+    "presence": presence,
     "reaction": reaction,
     "fault": fault,
     "transport": transport,

@@ -49,6 +49,14 @@ def users_info(sandbox: Sandbox, args: Json) -> Json:
     return {"user": described(user)}
 
 
+def users_get_presence(sandbox: Sandbox, args: Json) -> Json:
+    """users.getPresence. Of the app itself, which is asked for when no user is named, Slack tells more than this."""
+    user = str(args.get("user") or people.BOT_USER)
+    if user not in sandbox.workspace.users:
+        raise SlackError("user_not_found")
+    return {"presence": "away" if user in sandbox.workspace.away else "active"}
+
+
 def users_list(sandbox: Sandbox, args: Json) -> Json:
     """users.list."""
     found = [described(user) for user in sandbox.workspace.users.values()]

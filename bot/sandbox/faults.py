@@ -12,6 +12,10 @@ class WrongFault(Exception):
     """A fault that the sandbox does not know; the message says which ones it does."""
 
 
+TIERS = {"users.getPresence": 50}
+"""Calls a minute of methods that an app is tempted to call often. Slack's tier 3 is 50 or more (slack.md, 20)."""
+
+
 @dataclass
 class MethodFault:
     """What the next calls of one Web API method get."""
@@ -34,6 +38,7 @@ class Faults:
     channel_burst: int = 1
     retry_delays: tuple[float, ...] = RETRY_DELAYS
     posted: dict[str, list[float]] = field(default_factory=dict)
+    called: dict[str, list[float]] = field(default_factory=dict)
 
     def add(self, fault: Json) -> None:
         """Switch on what `fault` names."""
@@ -69,6 +74,16 @@ class Faults:
                     self.methods.remove(fault)
                 return fault
         return None
+
+    def over_tier(self, method: str, now: float) -> bool:
+        """Whether one more call of this method in this minute is too much; counts it when it is not."""
+        if method not in TIERS:
+            return False
+        recent = self.called[method] = [at for at in self.called.get(method, []) if now - at < 60]
+        if len(recent) >= TIERS[method]:
+            return True
+        recent.append(now)
+        return False
 
     def over_rate(self, channel: str, now: float) -> bool:
         """Whether one more message in this channel is too much; counts it when it is not."""

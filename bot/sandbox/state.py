@@ -5,7 +5,7 @@
                "messages": [{…Slack's message…, "replies": [message…]}]}],
  "ephemerals": [{…message…, "channel", "thread_ts"?}],      oldest first, this person's alone
  "views": [modal…],                                          the topmost last
- "home": view | null, "context": what this person looks at beside the app | null,
+ "home": view | null, "presence": "active" | "away", "context": what this person looks at beside the app | null,
  "problems": [{"kind", "at", …}]}                            everyone's: refused, late or lost so far
 """
 
@@ -76,6 +76,7 @@ def state_of(sandbox: Sandbox, user: people.User) -> Json:
         "ephemerals": [events.public(m) for m in workspace.ephemerals if m["_for"] == user.id],
         "views": [view_state(sandbox, view) for view in workspace.open_views(user.id)],
         "home": view_state(sandbox, workspace.views[home]) if home else None,
+        "presence": "away" if user.id in workspace.away else "active",
         "context": workspace.viewing.get(user.id),
         "problems": workspace.problems,
     }

@@ -29,6 +29,7 @@ METHODS: dict[str, Method] = {
     "conversations.list": conversations.list_channels,
     "conversations.members": conversations.members,
     "users.info": directory.users_info,
+    "users.getPresence": directory.users_get_presence,
     "users.list": directory.users_list,
     "usergroups.list": directory.usergroups_list,
     "usergroups.users.list": directory.usergroups_users_list,
@@ -48,6 +49,8 @@ METHODS: dict[str, Method] = {
 JSON_ARGUMENTS = {"blocks", "attachments", "view", "metadata", "prompts", "chunks", "channels"}
 """Arguments that are JSON texts in a form body."""
 
+TIER_RETRY_AFTER = 10
+"""Seconds that Slack asks an app to wait that called a method too often; how many is not documented."""
 EXPECTED = {"not_in_channel", "already_reacted", "no_reaction"}
 """Refusals that a correct app meets too; they are recorded with `expected`, for who counts problems."""
 
@@ -135,6 +138,9 @@ def web_api(sandbox: Sandbox) -> Callable[[web.Request], object]:
             if method == "chat.postMessage" and sandbox.faults.over_rate(channel, sandbox.workspace.clock()):
                 sandbox.workspace.problem("rate_limited", method=method, error="ratelimited", channel=channel)
                 return rate_limited(1)
+            if sandbox.faults.over_tier(method, sandbox.workspace.clock()):
+                sandbox.workspace.problem("rate_limited", method=method, error="ratelimited")
+                return rate_limited(TIER_RETRY_AFTER)
             args["_authorization"] = request.headers.get("Authorization", "")
             result = answer(sandbox, method, args)
         except SlackError as error:

@@ -79,6 +79,8 @@ class Workspace:
     inputs: dict[str, Json] = field(default_factory=dict)
     """message or view key → state.values chosen so far."""
     triggers: dict[str, Trigger] = field(default_factory=dict)
+    away: set[str] = field(default_factory=set)
+    """Users whom Slack shows as away."""
     viewing: dict[str, Json] = field(default_factory=dict)
     """user → the context of what they look at beside the app, as its events carry it."""
     problems: list[Json] = field(default_factory=list)
@@ -101,7 +103,7 @@ class Workspace:
                 self.channels[channel_id] = Channel(
                     channel_id, user.name, "", {user.id, people.BOT_USER}, is_private=True, is_im=True
                 )
-        for held in (self.views, self.stacks, self.homes, self.inputs, self.triggers, self.viewing):
+        for held in (self.views, self.stacks, self.homes, self.inputs, self.triggers, self.viewing, self.away):
             held.clear()
         self.ephemerals.clear()
         self.problems.clear()

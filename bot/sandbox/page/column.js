@@ -39,6 +39,7 @@ export class Column {
     this.picker = h("select", { class: "person", "aria-label": `Person in the ${this.role} column`, onchange: (e) => this.choose(e.target.value) },
       [...this.people.values()].filter((u) => u.role !== "bot").map((u) => h("option", { value: u.id }, `${u.real_name} · ${u.role}`)));
     this.face = h("span");
+    this.presence = h("button", { class: "presence", title: "Come or go", onclick: () => this.comeOrGo() });
     this.rail = h("nav", { class: "rail", "aria-label": "Channels" });
     this.title = h("header", { class: "title" });
     this.list = h("div", { class: "messages" });
@@ -54,7 +55,7 @@ export class Column {
     this.modal = h("div", { class: "modal-backdrop", hidden: true });
     this.toasts = h("div", { class: "toasts", role: "status" });
     this.root = h("section", { class: `column ${this.role}`, "aria-label": `${this.role} column` },
-      h("div", { class: "who" }, h("span", { class: "role" }, this.role), this.face, this.picker),
+      h("div", { class: "who" }, h("span", { class: "role" }, this.role), this.face, this.picker, this.presence),
       h("div", { class: "desk" }, this.rail, h("div", { class: "pane" }, this.title, this.list, this.composer)),
       this.modal, this.toasts);
   }
@@ -107,7 +108,13 @@ export class Column {
     this.draw();
   }
 
+  async comeOrGo() {
+    await post("presence", { user: this.user.id, presence: this.state.presence === "away" ? "active" : "away" });
+    this.refresh();
+  }
+
   draw() {
+    this.presence.textContent = this.state.presence === "away" ? "○ away" : "● active";
     this.drawRail();
     const home = this.place === "home";
     this.composer.hidden = home;
