@@ -1,7 +1,6 @@
 """The Home tab: a person's own drafts and wishes; for supervisors the night, acceptance and what went wrong. Pure.
 
-Limits (docs.slack.dev, views): 100 blocks, so every list here is short. The chart is one of characters: an image
-block needs a public address or an uploaded file (files:write), and the bot has neither.
+Limits (docs.slack.dev, views): 100 blocks, so every list here is short.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,6 +9,7 @@ from dataclasses import dataclass, field
 from bot import night_report
 from bot.acceptance import DAYS, Acceptance, bars, shares
 from bot.blocks import EDIT_REASONS, button, note, plain_text
+from bot.chart import in_words
 from bot.listing import TASK_NAME, fate, quoted, reason, shortened, thread_link, when
 from bot.night_report import section
 from bot.slack import Json, escape
@@ -64,6 +64,8 @@ class HomePage:
     links: Mapping[str, str] = field(default_factory=dict)
     names: Mapping[str, str] = field(default_factory=dict)
     notice: str = ""
+    picture: str = ""
+    """The file that shows acceptance by task; without one, bars of characters do."""
 
 
 def home_blocks(page: HomePage) -> list[Json]:
@@ -80,7 +82,7 @@ def home_blocks(page: HomePage) -> list[Json]:
 def supervision_blocks(found: Supervision, page: HomePage) -> list[Json]:
     """The supervisors' part."""
     blocks = [_header("The night"), *_night(found, page)]
-    blocks += [DIVIDER, _header(f"What agents did with drafts, last {DAYS} days"), *_acceptance(found)]
+    blocks += [DIVIDER, _header(f"What agents did with drafts, last {DAYS} days"), *_acceptance(found, page.picture)]
     blocks += [DIVIDER, _header("Worst rated")]
     for draft in found.worst:
         votes = f"{draft.downs} 👎" + (f", {draft.ups} 👍" if draft.ups else "")
@@ -137,15 +139,20 @@ def _hold(hold: Hold | None, names: Mapping[str, str]) -> list[Json]:
     return [section(text) | {"accessory": pressed}]
 
 
-def _acceptance(found: Supervision) -> list[Json]:
+def _acceptance(found: Supervision, picture: str) -> list[Json]:
     if not found.tasks:
         return [note("Nobody has decided on a draft in these days.")]
     parts = [("By task", found.tasks, lambda name: night_report.TASK_NAMES[name]),
              ("By channel", found.channels, lambda name: f"<#{name}>"),
              ("By what wrote them", found.adapters, _writer)]  # fmt: skip
     blocks: list[Json] = []
+    if picture:
+        blocks.append({"type": "image", "slack_file": {"id": picture}, "alt_text": in_words(found.tasks)})
     for title, rows, shown in parts:
-        lines = [f"`{bars(row.days)}` {shown(row.name)} · {shares(row)}" for row in rows[:ROWS_SHOWN]]
+        drawn = picture and rows is found.tasks
+        lines = [
+            f"{'' if drawn else f'`{bars(row.days)}` '}{shown(row.name)} · {shares(row)}" for row in rows[:ROWS_SHOWN]
+        ]
         more = f"\n… and {len(rows) - ROWS_SHOWN} more" if len(rows) > ROWS_SHOWN else ""
         blocks.append(section(f"*{title}*\n" + "\n".join(lines) + more))
     return [

@@ -2,11 +2,12 @@
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from slack_bolt.async_app import AsyncAck, AsyncApp
 
-from bot import blocks, blocks_feedback, blocks_home, decisions, night_report, slack, supervision
+from bot import blocks, blocks_feedback, blocks_home, decisions, home_chart, night_report, slack, supervision
 from bot.acceptance import DAYS, acceptance_by
 from bot.blocks_home import HomePage, Supervision
 from bot.desk import Desk
@@ -109,8 +110,12 @@ async def show_again(desk: Desk, click: Click) -> None:
 async def publish(desk: Desk, user_id: str, *, notice: str = "") -> None:
     """Show one person their Home tab as things stand now."""
     page = await home_page(desk, user_id, notice=notice)
-    view = {"type": "home", "blocks": blocks_home.home_blocks(page)}
-    await desk.workspace.call("views.publish", user_id=user_id, view=view)
+
+    async def show(file_id: str) -> None:
+        view = {"type": "home", "blocks": blocks_home.home_blocks(replace(page, picture=file_id))}
+        await desk.workspace.call("views.publish", user_id=user_id, view=view)
+
+    await home_chart.publish(desk, list(page.supervision.tasks) if page.supervision else [], show)
 
 
 async def home_page(desk: Desk, user_id: str, *, notice: str = "") -> HomePage:

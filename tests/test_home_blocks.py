@@ -59,7 +59,9 @@ def fullest_page() -> HomePage:
     links = {f"{kind}{n}": link for kind in "sp" for n in range(300)}
     preferences = Preferences("German", "warm", "18:00", "08:00")
     own = [draft(n) for n in range(8)]
-    return HomePage(own, preferences, "Europe/London", supervision, links, names, notice=NASTY[:300])
+    return HomePage(
+        own, preferences, "Europe/London", supervision, links, names, notice=NASTY[:300], picture="F0ABCDEFGH"
+    )
 
 
 def test_the_fullest_home_tab_is_one_that_slack_takes_and_pings_nobody():

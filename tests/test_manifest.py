@@ -45,6 +45,7 @@ METHODS: dict[str, set[str]] = {
     "assistant.threads.setStatus": {"assistant:write"},
     "assistant.threads.setSuggestedPrompts": {"assistant:write"},
     "assistant.threads.setTitle": {"assistant:write"},
+    "files.upload.v2": {"files:write"},
     "views.open": set(),
     "views.push": set(),
     "views.update": set(),
@@ -73,7 +74,7 @@ SUBSCRIBED: dict[str, set[str]] = {
 
 def called() -> set[str]:
     """The methods that the code names, as `"chat.postMessage"` or as the client's `chat_postMessage`."""
-    families = "auth|apps|chat|conversations|users|usergroups|reactions|assistant|views"
+    families = "auth|apps|chat|conversations|users|usergroups|reactions|assistant|files|views"
     named = re.findall(rf'"((?:{families})\.[a-zA-Z.]+)"', SOURCE)
     return {*named, *(name.replace("_", ".") for name in re.findall(rf"client\.((?:{families})_\w+)\(", SOURCE))}
 

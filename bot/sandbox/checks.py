@@ -132,3 +132,14 @@ def choice_complaints(element: dict[str, Any], pointer: str) -> list[str]:
     if not CLOCK.fullmatch(element.get("initial_time", "00:00")):
         complain(complaints, "must be a valid time in the form HH:mm", f"{pointer}/initial_time")
     return complaints
+
+
+def image_complaints(image: dict[str, Any], pointer: str) -> list[str]:
+    """A picture is at one address, or one file of Slack's; a file is named in one way."""
+    complaints: list[str] = []
+    if ("image_url" in image) == ("slack_file" in image):
+        complain(complaints, "must define exactly one of `image_url` or `slack_file`", pointer)
+    file = image.get("slack_file", {"id": ""})
+    if ("id" in file) == ("url" in file):
+        complain(complaints, "must define exactly one of `id` or `url`", f"{pointer}/slack_file")
+    return complaints

@@ -15,7 +15,7 @@
     POST /sandbox/reaction  {channel, user, message_ts, name, remove?}
     POST /sandbox/fault     {method?, error?, retry_after?, times?, delay_s?} | {drop_ack: n} | {disconnect: true}
                             | {channel_rate: per second, burst?} | {retry_delays_s: [s, s, s]}
-                            | {expire_streams: true}
+                            | {expire_streams: true} | {files_ready_after_s: s}
                             (method "response_url" is what is posted to those)
     POST /sandbox/transport {http: the app's address, or "" for Socket Mode}
     POST /sandbox/share     {channel}: from now on it is shared with another company

@@ -13,6 +13,7 @@ from bot.sandbox.checks import (
     boolean,
     choice_complaints,
     complain,
+    image_complaints,
     integer,
     one_of,
     only,
@@ -91,6 +92,9 @@ WRITTEN = {
 }  # fmt: skip
 LENGTHS = {"min_length": integer(0, LIMIT["input"]), "max_length": integer(1, LIMIT["input"])}
 IMAGE = {"alt_text": string(LIMIT["alt_text"])}
+PICTURE = {
+    "image_url": string(LIMIT["url"]), "slack_file": shape({}, {"id": string(64), "url": string(LIMIT["url"])}),
+}  # fmt: skip
 FEEDBACK = shape(
     {"text": plain(LIMIT["button_text"]), "value": string(LIMIT["value"])},
     {"accessibility_label": string(LIMIT["button_text"])},
@@ -145,7 +149,7 @@ ELEMENTS: dict[str, Check] = {
         {"is_decimal_allowed": boolean}, {**WRITTEN, "min_value": string(40), "max_value": string(40)}
     ),
     "rich_text_input": shape({}, {**WRITTEN, "initial_value": anything}),
-    "image": shape(IMAGE, {"image_url": string(LIMIT["url"]), "slack_file": anything}),
+    "image": shape(IMAGE, PICTURE),
     "feedback_buttons": shape({"positive_button": FEEDBACK, "negative_button": FEEDBACK}, {"action_id": ID}),
     "icon_button": shape(
         {"icon": one_of("trash"), "text": plain(LIMIT["button_text"])},
@@ -220,7 +224,7 @@ BLOCKS: dict[str, Check] = {
     ),
     "image": shape(
         IMAGE,
-        {"image_url": string(LIMIT["url"]), "slack_file": anything, "title": plain(LIMIT["label"]), "block_id": ID},
+        {**PICTURE, "title": plain(LIMIT["label"]), "block_id": ID},
     ),
     "markdown": shape({"text": string(LIMIT["markdown"])}, {"block_id": ID}),
     "rich_text": RICH_TEXT,
@@ -259,6 +263,8 @@ def block_complaints(blocks: list[Json], pointer: str) -> list[str]:
         here = f"{pointer}/{index}"
         if block["type"] == "section" and not (block.get("text") or block.get("fields")):
             complain(complaints, "must define either `text` or `fields`", here)
+        for image in (part for part in (block, *parts_of(block)) if part["type"] == "image"):
+            complaints += image_complaints(image, here)
         for element in elements_of(block):
             complaints += choice_complaints(element, here)
             if element["type"].endswith("static_select") and ("options" in element) == ("option_groups" in element):
@@ -281,6 +287,12 @@ def elements_of(block: Json) -> list[Json]:
     """The interactive elements of one block, wherever they stand."""
     inside = block.get("elements", []) if block["type"] in ("actions", "context_actions") else []
     return [*inside, *(block[key] for key in ("accessory", "element") if key in block)]
+
+
+def parts_of(block: Json) -> list[Json]:
+    """The elements of one block that are no rich text."""
+    inside = block["elements"] if block["type"] == "context" else []
+    return [*inside, *([block["accessory"]] if "accessory" in block else [])]
 
 
 def characters(value: object) -> int:

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 
-from bot.sandbox import chat, oauth, people
+from bot.sandbox import chat, files, oauth, people
 from bot.sandbox.control import control_api
 from bot.sandbox.sandbox import Sandbox
 from bot.sandbox.web_api import rate_limited, refusal, web_api
@@ -75,6 +75,7 @@ def application(sandbox: Sandbox) -> web.Application:
             web.get("/link/", sandbox.socket.connect),
             *(web.post(f"/{kind}/{{team}}/{{token}}", respond) for kind in ("commands", "actions", "app")),
             *oauth.routes(sandbox.oauth),
+            *files.routes(sandbox),
             *control_api(sandbox),
         ]
     )

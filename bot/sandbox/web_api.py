@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from aiohttp import web
 
-from bot.sandbox import agent_view, chat, conversations, directory, people, streams, views
+from bot.sandbox import agent_view, chat, conversations, directory, files, people, streams, views
 from bot.sandbox.sandbox import Sandbox
 from bot.sandbox.workspace import Json, SlackError
 
@@ -33,6 +33,8 @@ METHODS: dict[str, Method] = {
     "users.list": directory.users_list,
     "usergroups.list": directory.usergroups_list,
     "usergroups.users.list": directory.usergroups_users_list,
+    "files.getUploadURLExternal": files.get_upload_url,
+    "files.completeUploadExternal": files.complete_upload,
     "reactions.add": directory.reactions_add,
     "reactions.remove": directory.reactions_remove,
     "reactions.get": directory.reactions_get,
@@ -46,7 +48,7 @@ METHODS: dict[str, Method] = {
 }
 """Methods for the bot token; apps.connections.open alone takes the app token, oauth.v2.access the client's secret."""
 
-JSON_ARGUMENTS = {"blocks", "attachments", "view", "metadata", "prompts", "chunks", "channels"}
+JSON_ARGUMENTS = {"blocks", "attachments", "view", "metadata", "prompts", "chunks", "channels", "files"}
 """Arguments that are JSON texts in a form body."""
 
 TIER_RETRY_AFTER = 10
@@ -100,7 +102,16 @@ def answer(sandbox: Sandbox, method: str, args: Json) -> Json:
     check_token(sandbox, method, authorization.removeprefix("Bearer ").strip() or str(args.pop("token", "")), args)
     if method == "apps.connections.open":
         return {"url": sandbox.socket.new_url(sandbox.port)}
+    check_pictures(sandbox, args)
     return METHODS[method](sandbox, args)
+
+
+def check_pictures(sandbox: Sandbox, args: Json) -> None:
+    """Pictures that blocks show must be there, whatever the method."""
+    files.check_pictures(sandbox, args.get("blocks"), error="invalid_blocks", pointer="/blocks")
+    view = args.get("view")
+    if isinstance(view, dict):
+        files.check_pictures(sandbox, view.get("blocks"), error="invalid_arguments", pointer="/view/blocks")
 
 
 def rate_limited(retry_after: int) -> web.Response:

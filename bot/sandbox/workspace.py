@@ -79,6 +79,8 @@ class Workspace:
     inputs: dict[str, Json] = field(default_factory=dict)
     """message or view key → state.values chosen so far."""
     triggers: dict[str, Trigger] = field(default_factory=dict)
+    files: dict[str, Any] = field(default_factory=dict)
+    """File id → what the app uploaded (files.Upload)."""
     away: set[str] = field(default_factory=set)
     """Users whom Slack shows as away."""
     viewing: dict[str, Json] = field(default_factory=dict)
@@ -103,7 +105,8 @@ class Workspace:
                 self.channels[channel_id] = Channel(
                     channel_id, user.name, "", {user.id, people.BOT_USER}, is_private=True, is_im=True
                 )
-        for held in (self.views, self.stacks, self.homes, self.inputs, self.triggers, self.viewing, self.away):
+        by_user = (self.stacks, self.homes, self.triggers, self.viewing, self.away)
+        for held in (self.views, self.inputs, self.files, *by_user):
             held.clear()
         self.ephemerals.clear()
         self.problems.clear()

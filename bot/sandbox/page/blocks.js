@@ -83,7 +83,7 @@ const BLOCKS = {
     ),
 };
 
-const image = (e) => h("img", { src: e.image_url, alt: e.alt_text, title: e.alt_text, loading: "lazy" });
+const image = (e) => h("img", { src: e.image_url ?? `/sandbox/file/${e.slack_file.id}`, alt: e.alt_text, title: e.alt_text, loading: "lazy" });
 
 function richPart(part, names) {
   const inside = () => part.elements.map((leaf) => richLeaf(leaf, names));
