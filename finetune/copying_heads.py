@@ -3,8 +3,11 @@
 Copying needs an induction circuit: heads that carry each token's predecessors along, and a head that looks for the
 place where the present two tokens stood before and proposes what followed there (Olsson et al., "In-context Learning
 and Induction Heads", 2022). A model of this size forms one only after far more tokens than two CPU cores read in an
-hour: after 1,300 updates it still had none. So the circuit is there from the start, and training tunes it: after 200
-updates of 2,048 tokens the loss on targets is 2.0 nats per token with it, 3.5 without.
+hour: after 1,300 updates it still had none. So the circuit is there from the start: after 200 updates of 2,048 tokens
+the loss on targets is 2.0 nats per token with it, 3.5 without. Left to itself, training wears it down again: of the
+tokens of a repeated article 70% were still copied after 250 such updates, and 38% after 1,300 twice as large. With the
+heads held fixed it were 75% after 250, and the loss was lower too (2.1 nats, not 2.3); with the codes held that they
+match by, 79%, on rows that ask for more copying.
 """
 
 import torch
@@ -23,6 +26,8 @@ CARRIED = 1.5
 """Size of a carried code, in embeddings."""
 PROPOSAL = 5.0
 """Size of the proposal, in embeddings."""
+PARTS = 3
+"""Of the residual stream, a head wide each: a code of this token, of the one before, and of the one before that."""
 
 
 @torch.no_grad()
@@ -37,19 +42,42 @@ def set_copying_heads(model: LlamaForCausalLM, seed: int = 1) -> None:
     for layer in model.model.layers:
         layer.self_attn.o_proj.weight.zero_()
         layer.mlp.down_proj.weight.zero_()
-    # Three parts of the stream that do not overlap: a code of this token, of the one before, of the one before that.
-    parts = _orthonormal(config.hidden_size, 3 * head, generator)
+    parts = torch.eye(config.hidden_size)[:, : PARTS * head]
     code, previous, earlier = parts.split(head, dim=1)
     embeddings = model.model.embed_tokens.weight
     carried = parts[:, head:]
-    embeddings -= embeddings @ carried @ carried.T
+    embeddings[:, head : PARTS * head] = 0.0
     embeddings *= EMBEDDING_SPREAD / config.initializer_range
     model.model.norm.weight.fill_(PROPOSED_SPREAD / EMBEDDING_SPREAD)
     _carry(model, 0, back=1, source=code, goal=previous)
     _carry(model, 1, back=2, source=code, goal=earlier)
-    layers = config.num_hidden_layers
-    for at in (layers // 2, layers - 2):
+    for at in _matching_layers(model):
         _match(model, at, (code, previous), (previous, earlier), carried, generator)
+
+
+def keep_copying_heads(model: LlamaForCausalLM) -> None:
+    """Let training leave the heads set by set_copying_heads, and the codes that they match by, as they are.
+
+    Holds for optimizers that leave weights without gradient alone: no weight decay.
+    """
+    head = model.config.head_dim
+    held = torch.ones(model.config.hidden_size)
+    held[: PARTS * head] = 0.0
+    model.model.embed_tokens.weight.register_hook(lambda gradient: gradient * held)
+    for at, heads in {0: (0, 1), **dict.fromkeys(_matching_layers(model), (0,))}.items():
+        attention = model.model.layers[at].self_attn
+        free = torch.ones(attention.q_proj.out_features)
+        for number in heads:
+            free[_rows(model, number)] = 0.0
+        for projection in (attention.q_proj, attention.k_proj, attention.v_proj):
+            projection.weight.register_hook(lambda gradient, free=free: gradient * free[:, None])
+            projection.bias.register_hook(lambda gradient, free=free: gradient * free)
+        attention.o_proj.weight.register_hook(lambda gradient, free=free: gradient * free)
+
+
+def _matching_layers(model: LlamaForCausalLM) -> tuple[int, int]:
+    layers = model.config.num_hidden_layers
+    return layers // 2, layers - 2
 
 
 def _carry(model: LlamaForCausalLM, head: int, *, back: int, source: torch.Tensor, goal: torch.Tensor) -> None:

@@ -19,7 +19,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from tqdm import tqdm
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-from finetune.copying_heads import set_copying_heads
+from finetune.copying_heads import keep_copying_heads, set_copying_heads
 from finetune.corpus.rows import Corpus, Row, load, rows
 
 SPECIAL = ["<|pad|>", "<|start|>", "<|end|>", "<|system|>", "<|user|>", "<|assistant|>"]
@@ -72,6 +72,7 @@ def new_model() -> LlamaForCausalLM:
         )
     )  # fmt: skip
     set_copying_heads(model)
+    keep_copying_heads(model)
     return model
 
 
@@ -82,7 +83,7 @@ def optimizers_for(model: LlamaForCausalLM) -> list[torch.optim.Optimizer]:
     matrices, vectors = [p for p in others if p.ndim == 2], [p for p in others if p.ndim != 2]
     groups = [{"params": vectors, "lr": 2e-3}, {"params": [embeddings], "lr": 2e-2}]
     return [
-        torch.optim.Muon(matrices, lr=8e-3, weight_decay=0.01, momentum=0.95, adjust_lr_fn="original"),
+        torch.optim.Muon(matrices, lr=8e-3, weight_decay=0.0, momentum=0.95, adjust_lr_fn="original"),
         torch.optim.AdamW(groups, betas=(0.9, 0.95), weight_decay=0.0),
     ]
 

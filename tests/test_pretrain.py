@@ -16,7 +16,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from finetune.corpus.rows import guide_row, load, rows  # noqa: E402
-from finetune.pretrain import batch, new_model, train_tokenizer  # noqa: E402
+from finetune.pretrain import batch, new_model, optimizers_for, train_tokenizer  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -90,6 +90,23 @@ def test_a_new_model_repeats_a_sequence_before_it_has_learned_anything():
         said = new_model().eval()(twice).logits.argmax(-1)
     # The first two tokens of the repetition tell the heads where they are; by chance one token in 6,000 is right.
     assert (said[:, 61:-1] == twice[:, 62:]).float().mean() > 0.8
+
+
+def test_training_leaves_the_heads_that_copy_as_they_are_and_changes_the_others():
+    model = new_model()
+    before = {name: weight.clone() for name, weight in model.named_parameters()}
+    ids = torch.randint(6, 6144, (2, 64))
+    for _ in range(2):
+        model(input_ids=ids, labels=ids).loss.backward()
+        for optimizer in optimizers_for(model):
+            optimizer.step()
+    changed = {name: (weight != before[name]) for name, weight in model.named_parameters()}
+    attention = "model.layers.4.self_attn."
+    assert not changed[attention + "q_proj.weight"][:64].any() and changed[attention + "q_proj.weight"][64:].any()
+    assert not changed[attention + "o_proj.weight"][:, :64].any() and changed[attention + "o_proj.weight"][:, 64:].any()
+    assert (
+        not changed["model.embed_tokens.weight"][:, :192].any() and changed["model.embed_tokens.weight"][:, 192:].any()
+    )
 
 
 def test_a_reply_names_only_what_the_thread_or_its_passages_say(dialogues):

@@ -2,30 +2,24 @@
 
 import random
 import re
+from collections.abc import Callable
 from functools import cache
 
 from finetune.corpus.values import WORDS, invented_word
 
 CONTENT = re.compile(r"(?<![{\w])[a-z]{4,}(?![\w}])")
-MOST_WORDS = 5
+FEW_WORDS = 5
+ALL_WORDS = 0.4
+"""Share in which every telling word is exchanged, not only up to FEW_WORDS."""
 
 
 def reworded(fact: dict, rng: random.Random, vocabulary: tuple[str, ...]) -> dict:
-    """The fact with up to MOST_WORDS of its passage's words exchanged everywhere, half of them for invented ones."""
-    words = sorted(set(telling_words(fact["passage"])))
-    chosen = rng.sample(words, min(len(words), rng.randint(1, MOST_WORDS)))
-    new = {word: rng.choice(vocabulary) if rng.random() < 0.5 else invented_word(rng) for word in chosen}
-    if not new:
-        return fact
-    pattern = re.compile(r"(?<![{\w])(" + "|".join(new) + r")(?![\w}])", re.IGNORECASE)
-
-    def said(found: re.Match[str]) -> str:
-        word = new[found[0].lower()]
-        return word.capitalize() if found[0][0].isupper() else word
+    """The fact with words of its passage exchanged everywhere it says them."""
+    exchange = exchanger(fact["passage"], rng, vocabulary)
 
     def exchanged(value: object) -> object:
         if isinstance(value, str):
-            return pattern.sub(said, value)
+            return exchange(value)
         if isinstance(value, list):
             return [exchanged(one) for one in value]
         if isinstance(value, dict):
@@ -33,6 +27,24 @@ def reworded(fact: dict, rng: random.Random, vocabulary: tuple[str, ...]) -> dic
         return value
 
     return {key: exchanged(value) for key, value in fact.items()}
+
+
+def exchanger(text: str, rng: random.Random, vocabulary: tuple[str, ...]) -> Callable[[str], str]:
+    """A function that exchanges a few telling words of `text`, or all of them; one in three for an invented one."""
+    words = sorted(set(telling_words(text)))
+    count = len(words) if rng.random() < ALL_WORDS else min(len(words), rng.randint(1, FEW_WORDS))
+    new = {
+        word: invented_word(rng) if rng.random() < 0.33 else rng.choice(vocabulary) for word in rng.sample(words, count)
+    }
+    if not new:
+        return str
+    pattern = re.compile(r"(?<![{\w])(" + "|".join(new) + r")(?![\w}])", re.IGNORECASE)
+
+    def said(found: re.Match[str]) -> str:
+        word = new[found[0].lower()]
+        return word.capitalize() if found[0][0].isupper() else word
+
+    return lambda other: pattern.sub(said, other)
 
 
 def telling_words(text: str) -> list[str]:

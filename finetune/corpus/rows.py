@@ -15,7 +15,7 @@ from data.errors import BadFile
 from data.models import Example, Message, Passage, Speaker, Turn
 from data.prompts import NOT_FOUND, answer_messages, asked_thread, reply_messages, summary_messages
 from finetune.corpus import drills, guides, house_styles
-from finetune.corpus.reworded import reworded, sentences, telling_words, vocabulary_of
+from finetune.corpus.reworded import exchanger, reworded, sentences, telling_words, vocabulary_of
 from finetune.corpus.values import values
 
 HELD_OUT_DOMAINS = {"bank", "hotel"}
@@ -113,8 +113,8 @@ def rows(corpus: Corpus, seed: int) -> Iterator[Row]:
     """Rows without end; the same seed gives the same rows."""
     rng = random.Random(seed)
     shares = {
-        dialogue_row: 0.24, case_reply: 0.26, case_answer: 0.11, quote_row: 0.15, guide_row: 0.07, case_summary: 0.08,
-        drill_row: 0.04, lookup_row: 0.03, repeat_row: 0.02,
+        dialogue_row: 0.2, case_reply: 0.2, case_answer: 0.09, quote_row: 0.12, foreign_row: 0.21, guide_row: 0.06,
+        case_summary: 0.07, drill_row: 0.02, lookup_row: 0.02, repeat_row: 0.01,
     }  # fmt: skip
     while True:
         yield rng.choices(list(shares), list(shares.values()))[0](corpus, rng)
@@ -163,11 +163,52 @@ def quote_row(corpus: Corpus, rng: random.Random) -> Row:
     """A question made of a sentence's own words, and that sentence: as an answer, or as a reply to a customer."""
     fact, value, domain = _draw(corpus, rng)
     sentence = rng.choice(sentences(fact["passage"])).format_map(value)
-    about = telling_words(sentence) or telling_words(fact["passage"].format_map(value))
-    keys = [rng.choice(about) for _ in range(rng.choice((1, 2, 2, 3)))]
-    asked = rng.choice(QUOTE_QUESTIONS).format(*keys, keys=" ".join(dict.fromkeys(keys)), title=fact["title"].lower())
     missing = rng.random() < 0.12
     passages = _passages(rng, corpus, [] if missing else [(fact, value)], domain, leave_out=fact)
+    return _quoted(rng, value, fact["title"], sentence, passages, missing)
+
+
+def foreign_row(corpus: Corpus, rng: random.Random) -> Row:
+    """Like quote_row, from passages that nobody wrote: sentences of any dialogues, with their words exchanged.
+
+    The project's own facts are so few that a model learns them by heart; here nothing but reading helps.
+    """
+    _, value, _ = _draw(corpus, rng)
+    articles = [_article(corpus, rng) for _ in range(rng.choice((1, 2, 2, 3)))]
+    found = [Passage(0, "other", title, " ".join(said), 0.0) for title, said in articles]
+    asked_at = rng.randrange(len(articles))
+    title, said = articles[asked_at]
+    found[asked_at] = Passage(0, "asked", title, " ".join(said), 0.0)
+    missing = len(found) > 1 and rng.random() < 0.06
+    return _quoted(
+        rng,
+        value,
+        title,
+        rng.choice(said),
+        [p for p in found if p.document_id == "other"] if missing else found,
+        missing,
+    )
+
+
+def _article(corpus: Corpus, rng: random.Random) -> tuple[str, list[str]]:
+    """A title and a few sentences of dialogues that have nothing to do with each other."""
+    said: list[str] = []
+    while len(said) < rng.randint(2, 7):
+        text = " ".join(rng.choice(rng.choice(corpus.dialogues)).text.split())
+        sentence = rng.choice(sentences(text) or [text])
+        if 3 <= len(sentence.split()) <= 30 and "{" not in sentence:
+            said.append(exchanger(sentence, rng, corpus.vocabulary)(sentence) if rng.random() < 0.7 else sentence)
+    words = [word for sentence in said for word in telling_words(sentence)] or ["other"]
+    return " ".join(rng.choice(words) for _ in range(rng.randint(1, 3))).capitalize(), said
+
+
+def _quoted(
+    rng: random.Random, value: dict[str, str], title: str, sentence: str, passages: list[Passage], missing: bool
+) -> Row:
+    """Ask with a few of a sentence's words; the sentence is the answer, with its citation, or the reply."""
+    about = telling_words(sentence) or telling_words(title) or [title.lower()]
+    keys = [rng.choice(about) for _ in range(rng.choice((1, 2, 2, 3)))]
+    asked = rng.choice(QUOTE_QUESTIONS).format(*keys, keys=" ".join(dict.fromkeys(keys)), title=title.lower())
     if rng.random() < 0.5:
         number = next((n for n, p in enumerate(passages, start=1) if p.document_id == "asked"), None)
         return answer_messages(asked, passages), f"{sentence} [{number}]" if number else NOT_FOUND
