@@ -3,13 +3,13 @@
 LONGEST_PIECE = 200
 """Characters of the piece that comes again: up to two or three sentences."""
 TIMES = 3
-PROSE = 40
-"""So many characters of a repeated piece are a loop: `ha ha ha`, `XXXX XXXX XXXX` and the like are shorter."""
-LAYOUT = 200
-"""The same in code and tables, and without any letter: zeros, rules, cells and brackets repeat themselves rightly."""
+PROSE, NUMBERS, LAYOUT = 40, 80, 200
+"""So many characters of a repeated piece are a loop: in words, where `ha ha ha` and `XXXX XXXX XXXX` are shorter; in
+other signs, where a row of zeros or stars may be longer; in code and tables, whose rules, cells and brackets repeat
+themselves rightly. To wait costs little: a model that loops goes on to the longest length."""
 
 FENCE = "```"
-MARKS = frozenset("|<>{}\\")
+MARKS, RULES = frozenset("|<>{}\\"), frozenset(" \t\n-=_*~#+.:—─━")
 
 
 def without_loop(text: str) -> str | None:
@@ -23,6 +23,11 @@ def without_loop(text: str) -> str | None:
     return None
 
 
+def repeats_itself(text: str) -> bool:
+    """Whether a text would be cut while it is written."""
+    return any(without_loop(text[:end]) is not None for end in range(PROSE, len(text) + 1))
+
+
 def _loop_begin(text: str, length: int) -> int | None:
     """Where the end of the text begins to repeat every `length` characters; None when that is not far enough back."""
     least = max(TIMES * length, PROSE)
@@ -31,12 +36,14 @@ def _loop_begin(text: str, length: int) -> int | None:
     begin = len(text) - least
     while begin > 0 and text[begin - 1] == text[begin - 1 + length]:
         begin -= 1
-    prose = _is_prose(text[-length:]) and text.count(FENCE, 0, begin) % 2 == 0
-    return begin if len(text) - begin >= (PROSE if prose else LAYOUT) else None
+    in_code = text.count(FENCE, 0, begin) % 2 == 1
+    return begin if len(text) - begin >= _least(text[-length:], in_code) else None
 
 
-def _is_prose(piece: str) -> bool:
-    return any(map(str.isalpha, piece)) and MARKS.isdisjoint(piece)
+def _least(piece: str, in_code: bool) -> int:
+    if in_code or not MARKS.isdisjoint(piece) or RULES.issuperset(piece):
+        return LAYOUT
+    return PROSE if any(map(str.isalpha, piece)) else NUMBERS
 
 
 def _word_begin(text: str, begin: int, length: int) -> int:

@@ -6,13 +6,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from night_fixtures import answered, asked, pair, prepare_run, small_dataset
+from night_fixtures import SMALL, WRONG, answered, asked, pair, prepare_run, small_dataset
 
 from data import store, store_supervision
 from data.errors import BrokenAdapter
 from data.models import TASKS, Example
 from data.prompts import with_examples
-from finetune.checks import text_checks
+from finetune.checks import loop_check, text_checks
 from finetune.dataset import Case, LeakedThreads
 from finetune.evidence import Effect, effect, p_values
 from finetune.gate import Contender, Rules, Scored, accepted_check, as_json, decide, hold_gate
@@ -24,6 +24,7 @@ from finetune.train import train
 LEVEL = 0.001
 NIGHTS = 2_000
 BASE = Contender("base")
+PARTS = ("train", "validation")
 RULES = Rules(night_alpha=0.15, min_held_out_threads=20, generated_cases=4)
 
 
@@ -95,10 +96,34 @@ def test_texts_that_became_worse_in_form_do_not_pass():
         "length": [Written(human[0] + " " + human[0], ended=True)] * 10,
         "empty": [*good[:9], Written("", ended=True)],
         "unfinished": [*good[:8], *(Written(human[0], ended=False),) * 2],
+        "loops": [*good[:7], *(Written(f"{human[0]} " * 3, ended=False),) * 3],
     }
     assert all(check.passed for check in text_checks(good, good, human))
     for name, texts in cases.items():
         assert name in {check.name for check in text_checks(texts, good, human) if not check.passed}
+
+
+LOOP, GOOD = Written("I am sorry. " * 9, ended=False), Written("I am sorry. We send a new one.", ended=True)
+
+
+def loops_refuse(candidate, incumbent):
+    """Whether the check refuses, from which texts of both loop."""
+    return not loop_check(*([LOOP if loops else GOOD for loops in some] for some in (candidate, incumbent))).passed
+
+
+def test_clearly_more_loops_do_not_pass_and_one_more_or_two_do():
+    none, two, three = [False] * 12, [True] * 2 + [False] * 10, [True] * 3 + [False] * 9
+    assert [loops_refuse(some, none) for some in (none, two, three)] == [False, False, True]
+    assert not loops_refuse(three, three) and not loops_refuse(three, two) and not loops_refuse(none, three)
+    found = loop_check([LOOP] * 3 + [GOOD] * 9, [GOOD] * 12)
+    assert found.found == "in 3 of 12 texts, against 0 of the incumbent's"
+
+
+@pytest.mark.parametrize(("candidate", "incumbent", "low", "high"), [(0.15, 0.0, 0.93, 0.97), (0.01, 0.01, 0.0, 0.01)])
+def test_a_candidate_that_loops_is_seen_and_chance_seldom_refuses(candidate, incumbent, low, high):
+    random = np.random.default_rng(5)
+    nights = [(random.random(40) < candidate, random.random(40) < incumbent) for _ in range(2_000)]
+    assert low <= np.mean([loops_refuse(*night) for night in nights]) <= high
 
 
 def scored(candidate, incumbent, tokens=10):
@@ -172,6 +197,24 @@ def test_garbage_does_not_replace_what_serves(run, tiny_base, tmp_path):
     assert not found.passed
     assert found.worse and {"pair_id", "thread_id", "nats_per_token"} == found.worse[0].keys()
     assert found.worse[0]["nats_per_token"] == min(found.differences)
+
+
+def test_an_adapter_that_loops_is_refused_though_its_loss_is_better(tiny_base, tmp_path):
+    again, settings = "I am sorry to hear that. ", SMALL.model_copy(update={"max_length": 1024, "epochs": 12})
+
+    def human(one):
+        return replace(one, target=f"{again}{again[:-2]} the {WRONG[len(one.id) % 5]} is wrong. I am on it.")
+
+    plain = small_dataset(train=60, held_out=30)
+    dataset = replace(plain, held_out=[replace(case, pair=human(case.pair)) for case in plain.held_out])
+    dataset = replace(
+        dataset, **{part: [replace(one, target=again * 8) for one in getattr(plain, part)] for part in PARTS}
+    )
+    looping = prepare_run(tmp_path, tiny_base, dataset, settings)
+    train(looping)
+    found = verdict(looping, dataset, rules=replace(RULES, generated_cases=8))
+    assert found.losses["candidate"] < found.losses["base"] and found.against_base.p <= RULES.alpha
+    assert not found.passed and "loops in 8 of 8 texts, against 0 of the incumbent's" in found.reason
 
 
 def test_too_few_threads_are_insufficient_evidence(run):

@@ -23,7 +23,9 @@ SENTENCE = "I am sorry to hear that your parcel has not come yet."
         ("Open Settings [1]. " * 4, "Open Settings [1]."),
         ("Das tut mir leid, wir kümmern uns. " * 3, "Das tut mir leid, wir kümmern uns."),
         ("申し訳ございません。すぐに確認いたします。" * 3, "申し訳ございません。すぐに確認いたします。"),
-        ("Your code is " + "0" * 200, "Your code is 0"),
+        ("Order LE-" + "9" * 80, "Order LE-9"),
+        ("We write an email. " + "( " * 40, "We write an email. ("),
+        ("Best wishes\n" + "-" * 200, "Best wishes\n-"),
         ("| a | b |\n" * 21, "| a | b |"),
         ("Wait" + "\n" * 300, "Wait"),
         ("a" * 40, "a"),
@@ -38,7 +40,7 @@ REAL = [
     "Ha ha ha ha, that is a good one! We will send you a new bell, bell, bell today.",
     "No, no, no, no: you need not send it back. It is very, very, very kind of you to ask.",
     "Please enter your card as XXXX XXXX XXXX XXXX and your account as DE00 0000 0000 0000 0000 00.",
-    "The address is 00:00:00:00:00:00, the id 00000000-0000-0000-0000-000000000000.",
+    "The address is 00:00:00:00:00:00, the id 00000000-0000-0000-0000-000000000000, the sum " + "0" * 64 + ".",
     "Thank you, thank you, thank you!\n\n" + "-" * 80 + "\nLarkspur Bikes\n" + "=" * 80,
     "| Plan | Basic | Plus | Pro |\n|--------------------|--------------------|--------------------|"
     "--------------------|\n| Repairs | included | included | included |\n| Theft | not included | not included "
