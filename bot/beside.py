@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 from bot import blocks_answers
 from bot.blocks import Message
-from bot.slack import DRAFT_EVENT, Address
+from bot.messages import DRAFT_EVENT
+from bot.slack import Address
 from bot.workspace import Workspace
 from data.models import Suggestion
 

@@ -19,20 +19,20 @@ from bot import (
     blocks_replies,
     blocks_review,
     drafting,
-    installations,
     streams,
     summaries,
 )
 from bot.access import expect_allowed, sources_for
 from bot.blocks import Message
 from bot.errors import ThreadMovedOn
+from bot.messages import REPLY_EVENT, REVIEW_EVENT
 from bot.parts import Progress
-from bot.slack import PROACTIVE, REPLY_EVENT, REVIEW_EVENT, Address, Request
+from bot.slack import PROACTIVE, Address, Request
 from bot.streams import AnswerStream
 from bot.working import waited_for, working
 from bot.workspace import Workspace
 from data import store, store_answers, store_desk, store_replies
-from data.errors import DeskError, EmptyText, EmptyThread, NightshiftError
+from data.errors import DeskError, EmptyText, EmptyThread
 from data.models import Decision, Suggestion, Turn
 from serving.engine import Engine
 
@@ -279,7 +279,7 @@ class Desk:
         except TimeoutError:
             log.warning("posting in %s takes long", channel_id)
 
-    # After an error, and beside everything else
+    # Beside everything else
 
     def in_background(self, work: Coroutine[None, None, None]) -> None:
         """Begin this work and wait for nothing."""
@@ -287,43 +287,6 @@ class Desk:
         task = asyncio.create_task(work)
         self._background.add(task)
         task.add_done_callback(self._background.discard)
-
-    async def or_fail(self, suggestion: Suggestion, work: Coroutine[None, None, None]) -> None:
-        """Do this work; when it fails, tell the person who waits for it."""
-        # Bolt's error handler sees to the work that a listener does; this is the same for work without a listener.
-        # Here and not inside the work, so that the failure is told in the same workspace.
-        installations.enter_team(suggestion.team_id)
-        (result,) = await asyncio.gather(work, return_exceptions=True)
-        if isinstance(result, Exception):
-            (result,) = await asyncio.gather(self.fail(suggestion, result), return_exceptions=True)
-        if isinstance(result, BaseException):
-            log.error("suggestion %s: could not tell %s: %r", suggestion.id, suggestion.requested_by, result)
-
-    async def fail(self, suggestion: Suggestion, error: Exception, *, told: Address | None = None) -> None:
-        """Record that work on a suggestion failed, and tell the person who waits for it, in one sentence."""
-        sentence = sentence_of(error, suggestion.id)
-        suggestion = store.suggestion(self.db, suggestion.id)
-        decision = store.decision(self.db, suggestion.id)
-        messages: list[Message] = [(sentence, blocks.text_sections(sentence))]
-        if decision is not None and (decision.posted_ts is not None or decision.kind == "dismissed"):
-            # What was decided is done; only the agent's confirmation or the review message is missing.
-            log.error("suggestion %s was %s, then failed: %s", suggestion.id, decision.kind, sentence)
-            return
-        log.warning("suggestion %s failed: %s", suggestion.id, type(error).__name__)
-        half_written = store_answers.open_stream(self.db, suggestion.id)
-        if half_written is not None and not await streams.break_off_or_log(self.db, self.workspace, half_written):
-            self.in_background(streams.settle(self.db, self.workspace, half_written, whole=False))
-        store.record_failure(self.db, suggestion.id, sentence)
-        if decision is None and suggestion.request.get("kind") == PROACTIVE:
-            # Nobody waits for it.
-            return
-        if decision is not None and decision.text is not None and suggestion.task == "reply":
-            # Said once, and not tried again at every restart: the text comes back with the button that sends it.
-            store.remember_request(self.db, unsent_key(suggestion.id))
-            moved = isinstance(error, ThreadMovedOn)
-            buttons = blocks_replies.moved_on(suggestion) if moved else blocks.send_again(suggestion)
-            messages = blocks_replies.unsent(sentence, decision.text, buttons)
-        await self.workspace.whisper(messages, told or address_of(suggestion), replace=told is not None)
 
 
 def address_of(suggestion: Suggestion) -> Address:
@@ -340,16 +303,3 @@ def address_of(suggestion: Suggestion) -> Address:
 def review_key(suggestion_id: str) -> str:
     """The key under which the store remembers that supervisors were asked."""
     return f"review/{suggestion_id}"
-
-
-def unsent_key(suggestion_id: str) -> str:
-    """The key under which the store remembers that an agent was told that a reply is not sent."""
-    return f"unsent/{suggestion_id}"
-
-
-def sentence_of(error: Exception, reference: str) -> str:
-    """What a person is told. An unexpected error is a bug: its traceback goes to the log, its reference to them."""
-    if isinstance(error, NightshiftError):
-        return str(error)
-    log.error("bug at %s", reference, exc_info=error)
-    return f"Something went wrong on my side; it is in the log as {reference[:8]}. Please try again."

@@ -10,7 +10,8 @@ import time
 from collections.abc import Iterable, Sequence
 
 from bot.desk import Desk
-from bot.slack import REPLY_EVENT, Json
+from bot.messages import REPLY_EVENT
+from bot.slack import Json
 from bot.workspace import Workspace
 from data import store, store_proactive
 from data.errors import DeskError

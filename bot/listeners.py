@@ -26,7 +26,8 @@ from bot import (
     reply_buttons,
     slack,
 )
-from bot.desk import Desk, sentence_of
+from bot.desk import Desk
+from bot.failing import fail, sentence_of
 from bot.slack import Json
 
 log = logging.getLogger(__name__)
@@ -212,7 +213,7 @@ def _errors(app: AsyncApp, desk: Desk) -> None:
         try:
             if suggestion is not None:
                 pressed = "actions" in body or body.get("type") == "view_submission"
-                await desk.fail(suggestion, error, told=slack.address_of(body) if pressed else None)
+                await fail(desk, suggestion, error, told=slack.address_of(body) if pressed else None)
             else:
                 await _tell(desk, body, sentence_of(error, str(body.get("trigger_id", ""))))
         except Exception:

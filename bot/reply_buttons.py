@@ -8,6 +8,7 @@ from slack_bolt.async_app import AsyncAck, AsyncApp, AsyncBoltContext
 from bot import blocks, blocks_replies, decisions, replies, slack
 from bot.blocks import Message
 from bot.desk import Desk
+from bot.failing import or_fail
 from bot.slack import Json
 from data.models import Suggestion
 
@@ -90,7 +91,7 @@ def _sent_replies(app: AsyncApp, desk: Desk) -> None:
 async def _run(desk: Desk, suggestion: Suggestion | None) -> None:
     # Not through Bolt's error handler: it would put the error in the old draft's place, which is still wanted.
     if suggestion is not None:
-        await desk.or_fail(suggestion, desk.run(suggestion))
+        await or_fail(desk, suggestion, desk.run(suggestion))
 
 
 async def _replace(desk: Desk, body: Json, messages: list[Message]) -> None:

@@ -3,8 +3,9 @@
 from datetime import UTC, datetime, timedelta
 
 from bot import installations, streams
-from bot.desk import Desk, unsent_key
+from bot.desk import Desk
 from bot.errors import TooOld
+from bot.failing import or_fail, unsent_key
 from data import store, store_answers, store_desk, store_replies
 from data.models import Decision, Suggestion
 
@@ -21,14 +22,14 @@ async def resume(desk: Desk) -> None:
     for decision in store.unposted_decisions(desk.db):
         if not store_desk.request_known(desk.db, unsent_key(decision.suggestion_id)):
             suggestion = store.suggestion(desk.db, decision.suggestion_id)
-            await desk.or_fail(suggestion, _repost(desk, suggestion, decision))
+            await or_fail(desk, suggestion, _repost(desk, suggestion, decision))
     waited_for = store.iso(datetime.now(UTC) - WAITED_FOR)
     for decision in store_desk.unreviewed_decisions(desk.db, since=waited_for) if desk.review_channel else []:
         suggestion = store.suggestion(desk.db, decision.suggestion_id)
-        await desk.or_fail(suggestion, desk.review(suggestion, look=True))
+        await or_fail(desk, suggestion, desk.review(suggestion, look=True))
     for withdrawal in store_replies.undeleted_withdrawals(desk.db):
         suggestion = store.suggestion(desk.db, withdrawal.suggestion_id)
-        await desk.or_fail(suggestion, desk.unpost(suggestion))
+        await or_fail(desk, suggestion, desk.unpost(suggestion))
     for stream in store_answers.abandoned_streams(desk.db):
         suggestion = store.suggestion(desk.db, stream.suggestion_id)
         installations.enter_team(suggestion.team_id)
@@ -39,7 +40,7 @@ async def resume(desk: Desk) -> None:
         else:
             await settling
     for suggestion in store.unfinished_suggestions(desk.db):
-        desk.in_background(desk.or_fail(suggestion, _rerun(desk, suggestion)))
+        desk.in_background(or_fail(desk, suggestion, _rerun(desk, suggestion)))
 
 
 async def _repost(desk: Desk, suggestion: Suggestion, decision: Decision) -> None:

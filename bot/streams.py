@@ -14,10 +14,11 @@ from slack_sdk.errors import SlackApiError, SlackRequestError
 from slack_sdk.web.async_chat_stream import AsyncChatStream
 from sqlite_utils import Database
 
-from bot import blocks_answers, slack, unfinished
+from bot import blocks_answers, unfinished
 from bot.blocks import MESSAGE_LIMIT, Message, size
 from bot.errors import SlackRefused
-from bot.slack import ANSWER_EVENT, Json
+from bot.messages import ANSWER_EVENT, metadata
+from bot.slack import Json
 from bot.workspace import Workspace
 from data import store_answers
 from data.errors import DeskError
@@ -140,7 +141,7 @@ class AnswerStream:
             await self._stream.stop(
                 markdown_text=markdown[len(self._given) :],
                 blocks=notes,
-                metadata=slack.metadata(ANSWER_EVENT, self._suggestion.id, part=0),
+                metadata=metadata(ANSWER_EVENT, self._suggestion.id, part=0),
             )
         except SLACK_ERRORS as error:
             log.warning("stream of suggestion %s not stopped: %s", self._suggestion.id, _reason(error))
@@ -159,8 +160,8 @@ class AnswerStream:
     async def _replace(self, ts: str, message: Message) -> None:
         await _end(self._workspace, self._suggestion.channel_id, ts)
         text, shown = message
-        metadata = slack.metadata(ANSWER_EVENT, self._suggestion.id, part=0)
-        await _update(self._workspace, self._suggestion.channel_id, ts, text, shown, metadata=metadata)
+        marked = metadata(ANSWER_EVENT, self._suggestion.id, part=0)
+        await _update(self._workspace, self._suggestion.channel_id, ts, text, shown, marked=marked)
 
 
 async def settle(db: Database, workspace: Workspace, stream: Stream, *, whole: bool) -> None:
@@ -265,11 +266,11 @@ async def _end(workspace: Workspace, channel_id: str, ts: str) -> bool:
 
 
 async def _update(
-    workspace: Workspace, channel_id: str, ts: str, text: str, shown: list[Json], *, metadata: Json | None = None
+    workspace: Workspace, channel_id: str, ts: str, text: str, shown: list[Json], *, marked: Json | None = None
 ) -> None:
     clipped = blocks_answers.clipped(text)
     try:
-        await workspace.call("chat.update", channel=channel_id, ts=ts, text=clipped, blocks=shown, metadata=metadata)
+        await workspace.call("chat.update", channel=channel_id, ts=ts, text=clipped, blocks=shown, metadata=marked)
     except SlackRefused as error:
         # Somebody deleted it meanwhile: then no half of it stands anywhere.
         if error.error != "message_not_found":

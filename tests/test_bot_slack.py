@@ -3,6 +3,7 @@
 import pytest
 
 from bot import slack
+from bot.messages import REPLY_EVENT, turns_of
 from data.models import Turn
 
 SHORTCUT = {
@@ -85,7 +86,7 @@ def test_thumbs_have_names_and_skins(name, value):
 
 
 def test_turns_know_who_speaks():
-    reply = {"event_type": slack.REPLY_EVENT, "event_payload": {"suggestion_id": "s"}}
+    reply = {"event_type": REPLY_EVENT, "event_payload": {"suggestion_id": "s"}}
     messages = [
         {"user": "U9", "ts": "1", "text": "My invoice &amp; <@U1> <https://x.io|x.io>"},
         {"user": "U1", "ts": "2", "text": "Let me look"},
@@ -96,7 +97,7 @@ def test_turns_know_who_speaks():
         {"user": "U9", "subtype": "channel_join", "ts": "7", "text": "has joined"},
         {"user": "U9", "ts": "8", "text": " "},
     ]
-    turns = slack.turns_of(
+    turns = turns_of(
         messages, agents=frozenset({"U1"}), our_bot_id="B1", allowed_bots=frozenset({"B7"}), names={"U1": "Ana"}
     )
     assert turns == [

@@ -114,7 +114,7 @@ def test_no_payload_of_any_shape_breaks_the_reading(made, text):
 @settings(max_examples=200, deadline=None)
 @given(st.text(min_size=1, max_size=200).filter(str.strip))
 def test_what_an_agent_accepts_is_what_is_posted_and_what_is_read_back(text):
-    from bot.slack import REPLY_EVENT, turns_of
+    from bot.messages import REPLY_EVENT, turns_of
     from data.store_connection import clean
 
     decided = clean(text)
