@@ -111,9 +111,10 @@ async def publish(desk: Desk, user_id: str, *, notice: str = "") -> None:
     """Show one person their Home tab as things stand now."""
     page = await home_page(desk, user_id, notice=notice)
 
-    async def show(file_id: str) -> None:
+    async def show(file_id: str, instead_of: str) -> str:
         view = {"type": "home", "blocks": blocks_home.home_blocks(replace(page, picture=file_id))}
-        await desk.workspace.call("views.publish", user_id=user_id, view=view)
+        answer = await desk.workspace.call("views.publish", user_id=user_id, view=view, hash=instead_of)
+        return str((answer.get("view") or {}).get("hash", ""))
 
     await home_chart.publish(desk, list(page.supervision.tasks) if page.supervision else [], show)
 

@@ -25,33 +25,35 @@ KEPT = timedelta(hours=1)
 PROCESSED_AFTER = (0.5, 1.0, 2.0, 4.0)
 """Seconds between tries: Slack takes a file some moments after its upload (python-slack-sdk issue 1521)."""
 
-Show = Callable[[str], Awaitable[None]]
-"""Publish the Home tab with this file on it, or without any when it is empty."""
+Show = Callable[[str, str], Awaitable[str]]
+"""Publish the Home tab with this file on it, or without any when it is empty; returns the hash of what is shown now.
+
+The second one is the hash of what it may take the place of, empty for whatever is there.
+"""
 
 
 async def publish(desk: Desk, rows: list[Acceptance], show: Show) -> None:
     """Publish a Home tab with the picture when Slack has it, else without; then draw, upload and publish again."""
     workspace, today = installations.here().key, datetime.now(UTC).date()
     kept = store_pictures.picture(desk.db, workspace)
-    if kept is not None and rows:
-        try:
-            await show(kept.file_id)
-        except SlackRefused as error:
-            # Somebody deleted it: the words stay.
-            log.warning("picture of the Home tab refused: %s", error.error)
-            store_pictures.forget_picture(desk.db, workspace)
-            await show("")
-    else:
-        await show("")
+    try:
+        shown = await show(kept.file_id if kept is not None and rows else "", "")
+    except SlackRefused as error:
+        if kept is None or not rows:
+            raise
+        # Somebody deleted it: the words stay.
+        log.warning("picture of the Home tab refused: %s", error.error)
+        store_pictures.forget_picture(desk.db, workspace)
+        shown = await show("", "")
     if rows and (kept is None or _is_old(kept, chart.fingerprint(rows, today=today))):
-        desk.in_background(_renew(desk, rows, today, show))
+        desk.in_background(_renew(desk, rows, today, show, instead_of=shown))
 
 
 def _is_old(kept: store_pictures.Picture, sha256: str) -> bool:
     return kept.sha256 != sha256 and datetime.now(UTC) - datetime.fromisoformat(kept.uploaded_at) > KEPT
 
 
-async def _renew(desk: Desk, rows: list[Acceptance], today: date, show: Show) -> None:
+async def _renew(desk: Desk, rows: list[Acceptance], today: date, show: Show, *, instead_of: str) -> None:
     try:
         png = await asyncio.to_thread(chart.draw, rows, today=today)
         answer = await desk.workspace.client.files_upload_v2(
@@ -66,10 +68,12 @@ async def _renew(desk: Desk, rows: list[Acceptance], today: date, show: Show) ->
     for seconds in PROCESSED_AFTER:
         await asyncio.sleep(seconds)
         try:
-            await show(file_id)
+            await show(file_id, instead_of)
         except SlackRefused as error:
-            log.info("picture of the Home tab not ready: %s", error.error)
-            continue
+            # Published anew in the meantime, after another click: the next visit shows the picture.
+            if error.error != "hash_conflict":
+                log.info("picture of the Home tab not ready: %s", error.error)
+                continue
         store_pictures.keep_picture(
             desk.db, installations.here().key, sha256=chart.fingerprint(rows, today=today), file_id=file_id
         )

@@ -141,6 +141,18 @@ def test_a_picture_that_is_gone_leaves_the_home_tab_as_it_is_without(bot, sandbo
     assert store_pictures.picture(bot.db, "T0SANDBOX") is None
 
 
+def test_it_never_takes_the_place_of_a_newer_home_tab(bot, sandbox, model):
+    sandbox.fault(files_ready_after_s=1.2)
+    view = home(sandbox, SUPERVISOR, "Hold promotions")
+    bot.until(lambda: any(problem.get("method") == "views.publish" for problem in sandbox.problems()))
+    sandbox.fault(method="files.getUploadURLExternal", error="internal_error", times=9)
+    assert sandbox.action(SUPERVISOR, "hold_promotions", value="hold", view_id=view["id"])["ok"]
+    kept = bot.until(lambda: store_pictures.picture(bot.db, "T0SANDBOX"))
+    assert "Promotions are held" in written(sandbox.state(SUPERVISOR)["home"])
+    home(sandbox, SUPERVISOR, "Promotions are held")
+    assert picture_on(sandbox)["slack_file"]["id"] == kept.file_id
+
+
 def test_an_agent_gets_none(bot, sandbox, model):
     assert '"image"' not in written(home(sandbox, AGENT, "Your drafts"))
     assert store_pictures.picture(bot.db, "T0SANDBOX") is None
