@@ -247,13 +247,9 @@ async def begun(db: Database, workspace: Workspace, stream: Stream) -> str | Non
     unmarked.sort(key=lambda ts: abs(float(ts) - began.timestamp()))
     for ts in unmarked:
         if await _end(workspace, stream.channel_id, ts):
+            unmarked = [ts, *unmarked]
             break
-    else:
-        ts = next(iter(unmarked), "")
-    if not ts:
-        return None
-    store_answers.record_stream(db, stream.suggestion_id, ts)
-    return ts
+    return next((ts for ts in unmarked if store_answers.record_stream(db, stream.suggestion_id, ts)), None)
 
 
 async def _end(workspace: Workspace, channel_id: str, ts: str) -> bool:

@@ -50,9 +50,17 @@ def expect_stream(db: Database, suggestion: Suggestion) -> None:
         )
 
 
-def record_stream(db: Database, suggestion_id: str, ts: str) -> None:
-    """Slack has begun it as this message."""
-    db.execute("update streams set ts = ? where suggestion_id = ? and ts is null", [ts, suggestion_id])
+def record_stream(db: Database, suggestion_id: str, ts: str) -> bool:
+    """Slack has begun it as this message. False: that message is another suggestion's."""
+    cursor = db.execute(
+        """
+        update streams set ts = :ts
+        where suggestion_id = :suggestion_id and ts is null
+          and not exists (select 1 from streams s where s.channel_id = streams.channel_id and s.ts = :ts)
+        """,
+        {"ts": ts, "suggestion_id": suggestion_id},
+    )
+    return cursor.rowcount == 1
 
 
 def record_stream_end(db: Database, suggestion_id: str) -> None:

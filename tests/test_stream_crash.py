@@ -177,3 +177,22 @@ def test_killed_again_before_a_late_beginning_came_the_next_start_deletes_it(bot
     bot.start()
     bot.until(lambda: len(posted(sandbox)) == 1, seconds=20)
     expect_whole_once(bot, sandbox, ts)
+
+
+def test_two_answers_that_a_crash_cut_in_one_thread_stand_once_each(bot, sandbox, model, wire):
+    ts = sandbox.message(HELP, CUSTOMER, "Hello")["ts"]
+    model.answer = lambda messages: ("Charge: " if "battery" in messages[-1]["content"] else "") + LONG
+    wire.cut("chat.startStream", after=True)
+    ask(sandbox, thread_ts=ts)
+    assert wire.reached.wait(10)
+    wire.cut("chat.startStream", after=False)
+    ask(sandbox, "how do I reset the password of my battery?", thread_ts=ts)
+    assert wire.reached.wait(10)
+    assert bot.db.execute("select count(*) from streams where ts is null").fetchone() == (2,)
+    sandbox.fault(expire_streams=True)
+    # Both look for their message before either has found one.
+    sandbox.fault(method="conversations.replies", delay_s=1, times=2)
+    restart(bot, wire)
+    for nth in (1, 2):
+        assert finished(bot, ts, nth=nth)["state"] == "shown"
+    assert sorted(shown_markdown(answer) for answer in posted(sandbox)) == sorted([LONG, f"Charge: {LONG}"])
