@@ -107,22 +107,30 @@ class Desk:
         stream = AnswerStream(self.db, self.workspace, suggestion, resumed=resumed)
         async with working(self.workspace, suggestion.channel_id, suggestion.thread_ts, "is looking it up…"):
             try:
-                # In a thread others read along, and who of them may rate is asked when they do.
-                rated = not suggestion.channel_id.startswith("D") or (
-                    await self.workspace.role(suggestion.requested_by) is not None
-                )
                 if suggestion.state == "requested":
                     await expect_allowed(self.db, self.workspace, suggestion)
                     suggestion, remarks = await self._draft(suggestion, show=stream.show)
             finally:
                 await stream.close()
             titles = store_desk.source_titles(self.db, suggestion.id)
+            rated = await self._is_rated(suggestion)
             below = blocks_feedback.under_answer(suggestion, suggestion.draft or "") if rated else []
             whole = blocks_answers.messages(suggestion, titles=titles, remarks=remarks, below=below)
             late = await stream.finish(whole)
         store.record_shown(self.db, suggestion.id)
         if late is not None:
             self.in_background(streams.settle(self.db, self.workspace, late, whole=True))
+
+    async def _is_rated(self, suggestion: Suggestion) -> bool:
+        """Does anybody who may rate read this answer? In a thread, who of its readers may is asked when they do."""
+        if not suggestion.channel_id.startswith("D"):
+            return True
+        try:
+            return await self.workspace.role(suggestion.requested_by) is not None
+        except DeskError as error:
+            # Slack does not say: no answer fails for want of its buttons.
+            log.warning("no feedback buttons under suggestion %s: %s", suggestion.id, error)
+            return False
 
     async def _draft(
         self, suggestion: Suggestion, *, show: Callable[[str], None] | None = None
