@@ -24,19 +24,25 @@ def headline(run: Run) -> str:
     """What the night came to, in one or two sentences."""
     facts = run.facts
     night = f"*Newest night*, {when(run.created_at)}"
+    if run.status == "failed" and promoted(run):
+        return f"{night}: {_promotion(run)} After that the night failed. {_told(run.error)}"
     if run.status == "failed":
         return f"{night}: failed, so nothing changes. {_told(run.error)}"
     if run.status != "done":
         return f"{night}: still at work, at the step “{escape(run.status)}”."
     outcome = str(facts.get("outcome", ""))
     if outcome == "promoted":
-        tasks = ", ".join(TASK_NAMES[task].lower() for task in promoted(run))
-        return f"{night}: `{escape(str(facts.get('adapter')))}` was promoted and wrote {tasks} from then on."
+        return f"{night}: {_promotion(run)}"
     if outcome == "skipped":
         return f"{night}: skipped, so nothing changes. {_told(facts.get('reason'))}"
     if held := facts.get("held"):
         return f"{night}: nothing changes. {_told(held)}"
     return f"{night}: nothing changes, because no task passed its gate."
+
+
+def _promotion(run: Run) -> str:
+    tasks = ", ".join(TASK_NAMES[task].lower() for task in promoted(run))
+    return f"`{escape(str(run.facts.get('adapter')))}` was promoted and wrote {tasks} from then on."
 
 
 def promoted(run: Run) -> list[Task]:

@@ -37,6 +37,7 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("--leashed", action="store_true", help="end when standard input closes")
     gate = cli.add_command(commands, "gate", _gate, help="judge a folder's adapter; promotes nothing")
     gate.add_argument("run_dir", type=Path, metavar="RUN_DIR")
+    cli.add_command(commands, "report", _report, help="write the report of a night that was killed before it could")
     cli.add_command(commands, "clock", _clock, help="run the night every day at SCHEDULE")
     # No prefix is an option here: every argument, --help too, is pretrain's own.
     pretrain = commands.add_parser("pretrain", help="train the embedded base model", add_help=False, prefix_chars="\0")
@@ -119,6 +120,17 @@ def _gate(arguments: argparse.Namespace) -> int:
     verdicts = hold_gate_for(_database(), arguments.run_dir, _settings())
     document = {verdict.task: asdict(verdict) for verdict in verdicts}
     cli.report(arguments, document, [f"{v.task}: {'passed' if v.passed else 'kept'}. {v.reason}" for v in verdicts])
+    return 0
+
+
+def _report(arguments: argparse.Namespace) -> int:
+    from finetune.nightly import finish_reports, the_only_night
+
+    settings = _settings()
+    with the_only_night(settings.runs_dir):
+        nights = finish_reports(_database(), settings.runs_dir)
+    lines = [f"report: {night.report}" for night in nights] or ["No night owes a report."]
+    cli.report(arguments, {"reports": [asdict(night) for night in nights]}, lines)
     return 0
 
 

@@ -28,6 +28,8 @@ def run_clock(settings: FinetuneSettings) -> None:
     """Run until SIGTERM or SIGINT, which also end a night at work: the next one marks it interrupted."""
     scheduler = BlockingScheduler(timezone=ZoneInfo(settings.time_zone))
     scheduler.add_job(_night, trigger(settings), max_instances=1, coalesce=True, misfire_grace_time=LATE_SECONDS)
+    # At once, and not only with the next night: the supervisors wait for it in the morning.
+    scheduler.add_job(_owed)
 
     def stop(number: int, frame: FrameType | None) -> None:
         raise SystemExit(0)
@@ -45,8 +47,18 @@ _at_work: list[subprocess.Popen[bytes]] = []
 
 
 def _night() -> None:
-    with subprocess.Popen([sys.executable, "-m", "finetune", "nightly"]) as night:
+    log.info("the night ended with status %d", _status("nightly"))
+
+
+def _owed() -> None:
+    if status := _status("report"):
+        log.error("the reports of killed nights are not written, status %d: see above", status)
+
+
+def _status(command: str) -> int:
+    with subprocess.Popen([sys.executable, "-m", "finetune", command]) as night:
         _at_work.append(night)
-        status = night.wait()
-        _at_work.remove(night)
-    log.info("the night ended with status %d", status)
+        try:
+            return night.wait()
+        finally:
+            _at_work.remove(night)

@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -320,3 +320,9 @@ def _loss(scored: Sequence[Scored], contender: str) -> float:
 def as_json(verdict: Verdict) -> dict[str, object]:
     """The verdict as the store and gate.json keep it: ids and numbers, no texts."""
     return {name: value for name, value in asdict(verdict).items() if name != "written"}
+
+
+def from_json(found: Mapping[str, Any]) -> Verdict:
+    """The verdict that `as_json` gave: as it was, without its texts."""
+    effects = {name: found[name] and Effect(**found[name]) for name in ("against_incumbent", "against_base")}
+    return Verdict(**{**found, **effects, "checks": [Check(**check) for check in found["checks"]]})

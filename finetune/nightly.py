@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -21,6 +20,7 @@ from data.settings import make_folder
 from finetune import dataset as datasets
 from finetune.child import train_in_a_process_of_its_own
 from finetune.dataset import Dataset
+from finetune.interrupted import mark_interrupted, owes_report
 from finetune.run_directory import (
     ADAPTER,
     CANARY,
@@ -44,8 +44,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-INTERRUPTED = "Interrupted: the night's process ended while it was at the step {step}; nothing was promoted after that."
-
+KEPT = ("adapter", "promoted", "held", "seconds")
+"""What a night notes about itself in its run while it is at work."""
 HELD = (
     "A supervisor holds promotions since {since} UTC, so the incumbent stays. {adapter} passed for {tasks} and can be "
     "promoted by hand: python -m serving promote."
@@ -81,6 +81,7 @@ def nightly(
     errors.
     """
     with the_only_night(settings.runs_dir):
+        finish_reports(db, settings.runs_dir)
         mark_interrupted(db, serving.adapter_store)
         forget(db, settings.runs_dir, before=datetime.now(UTC) - retain)
         base = identify_served(db, serving)
@@ -132,19 +133,6 @@ def the_only_night(runs_dir: Path) -> Iterator[None]:
         lock.release()
 
 
-def mark_interrupted(db: Database, adapter_store: Path) -> None:
-    """Under the lock no other night is at work, so a run without an end was killed. What it half published goes."""
-    published = {adapter.name for adapter in store.adapters(db)}
-    for run in store.unfinished_runs(db):
-        log.warning("run %s was interrupted at %s", run.id, run.status)
-        name = run.facts.get("adapter")
-        if name is not None and name not in published:
-            # No row, so nobody was told its name: vLLM cannot have been asked for it.
-            for left in (adapter_store / f".tmp-{name}", adapter_store / str(name)):
-                shutil.rmtree(left, ignore_errors=True)
-        store.update_run(db, run.id, status="failed", error=INTERRUPTED.format(step=run.status))
-
-
 def forget(db: Database, runs_dir: Path, *, before: datetime) -> None:
     """Blank the store's texts from before a time, and remove the texts that older runs froze or quoted."""
     if blanked := store.purge(db, store.iso(before)):
@@ -184,7 +172,7 @@ def recorded(db: Database, night: Night) -> Iterator[None]:
 def step(db: Database, night: Night, name: str, **facts: object) -> Iterator[None]:
     """Say, time and record one step of the night."""
     log.info("night %s: %s", night.run_id[:8], name)
-    store.update_run(db, night.run_id, status=name, **facts)
+    store.update_run(db, night.run_id, status=name, seconds=night.seconds, **facts)
     started = time.monotonic()
     yield
     night.seconds[name] = round(time.monotonic() - started, 2)
@@ -314,6 +302,26 @@ def report(db: Database, night: Night, dataset: Dataset, run_dir: Path, verdicts
     night.reason = " ".join([*([night.held] if night.held else []), *(f"{v.task}: {v.reason}" for v in verdicts)])
     run = store.run(db, night.run_id)
     night.report = str(write_report(run_dir, run, dataset, verdicts, night.promoted, night.adapter, held=night.held))
+
+
+def finish_reports(db: Database, runs_dir: Path) -> list[Night]:
+    """Write, from the store, the reports of nights that were killed while they wrote them. Only under the lock."""
+    finished = []
+    for run in filter(owes_report, store.unfinished_runs(db)):
+        # Here and not above: almost always there is nothing to write.
+        from finetune.gate import from_json
+
+        log.warning("run %s was killed before it had written its report: writing it now", run.id)
+        night = Night(run.id, **{name: run.facts[name] for name in KEPT if name in run.facts})
+        verdicts = [from_json(found.report) for found in store.gate_reports(db, run.id)]
+        try:
+            with recorded(db, night):
+                report(db, night, datasets.load(runs_dir / run.id), runs_dir / run.id, verdicts)
+                finished.append(done(db, night))
+        except NightshiftError as error:
+            # Its run says so, and tonight is another night.
+            log.error("the report of run %s cannot be written: %s", run.id, error)
+    return finished
 
 
 def done(db: Database, night: Night, **facts: object) -> Night:

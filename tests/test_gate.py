@@ -15,7 +15,7 @@ from data.prompts import with_examples
 from finetune.checks import loop_check, text_checks
 from finetune.dataset import Case, LeakedThreads
 from finetune.evidence import Effect, effect, p_values
-from finetune.gate import Contender, Rules, Scored, accepted_check, as_json, decide, hold_gate
+from finetune.gate import Contender, Rules, Scored, accepted_check, as_json, decide, from_json, hold_gate
 from finetune.nightly import Night, record
 from finetune.run_directory import read_recipe
 from finetune.scoring import Written
@@ -164,6 +164,11 @@ def test_a_verdict_keeps_what_is_written_before_and_after_but_its_report_has_no_
     assert {case.pair_id for case in found.written} <= {case.pair.id for case in dataset.held_out}
     assert any(case.after != case.before for case in found.written)
     assert not any(case.after and case.after in json.dumps(as_json(found)) for case in found.written)
+
+
+def test_a_verdict_comes_back_from_its_report_as_it_was_without_its_texts(run):
+    for found in (verdict(run, small_dataset(train=60, held_out=n)) for n in (30, 19)):
+        assert from_json(json.loads(json.dumps(as_json(found)))) == replace(found, written=[])
 
 
 def test_the_night_stores_what_was_written_beside_the_report(run, db):

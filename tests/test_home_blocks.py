@@ -125,6 +125,11 @@ def test_every_tone_of_the_form_is_one_that_the_prompt_knows():
         ({"outcome": "skipped", "reason": "Too few pairs."}, "done", "skipped, so nothing changes. Too few pairs."),
         ({}, "gate", "still at work, at the step “gate”"),
         ({}, "failed", "failed, so nothing changes. Out of memory &amp; luck."),
+        (
+            {"promoted": ["reply"], "adapter": "n1"},
+            "failed",
+            "`n1` was promoted and wrote replies from then on. After that the night failed. Out of memory",
+        ),
     ],
 )
 def test_the_night_is_told_in_a_sentence(facts, status, says):

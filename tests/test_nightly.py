@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,13 +12,18 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from bot_fixtures import ModelServer
 from conftest import free_port, serving_environment
 from filelock import FileLock
-from night_fixtures import import_tickets
+from night_fixtures import import_tickets, small_dataset
 from test_train import greedy
 
 from data import store
+from finetune import dataset as datasets
 from finetune.clock import trigger
+from finetune.evidence import Effect
+from finetune.gate import Verdict, as_json
+from finetune.run_directory import LOSSES
 from finetune.settings import FinetuneSettings
 from serving import promotion
 from serving.base import identify
@@ -51,7 +57,11 @@ def served(environment, vllm_server):
 
 
 def night(environment, *arguments):
-    command = [sys.executable, "-m", "finetune", "nightly", "--json", *arguments]
+    return finetune(environment, "nightly", *arguments)
+
+
+def finetune(environment, *arguments):
+    command = [sys.executable, "-m", "finetune", *arguments, "--json"]
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
 
 
@@ -208,6 +218,66 @@ def test_what_a_killed_night_had_half_published_is_removed(environment, db, tmp_
     assert night(environment).returncode == 0
     assert "step publish" in store.run(db, run_id).error
     assert list(adapter_store.iterdir()) == [kept]
+
+
+def test_the_report_of_a_night_that_was_killed_while_it_wrote_it_is_written_once(environment, db, tmp_path):
+    import_tickets(db, TICKETS)
+    server = ModelServer()
+    # No evidence of so few threads is that strong: nothing passes, so no adapter has to be served.
+    own = environment | {"LLM_BASE_URL": server.url + "/v1", "NIGHT_ALPHA": "0.00003"}
+    killed_at("report", own, db)
+    server.close()
+    (run,) = store.runs(db)
+    report = tmp_path / "runs" / run.id / "report.md"
+    assert run.status == "report" and not report.exists()
+    written = json.loads(finetune(own, "report").stdout)["reports"]
+    assert [(one["run_id"], one["outcome"], one["report"]) for one in written] == [(run.id, "kept", str(report))]
+    (told,) = store.runs(db)
+    assert (told.status, told.facts["report"]) == ("done", str(report)) and "gate" in told.facts["seconds"]
+    assert "No proof of a gain over the incumbent" in report.read_text() and "## Reply" in report.read_text()
+    assert json.loads(finetune(own, "report").stdout) == {"reports": []}
+    # Its pairs are used up, as those of any night that came to its verdict.
+    assert "new training pairs" in json.loads(night(own).stdout)["reason"]
+
+
+def test_a_night_that_was_killed_after_it_had_promoted_is_finished_by_the_next(environment, db, tmp_path):
+    run_id = owing(db, tmp_path, status="promote")
+    assert json.loads(night(environment).stdout)["outcome"] == "skipped"
+    run = store.run(db, run_id)
+    assert (run.status, run.facts["outcome"]) == ("done", "promoted")
+    assert "**night-x** now serves: reply." in Path(str(run.facts["report"])).read_text()
+
+
+def test_the_clock_writes_an_owed_report_as_soon_as_it_starts(environment, db, tmp_path):
+    run_id = owing(db, tmp_path, status="report")
+    with subprocess.Popen([sys.executable, "-m", "finetune", "clock"], env=environment) as clock:
+        deadline = time.monotonic() + 60
+        while store.run(db, run_id).status != "done":
+            assert clock.poll() is None and time.monotonic() < deadline
+            time.sleep(0.1)
+        clock.terminate()
+        assert clock.wait(timeout=20) == 0
+
+
+def test_a_report_that_cannot_be_written_any_more_ends_its_run_and_not_the_night(environment, db, tmp_path):
+    run_id = owing(db, tmp_path, status="report")
+    shutil.rmtree(tmp_path / "runs" / run_id)
+    done = night(environment)
+    assert done.returncode == 0 and json.loads(done.stdout)["outcome"] == "skipped"
+    assert store.run(db, run_id).status == "failed" and "cannot be read" in store.run(db, run_id).error
+
+
+def owing(db, tmp_path, *, status):
+    """A run that had promoted when it was killed, as a night leaves it."""
+    run_id = store.start_run(db, base="b" * 64)
+    datasets.freeze(small_dataset(), tmp_path / "runs" / run_id)
+    (tmp_path / "runs" / run_id / LOSSES).write_text('{"update": 0, "validation_loss": 1.0}\n')
+    gain = Effect(mean=0.2, low=0.1, high=0.3, p=0.0001, threads=120, tokens=4000)
+    losses = {"candidate": 1.0, "incumbent": 1.2, "base": 1.2}
+    found = Verdict("reply", True, "Better.", "base", 0.001, 120, 120, gain, gain, losses, differences=[0.1, 0.3])
+    store.record_gate_report(db, run_id=run_id, task="reply", passed=True, report=as_json(found))
+    store.update_run(db, run_id, status=status, adapter="night-x", promoted=["reply"])
+    return run_id
 
 
 def killed_at(step, environment, db):
