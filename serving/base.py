@@ -4,6 +4,8 @@ import hashlib
 import json
 import os
 import re
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 from data.errors import ModelMissing
@@ -12,13 +14,15 @@ from data.models import Base
 WANTED = ["*.json", "*.safetensors", "*.jinja", "*.model", "*.txt"]
 """Of a hub's repository: weights, configuration, tokenizer. Weights in other formats stay where they are."""
 UNWANTED = ["*/*", "consolidated*.safetensors"]
+HUB_SECONDS = 10.0
+NOT_HERE = "The base model {model} is not whole on this machine and {why}: download it first, or name a directory."
 
 
 def identify(model: str) -> Base:
     """The identity of a model given by directory or hub id. Raises ModelMissing.
 
-    For a hub id the hub is asked first, and what is new there is fetched, unless HF_HUB_OFFLINE forbids it; then, and
-    when no hub answers, the local cache counts.
+    For a hub id the local cache counts; the hub is asked only for what is not whole there, unless HF_HUB_OFFLINE
+    forbids it. So a base stays the same until somebody fetches a newer one: `hf download ID`.
     """
     root = _root(model)
     files = [root / "config.json", *weight_files(model, root)]
@@ -85,21 +89,45 @@ def _root(model: str) -> Path:
     from huggingface_hub import constants, snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
+    download = partial(snapshot_download, model, allow_patterns=WANTED, ignore_patterns=UNWANTED)
     try:
-        return Path(snapshot_download(model, allow_patterns=WANTED, ignore_patterns=UNWANTED))
+        with suppress(LocalEntryNotFoundError):
+            cached = Path(download(local_files_only=True))
+            if _is_whole(model, cached):
+                return cached
+        if not constants.HF_HUB_OFFLINE:
+            _expect_hub(model, constants.ENDPOINT)
+        return Path(download())
     except HFValidationError as error:
         raise ModelMissing(
             f"The base model {model} is no directory on this machine and no hub id: mend BASE_MODEL."
         ) from error
     except LocalEntryNotFoundError as error:
         why = "HF_HUB_OFFLINE forbids fetching it" if constants.HF_HUB_OFFLINE else "the hub cannot be reached"
-        raise ModelMissing(
-            f"The base model {model} is not on this machine and {why}: download it first, or name a directory."
-        ) from error
+        raise ModelMissing(NOT_HERE.format(model=model, why=why)) from error
     except HfHubHTTPError as error:
         raise ModelMissing(
             f"The hub does not give out the base model {model}: check its name, and HF_TOKEN if it is a private one."
         ) from error
+
+
+def _expect_hub(model: str, endpoint: str) -> None:
+    """Raise ModelMissing when no hub answers: its client would try again for minutes, without a word."""
+    import httpx
+
+    try:
+        httpx.head(f"{endpoint}/api/models/{model}", timeout=HUB_SECONDS)
+    except httpx.HTTPError as error:
+        raise ModelMissing(NOT_HERE.format(model=model, why="the hub cannot be reached")) from error
+
+
+def _is_whole(model: str, root: Path) -> bool:
+    """Whether a snapshot has its weights and a tokenizer: a download may have been ended half-way."""
+    tokenizer = (root / "tokenizer.json").is_file() or any(root.glob("*.model"))
+    try:
+        return bool(weight_files(model, root)) and tokenizer and (root / "tokenizer_config.json").is_file()
+    except ModelMissing:
+        return False
 
 
 def _sha256(file: Path) -> str:
