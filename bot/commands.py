@@ -9,7 +9,8 @@ from bot.blocks import Message
 from bot.desk import Desk
 from bot.slack import Json
 from data import store, store_proactive, store_supervision
-from data.models import TASKS
+from data.models import TASKS, Task
+from data.store_fallbacks import Fallback, fallback
 from serving import promotion
 
 HELP = (
@@ -88,6 +89,7 @@ async def _status(desk: Desk, channel_id: str) -> Message:
     if base is not None:
         served = ", ".join(f"{task} {promotion.live_adapter(desk.db, task, base.hash)}" for task in TASKS)
         lines.append(f"• Served: {served}")
+        lines += [_fallen_back(task, found) for task in TASKS if (found := fallback(desk.db, task, base.hash))]
     if hold := store_supervision.hold(desk.db):
         name = await desk.workspace.name(hold.decided_by)
         lines.append(f"• Promotions: held by {name} since {hold.created_at[:10]}")
@@ -96,6 +98,14 @@ async def _status(desk: Desk, channel_id: str) -> Message:
     unasked = f"on since {switch.created_at[:10]}" if switch is not None and switch.is_on else "off"
     lines.append(f"• Drafts without being asked: {unasked}")
     return await _said("\n".join(lines))
+
+
+def _fallen_back(task: Task, found: Fallback) -> str:
+    drafts = "the newest draft was" if found.drafts == 1 else f"the newest {found.drafts} drafts were"
+    return (
+        f"• Not served: {found.adapter}. The model server could not give it, so {drafts} written by base, the last on "
+        f"{found.newest[:16]} UTC. See the server's log, or type python -m serving rollback {task}"
+    )
 
 
 async def _learning(desk: Desk, channel_id: str) -> str:

@@ -13,7 +13,7 @@ from bot.access import Sources
 from bot.blocks import WISH_LABELS
 from bot.errors import NoBase, NothingFound, ThreadTooLong
 from data import prompts, store, store_preferences
-from data.errors import DeskError, EngineFailed, UnknownAdapter
+from data.errors import BrokenAdapter, DeskError, EngineFailed, UnknownAdapter
 from data.models import BASE, Audience, Base, Example, Message, Passage, Suggestion, Task, Turn
 from data.preferences import Preferences
 from data.prompts import Wish
@@ -149,7 +149,7 @@ async def write(
     temperature: float = 0.0,
     on_text: Callable[[str], None] | None = None,
 ) -> Written:
-    """The adapter's completion, or the base model's where the server does not have the adapter.
+    """The adapter's completion, or the base model's where the server does not have the adapter or cannot read it.
 
     `on_text` is called with the text so far.
     """
@@ -157,12 +157,14 @@ async def write(
     remarks = []
     try:
         completion = await complete(model=adapter)
-    except UnknownAdapter:
+    except (UnknownAdapter, BrokenAdapter) as error:
         if adapter == BASE:
             raise
-        # Not hidden: the draft says so, and the log has the ids. A person waits, and base can answer.
-        log.error("adapter %s unknown to the server; base drafts suggestion %s", adapter, suggestion_id)
-        remarks.append(f"The adapter {adapter} was unavailable, so the base model wrote this.")
+        # Not hidden: the draft and /nightshift status say so, and the log has the ids. A person waits, and base can
+        # answer.
+        log.error("base drafts suggestion %s: %s", suggestion_id, error)
+        why = "could not be read" if isinstance(error, BrokenAdapter) else "was unavailable"
+        remarks.append(f"The adapter {adapter} {why}, so the base model wrote this.")
         adapter = BASE
         completion = await complete(model=adapter)
     if completion.finish_reason in CUT:

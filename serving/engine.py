@@ -12,7 +12,7 @@ from typing import cast
 import openai
 from openai.types.chat import ChatCompletionMessageParam
 
-from data.errors import BadSetting, ContextTooLong, EngineFailed, EngineUnreachable, UnknownAdapter
+from data.errors import BadSetting, BrokenAdapter, ContextTooLong, EngineFailed, EngineUnreachable, UnknownAdapter
 from data.models import BASE, Message
 from serving.loops import without_loop
 
@@ -92,7 +92,8 @@ class Engine:
         """The answer of adapter `model` (`base` for none), at most `max_tokens` long.
 
         `on_text` is called with the text so far whenever more of it has come. A stream that ends without its end is
-        asked for once more, and the text then begins anew. Raises UnknownAdapter and ContextTooLong too.
+        asked for once more, and the text then begins anew. Raises UnknownAdapter, BrokenAdapter and
+        ContextTooLong too.
         """
         whole = partial(self._whole, messages, model, max_tokens, temperature, on_text, cut_loops)
         started = time.monotonic()
@@ -231,6 +232,10 @@ class Engine:
             case openai.BadRequestError() if "maximum context length" in error.message:
                 return ContextTooLong(
                     "The thread is longer than the model's context: shorten it, or ask on a part of it."
+                )
+            case openai.BadRequestError() if "could not be loaded" in error.message and model != BASE:
+                return BrokenAdapter(
+                    f"vLLM at {self.base_url} cannot read the adapter {model}: roll back, or adopt it anew."
                 )
             case openai.APIStatusError():
                 return EngineFailed(f"vLLM at {self.base_url} answered with status {error.status_code}: see its log.")

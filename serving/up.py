@@ -19,7 +19,7 @@ import psutil
 from sqlite_utils import Database
 
 from data import store
-from data.errors import CannotServe, EngineFailed, EngineUnreachable, NightshiftError, UnknownAdapter
+from data.errors import BrokenAdapter, CannotServe, EngineFailed, EngineUnreachable, NightshiftError, UnknownAdapter
 from data.models import BASE, TASKS, Base, Message
 from data.settings import make_folder
 from serving import adapters, promotion
@@ -173,7 +173,7 @@ async def _warm_live(engine: Engine, db: Database, base: Base) -> dict[str, str]
         asked = time.monotonic()
         try:
             await engine.complete(HELLO, model=name, max_tokens=1)
-        except (UnknownAdapter, EngineFailed, EngineUnreachable) as error:
+        except (UnknownAdapter, BrokenAdapter, EngineFailed, EngineUnreachable) as error:
             # The base still serves, and `python -m serving adopt DIR` mends it meanwhile.
             log.error("the live adapter %s is not served: %s", name, error)
         else:

@@ -126,6 +126,7 @@ class ModelServer(ThreadedServer):
     def __init__(self) -> None:
         self.answer: Callable[[list[Json]], str] = lambda messages: "We will look into it today."
         self.names = {"base"}
+        self.unreadable: set[str] = set()
         self.asked: list[Json] = []
         self.refusals: list[str] = []
         self.flowing = threading.Event()
@@ -142,6 +143,7 @@ class ModelServer(ThreadedServer):
     def reset(self) -> None:
         self.answer = lambda messages: "We will look into it today."
         self.names = {"base"}
+        self.unreadable.clear()
         self.asked.clear()
         self.refusals.clear()
         self.flowing.set()
@@ -171,6 +173,8 @@ class ModelServer(ThreadedServer):
         roles = [message["role"] for message in messages]
         if roles[:1] != ["system"] or roles[1:] != ["user", "assistant"] * (len(roles) // 2 - 1) + ["user"]:
             return self._error(400, f"roles must alternate, got {roles}")
+        if body["model"] in self.unreadable:
+            return self._error(400, f"LoRA adapter '{body['model']}' was found but could not be loaded.")
         if body["model"] not in self.names:
             return self._error(404, f"The model `{body['model']}` does not exist.")
         if tokens(messages) + body["max_tokens"] > CONTEXT:

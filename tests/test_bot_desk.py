@@ -192,20 +192,40 @@ def test_an_unreachable_model_is_told_and_recorded(bot, sandbox, model):
     assert row["state"] == "failed" and row["error"] == told["text"].replace("&amp;", "&")
 
 
-def test_an_adapter_that_the_server_lacks_falls_back_to_base_and_says_so(bot, sandbox, model):
-    name = "night-20261124-abcdef"
+def promote(bot, name):
     store.record_adapter(
         bot.db, name=name, run_id="r", base="b" * 64, path="p", sha256="s" * 64, pair_ids=[], config={}
     )
     store.append_promotion(bot.db, task="reply", base="b" * 64, adapter=name, cause="manual", forced=True)
+
+
+def status(bot, sandbox):
+    def told():
+        every = [json.dumps(message) for message in sandbox.state(AGENT)["ephemerals"]]
+        return [text for text in every if "Learning in this channel" in text]
+
+    before = len(told())
+    assert sandbox.command(HELP, AGENT, "/nightshift", "status")["ok"]
+    return bot.until(lambda: told()[before:])[0]
+
+
+@pytest.mark.parametrize(("broken", "says"), [(False, "was unavailable"), (True, "could not be read")])
+def test_an_adapter_that_the_server_cannot_give_falls_back_to_base_and_says_so(bot, sandbox, model, broken, says):
+    name = f"night-20261124-{'broken' if broken else 'absent'}"
+    promote(bot, name)
+    if broken:
+        model.unreadable.add(name)
     try:
+        assert "Not served" not in status(bot, sandbox)
         row = draft_for(bot, sandbox)
         assert row["adapter"] == "base"
-        last_ephemeral(sandbox, AGENT, f"{name} was unavailable")
-        model.names = {"base", name}
+        last_ephemeral(sandbox, AGENT, f"The adapter {name} {says}, so the base model wrote this.")
+        assert f"Not served: {name}" in status(bot, sandbox)
+        model.names, model.unreadable = {"base", name}, set()
         row = draft_for(bot, sandbox)
         assert row["adapter"] == name
         last_ephemeral(sandbox, AGENT, f"adapter {name}")
+        assert "Not served" not in status(bot, sandbox)
     finally:
         store.append_promotion(bot.db, task="reply", base="b" * 64, adapter="base", cause="rollback")
 
