@@ -10,17 +10,16 @@ import logging
 import re
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
+from typing import TypeVar
 
-import aiohttp
 from aiohttp import web
 from slack_bolt.adapter.socket_mode.aiohttp import AsyncSocketModeHandler
-from slack_sdk.errors import SlackApiError
 
 from bot import manifest
 from bot.app import build_app, build_desk
 from bot.desk import Desk
-from bot.errors import SlackRefused, SlackUnreachable
+from bot.errors import SlackRefused
 from bot.resuming import resume
 from bot.settings import BotSettings
 from data import cli, store
@@ -31,6 +30,25 @@ from serving.settings import ServingSettings
 
 SANDBOX_PORT = 8300
 PORT = cli.whole_number(0, 65535)
+TOKEN_REFUSED = frozenset(
+    [
+        "access_denied",
+        "account_inactive",
+        "ekm_access_denied",
+        "invalid_auth",
+        "missing_scope",
+        "no_permission",
+        "not_allowed_token_type",
+        "not_authed",
+        "org_login_required",
+        "team_access_not_granted",
+        "token_expired",
+        "token_revoked",
+    ]
+)
+"""Slack's words for a token that it does not take; its other refusals may pass."""
+
+T = TypeVar("T")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -84,7 +102,7 @@ async def _serve(arguments: argparse.Namespace, settings: BotSettings, serving: 
     desk = build_desk(settings, db, engine, base_model=serving.base_model)
     app = build_app(settings, desk)
     if not settings.by_oauth:
-        await _expect_welcome(desk, settings)
+        await _expect_welcome(desk)
     ended = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, ended.set)
@@ -113,26 +131,26 @@ async def _serve(arguments: argparse.Namespace, settings: BotSettings, serving: 
     await engine.close()
 
 
-async def _expect_welcome(desk: Desk, settings: BotSettings) -> None:
-    try:
-        await desk.workspace.identity()
-    except SlackRefused as error:
-        raise MissingToken(_refused("SLACK_BOT_TOKEN", error.error)) from error
+async def _expect_welcome(desk: Desk) -> None:
+    await _with_token("SLACK_BOT_TOKEN", desk.workspace.identity())
 
 
 async def _socket_address(desk: Desk, settings: BotSettings) -> str:
     # Asked for here, because Bolt's own client tries a refused token again for ever.
+    opening = desk.workspace.call("apps.connections.open", app_token=settings.slack_app_token)
+    return str((await _with_token("SLACK_APP_TOKEN", opening))["url"])
+
+
+async def _with_token(variable: str, call: Awaitable[T]) -> T:
+    """What Slack answers. Raises MissingToken when it does not take the token, SlackRefused for any other reason."""
     try:
-        answer = await desk.workspace.client.apps_connections_open(app_token=settings.slack_app_token)
-    except SlackApiError as error:
-        raise MissingToken(_refused("SLACK_APP_TOKEN", error.response["error"])) from error
-    except (aiohttp.ClientError, TimeoutError) as error:
-        raise SlackUnreachable("apps.connections.open") from error
-    return str(answer["url"])
-
-
-def _refused(variable: str, error: str) -> str:
-    return f"Slack refuses {variable} ({error}): copy it again from your Slack app's settings into .env."
+        return await call
+    except SlackRefused as error:
+        if error.error not in TOKEN_REFUSED:
+            raise
+        raise MissingToken(
+            f"Slack refuses {variable} ({error.error}): copy it again from your Slack app's settings into .env."
+        ) from error
 
 
 def _manifest(arguments: argparse.Namespace) -> int:

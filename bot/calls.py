@@ -8,6 +8,8 @@ from slack_sdk.web.async_slack_response import AsyncSlackResponse
 from bot.errors import NotInChannel, SlackRefused, SlackUnreachable
 from bot.slack import Json
 
+SERVER_ERROR = 500
+
 
 class Calls:
     """Holds the client."""
@@ -20,6 +22,8 @@ class Calls:
         try:
             answer = await getattr(self.client, method.replace(".", "_"))(**_given(arguments))
         except SlackApiError as error:
+            if _status(error) >= SERVER_ERROR:
+                raise SlackUnreachable(method) from error
             raise _refused(method, error, str(arguments.get("channel", ""))) from error
         except (aiohttp.ClientError, TimeoutError) as error:
             raise SlackUnreachable(method) from error
@@ -30,6 +34,12 @@ class Calls:
 
 def _given(arguments: Json) -> Json:
     return {name: value for name, value in arguments.items() if value is not None and value != ""}
+
+
+def _status(error: SlackApiError) -> int:
+    answer = error.response
+    # An answer that is no JSON is given as aiohttp's own.
+    return answer.status_code if isinstance(answer, AsyncSlackResponse) else getattr(answer, "status", 0)
 
 
 def _refused(method: str, error: SlackApiError, channel_id: str) -> SlackRefused:

@@ -4,6 +4,7 @@ from slack_sdk.http_retry.async_handler import AsyncRetryHandler
 from slack_sdk.http_retry.builtin_async_handlers import (
     AsyncConnectionErrorRetryHandler,
     AsyncRateLimitErrorRetryHandler,
+    AsyncServerErrorRetryHandler,
 )
 from slack_sdk.http_retry.request import HttpRequest
 from slack_sdk.http_retry.response import HttpResponse
@@ -19,8 +20,8 @@ SAYING = ("chat.postMessage", "chat.startStream", "chat.appendStream")
 """Methods that would say something twice."""
 
 
-class _ConnectionErrorRetryHandler(AsyncConnectionErrorRetryHandler):
-    """Tries again when the connection broke, except for what would then be said twice."""
+class _SaidOnce(AsyncRetryHandler):
+    """Tries again, except for what would then be said twice."""
 
     async def _can_retry_async(
         self,
@@ -35,9 +36,21 @@ class _ConnectionErrorRetryHandler(AsyncConnectionErrorRetryHandler):
         return await super()._can_retry_async(state=state, request=request, response=response, error=error)
 
 
+class _ConnectionErrorRetryHandler(_SaidOnce, AsyncConnectionErrorRetryHandler):
+    """When the connection broke."""
+
+
+class _ServerErrorRetryHandler(_SaidOnce, AsyncServerErrorRetryHandler):
+    """When Slack answered with status 500 or 503."""
+
+
 def retry_handlers() -> list[AsyncRetryHandler]:
-    """For every client of ours: wait out `Retry-After`, survive one broken connection."""
-    return [AsyncRateLimitErrorRetryHandler(max_retry_count=RATE_LIMIT_RETRIES), _ConnectionErrorRetryHandler()]
+    """For every client of ours: wait out `Retry-After`, survive one broken connection and one error of Slack's own."""
+    return [
+        AsyncRateLimitErrorRetryHandler(max_retry_count=RATE_LIMIT_RETRIES),
+        _ConnectionErrorRetryHandler(),
+        _ServerErrorRetryHandler(),
+    ]
 
 
 def web_client(settings: BotSettings, db: Database) -> AsyncWebClient:

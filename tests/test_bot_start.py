@@ -68,6 +68,31 @@ def test_a_slack_that_answers_no_more_is_one_sentence(sandbox, model, tmp_path):
     assert "Traceback" not in told
 
 
+@pytest.mark.parametrize("method", ["auth.test", "apps.connections.open"])
+@pytest.mark.parametrize(
+    ("error", "says"),
+    [
+        ("internal_error", "Slack refused {} (internal_error). Please try again"),
+        ("http_503", "Slack did not answer {}. Please try again"),
+    ],
+)
+def test_a_slack_in_trouble_is_not_told_as_a_refused_token(sandbox, model, tmp_path, method, error, says):
+    sandbox.fault(method=method, error=error, times=2)
+    done = run_bot(bot_environment(sandbox, model, tmp_path))
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith(says.format(method)) and "TOKEN" not in done.stderr
+
+
+@pytest.mark.parametrize("error", ["http_503", "ratelimited"])
+def test_a_slack_that_is_in_trouble_once_is_asked_again(sandbox, model, tmp_path, error):
+    for method in ("auth.test", "apps.connections.open"):
+        sandbox.fault(method=method, error=error)
+    bot = Bot(bot_environment(sandbox, model, tmp_path), open_store(tmp_path))
+    bot.start()
+    assert bot.stop() == 0
+    bot.db.conn.close()
+
+
 @pytest.mark.parametrize("arguments", ["--htttp 1", "--http 70000", "sandbox --port 70000", "sandbox --port -1"])
 def test_wrong_usage_exits_2(sandbox, model, tmp_path, arguments):
     done = run_bot(bot_environment(sandbox, model, tmp_path), *arguments.split())

@@ -12,6 +12,9 @@ from bot.sandbox.workspace import Json, SlackError
 
 Method = Callable[[Sandbox, Json], Json]
 
+UNAVAILABLE = "http_503"
+"""A fault that is no answer of Slack's method, but of what stands before it."""
+
 METHODS: dict[str, Method] = {
     "auth.test": directory.auth_test,
     "chat.postMessage": chat.post_message,
@@ -142,6 +145,8 @@ def web_api(sandbox: Sandbox) -> Callable[[web.Request], object]:
                 sandbox.workspace.problem("fault", method=method, error=fault.error)
                 if fault.error == "ratelimited":
                     return rate_limited(fault.retry_after)
+                if fault.error == UNAVAILABLE:
+                    return web.Response(status=503, text="<p>Slack is having trouble.</p>", content_type="text/html")
                 return web.json_response({"ok": False, "error": fault.error})
         try:
             args = await arguments(request)
