@@ -12,7 +12,7 @@ from sqlite_utils import Database
 
 from data import cli, store
 from data.errors import DatabaseUnusable
-from data.history import import_history
+from data.history import MOST_REPLIES, import_history
 from data.knowledge import import_knowledge
 from data.models import AUDIENCES
 from data.search import evaluate_search, search
@@ -105,6 +105,8 @@ def _import_history(arguments: argparse.Namespace) -> int:
         "{conversations} conversations ({new} new, {known} known before, {held_out} held out): "
         "{reply} reply pairs and {summary} summary pairs added, {skipped} lines skipped"
     )
+    if counts["left_out"]:
+        line += ", {left_out} replies left out: of a longer ticket, " + f"{MOST_REPLIES} are kept, spread evenly"
     cli.report(arguments, counts, [line.format(**counts)])
     return 0
 

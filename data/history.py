@@ -1,12 +1,12 @@
 """Closed conversations → pairs: what an agent wrote, under the prompt that serving would have sent."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
 from pathlib import Path
-from typing import cast
+from typing import TypeVar, cast
 
 from sqlite_utils import Database
 from tqdm import tqdm
@@ -23,8 +23,13 @@ log = logging.getLogger(__name__)
 
 PASSAGES = 2
 """Passages in a reply's prompt: as many as the desk puts there."""
+MOST_REPLIES = 50
+"""Pairs of one ticket, spread evenly over it. Each holds the whole thread before it, so the pairs of 2,000 turns would
+take 190 MB; and all those replies teach the manner of one thread's agents."""
 BATCH = 200
 """Conversations per transaction: short enough that a bot at work never waits long for the write lock."""
+
+T = TypeVar("T")
 
 
 class BadConversation(ValueError):
@@ -50,13 +55,23 @@ class Conversation:
     closed_at: str | None
 
 
+@dataclass(frozen=True)
+class Reply:
+    """What an agent wrote to what a customer had said last. `position` is that of its first turn."""
+
+    position: int
+    text: str
+    customer_said: str
+
+
 def import_history(db: Database, path: Path, *, progress: bool = False) -> dict[str, int]:
     """Store the pairs of every conversation in a JSON-lines file. Importing again changes nothing.
 
-    Returns counts: conversations read, new and known ones, new held-out threads, new pairs by task, lines
-    skipped. Raises BadFile when the file cannot be read or holds no conversation.
+    Returns counts: conversations read, new and known ones, new held-out threads, new pairs by task, replies left out
+    of conversations with more than MOST_REPLIES, lines skipped. Raises BadFile when the file cannot be read or holds
+    no conversation.
     """
-    counts = dict.fromkeys(("conversations", "new", "known", "held_out", "reply", "summary", "skipped"), 0)
+    counts = dict.fromkeys(("conversations", "new", "known", "held_out", "reply", "summary", "left_out", "skipped"), 0)
     batch: list[tuple[Conversation, str, list[HistoryPair]]] = []
     started = datetime.now(UTC)
     lines = read_lines(path)
@@ -68,6 +83,15 @@ def import_history(db: Database, path: Path, *, progress: bool = False) -> dict[
         # Without a closing time the file's order is the order.
         time = found.closed_at or store.iso(started + timedelta(microseconds=counts["conversations"]))
         counts["conversations"] += 1
+        if left_out := max(0, len(replies(found)) - MOST_REPLIES):
+            log.warning(
+                "%s: ticket %s has %d replies, of which %d are kept, spread evenly",
+                path.name,
+                found.id,
+                left_out + MOST_REPLIES,
+                MOST_REPLIES,
+            )
+            counts["left_out"] += left_out
         batch.append((found, time, list(history_pairs(db, found))))
         if len(batch) == BATCH:
             _store(db, batch, counts)
@@ -92,11 +116,21 @@ def conversations(lines: list[bytes]) -> Iterator[Conversation | BadLine]:
 
 
 def history_pairs(db: Database, conversation: Conversation) -> Iterator[HistoryPair]:
-    """A pair for each scored reply to a customer, and one for the summary.
+    """A pair for each scored reply to a customer, or for MOST_REPLIES of them, and one for the summary."""
+    turns = [said.turn for said in conversation.turns]
+    for reply in spread(replies(conversation), MOST_REPLIES):
+        passages = search(db, reply.customer_said, limit=PASSAGES, audience=customers_read(db))
+        yield HistoryPair(reply.position, "reply", reply_messages(turns[: reply.position], passages), reply.text)
+    if conversation.summary:
+        yield HistoryPair(len(turns), "summary", summary_messages(turns), conversation.summary)
+
+
+def replies(conversation: Conversation) -> list[Reply]:
+    """Every scored reply to a customer.
 
     What an agent wrote in a row is one reply; before it stands one line per message, as the desk has it.
     """
-    turns = [said.turn for said in conversation.turns]
+    found = []
     customer_said = ""
     position = 0
     for (speaker, scored), row in groupby(conversation.turns, key=lambda said: (said.turn.speaker, said.scored)):
@@ -104,11 +138,16 @@ def history_pairs(db: Database, conversation: Conversation) -> Iterator[HistoryP
         if speaker == "customer":
             customer_said = texts[-1]
         elif customer_said and scored:
-            passages = search(db, customer_said, limit=PASSAGES, audience=customers_read(db))
-            yield HistoryPair(position, "reply", reply_messages(turns[:position], passages), "\n".join(texts))
+            found.append(Reply(position, "\n".join(texts), customer_said))
         position += len(texts)
-    if conversation.summary:
-        yield HistoryPair(position, "summary", summary_messages(turns), conversation.summary)
+    return found
+
+
+def spread(found: Sequence[T], most: int) -> Sequence[T]:
+    """All of them, or so many at even distances, the first and the last among them."""
+    if len(found) <= most:
+        return found
+    return [found[round(n * (len(found) - 1) / (most - 1))] for n in range(most)]
 
 
 def _store(db: Database, batch: list[tuple[Conversation, str, list[HistoryPair]]], counts: dict[str, int]) -> None:

@@ -3,6 +3,7 @@
 import gzip
 import json
 import logging
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -145,3 +146,21 @@ def test_purge_blanks_history_by_its_import_not_by_its_closing(db, tmp_path):
     assert store.purge(db, "9999-01-01T00:00:00.000000+00:00") == 1
     import_history(db, file)
     assert store.training_pairs(db) == [], "what was erased does not come back"
+
+
+def test_of_a_very_long_ticket_replies_are_kept_that_are_spread_evenly(db, tmp_path, caplog):
+    turns = [turn for n in range(1000) for turn in (customer(f"Question {n}"), agent(f"Answer {n}."))]
+    file = written(tmp_path / "h.jsonl", {"id": "long", "turns": turns, "summary": "Much."})
+    counts = import_history(db, file)
+    assert (counts["reply"], counts["left_out"], counts["summary"]) == (50, 950, 1)
+    assert "ticket long has 1000 replies, of which 50 are kept, spread evenly" in caplog.text
+    kept = sorted(int(p.target[7:-1]) for p in store.training_pairs(db) if p.task == "reply")
+    assert (kept[0], kept[-1], len(set(kept))) == (0, 999, 50)
+    assert {later - earlier for earlier, later in pairwise(kept)} <= {20, 21}
+    assert import_history(db, file)["reply"] == 0
+
+
+def test_a_ticket_with_as_many_replies_as_are_kept_loses_none(db, tmp_path):
+    turns = [turn for n in range(50) for turn in (customer(f"Question {n}"), agent(f"Answer {n}."))]
+    counts = import_history(db, written(tmp_path / "h.jsonl", {"id": "a", "turns": turns}))
+    assert (counts["reply"], counts["left_out"]) == (50, 0)
