@@ -41,10 +41,10 @@ async def publish(desk: Desk, rows: list[Acceptance], show: Show) -> None:
     except SlackRefused as error:
         if kept is None or not rows:
             raise
-        # Somebody deleted it: the words stay.
+        # Somebody deleted it.
         log.warning("picture of the Home tab refused: %s", error.error)
         store_pictures.forget_picture(desk.db, workspace)
-        shown = await show("", "")
+        kept, shown = None, await show("", "")
     if rows and (kept is None or _is_old(kept, chart.fingerprint(rows, today=today))):
         desk.in_background(_renew(desk, rows, today, show, instead_of=shown))
 

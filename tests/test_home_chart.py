@@ -134,11 +134,12 @@ def test_a_picture_that_slack_is_still_working_on_is_shown_when_it_is_ready(bot,
     assert refused and "invalid slack file" in json.dumps(refused)
 
 
-def test_a_picture_that_is_gone_leaves_the_home_tab_as_it_is_without(bot, sandbox, model):
+def test_a_picture_that_is_gone_is_drawn_anew_and_until_then_bars_of_characters_stand_there(bot, sandbox, model):
     store_pictures.keep_picture(bot.db, "T0SANDBOX", sha256="0" * 64, file_id="F0DELETED99")
-    sandbox.fault(method="files.getUploadURLExternal", error="internal_error")
+    sandbox.fault(method="files.completeUploadExternal", delay_s=1)
     assert "█" in written(home(sandbox, SUPERVISOR, f"last {DAYS} days"))
     assert store_pictures.picture(bot.db, "T0SANDBOX") is None
+    assert picture_on(sandbox)["slack_file"]["id"] != "F0DELETED99"
 
 
 def test_it_never_takes_the_place_of_a_newer_home_tab(bot, sandbox, model):

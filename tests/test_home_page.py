@@ -1,10 +1,13 @@
 """The Home tab, the settings and the review queue as people see and press them, in a real headless Chromium."""
 
+import re
+
 from playwright.async_api import expect
 from sandbox_app import off_loop
 from test_sandbox_page import column, page, pytestmark
 
 from data import store, store_preferences, store_supervision
+from data.knowledge import import_knowledge
 from data.preferences import Preferences
 
 __all__ = ["page", "pytestmark"]
@@ -70,3 +73,34 @@ async def test_a_supervisor_says_what_is_wrong_with_a_reply(bot, sandbox, model,
     await form.get_by_role("button", name="Save").click()
     await expect(form).to_have_count(0)
     assert store_supervision.comments(bot.db, suggestion_id) == [(SUPERVISOR, "It promises too much.")]
+
+
+async def test_a_supervisor_sees_acceptance_as_a_picture(bot, sandbox, model, page):
+    await sent_reply(bot, sandbox)
+    supervisor = column(page, "supervisor")
+    await supervisor.locator("[data-place=home]").click()
+    picture = supervisor.locator(".home img")
+    await expect(picture).to_be_visible()
+    await expect(picture).to_have_attribute("alt", re.compile("Replies: .* as drafted"))
+    assert await picture.evaluate("image => image.decode().then(() => image.naturalWidth)") > 1000
+
+
+async def test_a_person_goes_away_and_comes_back(bot, sandbox, model, page):
+    agent = column(page, "agent")
+    await agent.get_by_role("button", name="active").click()
+    await expect(agent.locator(".presence")).to_have_text("○ away")
+    assert (await off_loop(sandbox.state, AGENT))["presence"] == "away"
+    await agent.locator(".presence").click()
+    await expect(agent.locator(".presence")).to_have_text("● active")
+
+
+async def test_who_asks_in_private_sees_the_question_at_once_and_rates_the_answer(bot, sandbox, model, page, tmp_path):
+    (tmp_path / "reset.md").write_text("# Reset a password\n\nOpen Settings, then Security.\n")
+    import_knowledge(bot.db, [tmp_path])
+    agent = column(page, "agent")
+    await agent.locator(".composer textarea").fill("/ask how do I reset a password?")
+    await agent.locator(".composer textarea").press("Enter")
+    await expect(agent.locator(".messages")).to_contain_text("You asked: how do I reset a password?")
+    await expect(agent.locator(".messages")).to_contain_text("We will look into it today.")
+    await agent.locator(".feedback").get_by_role("button", name="Good").click()
+    await expect(agent.locator(".messages")).to_contain_text("Your 👍 is stored.")
