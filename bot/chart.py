@@ -10,8 +10,8 @@ from bot.acceptance import Acceptance, shares
 from bot.night_report import TASK_NAMES
 
 USED, CHANGED, INK, FAINT = "#007a5a", "#d7d4d8", "#1d1c1d", "#8d8a8e"
-INCHES_WIDE, INCHES_HIGH, DOTS_PER_INCH = 9.0, 2.5, 150
-"""1350 by 375 dots: twice what a Home tab shows, for sharp displays."""
+INCHES_WIDE, INCHES_HIGH, DOTS_PER_INCH = 5.6, 2.0, 240
+"""1344 by 480 dots. Few inches make large letters: a Home tab beside a channel list is narrow."""
 ALT_LIMIT = 2000
 
 
@@ -40,7 +40,7 @@ def draw(rows: Sequence[Acceptance], *, today: date) -> bytes:
         panel.bar(days, [decided for _, decided in row.days], color=CHANGED, width=0.8, label="edited or dismissed")
         panel.bar(days, [accepted for accepted, _ in row.days], color=USED, width=0.8, label="used as drafted")
         share = row.kinds["accepted"] / row.decided
-        panel.set_title(f"{TASK_NAMES[row.name]}: {share:.0%} used as drafted", fontsize=10, color=INK, loc="left")
+        panel.set_title(f"{TASK_NAMES[row.name]} {share:.0%}", fontsize=10, color=INK, loc="left")
         first = today - timedelta(days=len(row.days) - 1)
         panel.set_xticks([0, len(row.days) - 1], [f"{day:%-d %b}" for day in (first, today)])
         panel.yaxis.set_major_locator(MaxNLocator(nbins=3, integer=True))
