@@ -95,6 +95,7 @@ def nightly(
                     return done(db, night, dataset=datasets.summary(dataset))
                 datasets.freeze(dataset, run_dir)
                 write_recipe(run_dir, recipe_for(settings, base))
+                adapters.expect_whole(db, base)
                 root = asyncio.run(served_root(serving))
             with step(db, night, "run", dataset=datasets.summary(dataset)):
                 train_in_a_process_of_its_own(run_dir, settings.cpu_threads, environment)

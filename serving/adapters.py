@@ -18,6 +18,7 @@ from sqlite_utils import Database
 from data import store
 from data.errors import BrokenAdapter
 from data.models import BASE, TASKS, Base, Message
+from serving import promotion
 from serving.engine import Engine
 from serving.verification import CONFIG, MANIFEST, WEIGHTS, read_json, require, verify
 
@@ -72,6 +73,21 @@ def publish(
         config=read_json(target, CONFIG),
     )
     return target
+
+
+def expect_whole(db: Database, base: Base) -> None:
+    """Raise BrokenAdapter when the weights of a live adapter are not those that were published."""
+    for task in TASKS:
+        name = promotion.live_adapter(db, task, base.hash)
+        if name == BASE:
+            continue
+        published = store.adapter(db, name)
+        weights = Path(published.path) / WEIGHTS
+        if not weights.is_file() or _sha256(weights) != published.sha256:
+            raise BrokenAdapter(
+                f"The live adapter {name} for the task {task} is broken on the disk ({weights}): roll back with "
+                f"`python -m serving rollback {task}`, then run the night again."
+            )
 
 
 def new_name(run_id: str) -> str:

@@ -112,6 +112,30 @@ def test_without_a_server_the_night_ends_before_the_training(environment, db):
     assert run.status == "failed" and run.error == done.stderr.splitlines()[-1]
 
 
+def test_a_live_adapter_that_is_broken_on_the_disk_ends_the_night_at_once(environment, db, tmp_path, tiny_base):
+    import_tickets(db, TICKETS)
+    base = identify(str(tiny_base)).hash
+    (tmp_path / "adapters" / "night-x").mkdir(parents=True)
+    (tmp_path / "adapters" / "night-x" / "adapter_model.safetensors").write_bytes(b"cut short")
+    store.record_adapter(
+        db,
+        name="night-x",
+        run_id="r",
+        base=base,
+        path=str(tmp_path / "adapters" / "night-x"),
+        sha256="a" * 64,
+        pair_ids=[],
+        config={},
+    )
+    store.append_promotion(db, task="reply", base=base, adapter="night-x", cause="manual", forced=True)
+    done = night(environment)
+    assert done.returncode == 1
+    (run,) = store.runs(db)
+    assert run.status == "failed" and run.error == done.stderr.splitlines()[-1]
+    assert run.error.startswith("The live adapter night-x for the task reply is broken on the disk")
+    assert "python -m serving rollback reply" in run.error
+
+
 def test_two_nights_do_not_work_at_once(environment, db, tmp_path):
     (tmp_path / "runs").mkdir()
     with FileLock(tmp_path / "runs" / "night.lock"):
