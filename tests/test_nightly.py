@@ -321,7 +321,7 @@ def ask(environment, messages, model, max_tokens):
     async def answer():
         engine = Engine(environment["LLM_BASE_URL"])
         try:
-            return (await engine.complete(messages, model=model, max_tokens=max_tokens)).text
+            return (await engine.complete(messages, model=model, max_tokens=max_tokens, cut_loops=False)).text
         finally:
             await engine.close()
 
