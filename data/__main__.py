@@ -11,10 +11,11 @@ from pathlib import Path
 from sqlite_utils import Database
 
 from data import cli, store
-from data.errors import DatabaseUnusable
+from data.errors import DatabaseUnusable, NotAllImported
 from data.history import MOST_REPLIES, import_history
 from data.knowledge import import_knowledge
 from data.models import AUDIENCES
+from data.readers.files import SUFFIXES
 from data.search import evaluate_search, search
 from data.settings import DataSettings
 
@@ -30,12 +31,26 @@ def _parser() -> argparse.ArgumentParser:
     cli.add_command(commands, "migrate", _migrate, help="make the database, or bring it up to this version")
     cli.add_command(commands, "stats", _stats, help="count what the store holds")
     knowledge = cli.add_command(commands, "import-knowledge", _import_knowledge, help="import help-centre files")
-    knowledge.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="a folder, or a .md or .txt file")
+    kinds = ", ".join(SUFFIXES)
+    knowledge.add_argument(
+        "paths",
+        nargs="+",
+        type=Path,
+        metavar="PATH",
+        help=f"a folder, a sitemap.xml, or a file of these kinds: {kinds}",
+    )
     knowledge.add_argument(
         "--audience",
         choices=AUDIENCES,
         help="who may read them: only customer_safe ones stand in what customers see "
         "(default: a new file is internal, a known one stays as it is)",
+    )
+    knowledge.add_argument("--owner", help="who answers for them (default: a known file stays as it is)")
+    knowledge.add_argument(
+        "--stale-after",
+        type=cli.date_or_days,
+        metavar="DATE|DAYS",
+        help="the last day on which they hold, or for how many days after their import they do",
     )
     find = cli.add_command(commands, "search", _search, help="search the help centre")
     find.add_argument("text", nargs="+", metavar="TEXT")
@@ -71,23 +86,40 @@ def _stats(arguments: argparse.Namespace) -> int:
 
 def _import_knowledge(arguments: argparse.Namespace) -> int:
     with _database() as db:
-        imported = import_knowledge(db, arguments.paths, audience=arguments.audience, progress=True)
+        imported = import_knowledge(
+            db,
+            arguments.paths,
+            audience=arguments.audience,
+            owner=arguments.owner,
+            stale_after=arguments.stale_after,
+            progress=True,
+        )
     lines = [
         f"{imported.added} added, {imported.changed} changed, {imported.unchanged} unchanged, "
         f"{imported.removed} removed",
         *(f"skipped {path}: {reason}" for path, reason in imported.failed.items()),
     ]
     cli.report(arguments, asdict(imported), lines)
+    if imported.failed:
+        raise NotAllImported(len(imported.failed))
     return 0
 
 
 def _search(arguments: argparse.Namespace) -> int:
     with _database() as db:
         found = search(db, " ".join(arguments.text), limit=arguments.limit)
-    passages = [
-        {"document_id": p.document_id, "title": p.title, "text": p.text, "score": round(p.score, 3)} for p in found
-    ]
-    lines = [f"[{n}] {p.title}\n    {' '.join(p.text.split())}" for n, p in enumerate(found, start=1)]
+        sources = {p.document_id: store.source_of_document(db, p.document_id) for p in found}
+    passages, lines = [], []
+    for number, passage in enumerate(found, start=1):
+        source = sources[passage.document_id]
+        document = {"document_id": passage.document_id, "title": passage.title, "text": passage.text}
+        line = f"[{number}] {passage.title}"
+        if source:
+            document |= {name: getattr(source, name) for name in ("link", "owner", "audience", "stale_after")}
+            stale = f", stale since {source.stale_after}" if source.is_stale else ""
+            line += f"\n    {source.link} ({source.audience.replace('_', '-')}{stale})"
+        passages.append(document | {"score": round(passage.score, 3)})
+        lines.append("\n".join([line, *(f"    {text}".rstrip() for text in passage.text.split("\n"))]))
     cli.report(arguments, {"passages": passages}, lines or ["nothing found"])
     return 0
 

@@ -8,6 +8,7 @@ import json
 import logging
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import date
 from typing import TypeVar
 
 from pydantic import ValidationError
@@ -58,6 +59,14 @@ def whole_number(least: int, most: int) -> Callable[[str], int]:
         return value
 
     return number
+
+
+def date_or_days(text: str) -> date | int:
+    """An argument's type: a date as 2027-01-31, or a number of days from 1 to 36500."""
+    try:
+        return whole_number(1, 36500)(text) if text.isdecimal() else date.fromisoformat(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text} is neither a date as 2027-01-31 nor a number of days") from error
 
 
 def report(arguments: argparse.Namespace, document: Mapping[str, object], lines: Iterable[str]) -> None:

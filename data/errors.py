@@ -11,6 +11,7 @@ Exception
    │  ├─ UnknownRun
    │  └─ UnknownGateReport
    ├─ BadFile                      an input file that cannot be read, or is not what it should be
+   │  └─ NotAllImported            some files were skipped, each with its reason
    ├─ BadSetting                   a value in the environment or .env that cannot be used
    │  └─ MissingToken              a Slack token is missing, malformed or refused
    ├─ ServingError
@@ -95,6 +96,14 @@ class UnknownGateReport(StoreError):
 
 class BadFile(NightshiftError):
     """An input file that cannot be read, or is not what it should be."""
+
+
+class NotAllImported(BadFile):
+    """Some of the files that were to be imported were skipped; the others were imported."""
+
+    def __init__(self, count: int) -> None:
+        what = "One file or part of one was" if count == 1 else f"{count} files or parts of files were"
+        super().__init__(f"{what} skipped, for the reasons above; everything else is imported.")
 
 
 class BadSetting(NightshiftError):

@@ -1,44 +1,32 @@
 """Help-centre files → documents and chunks."""
 
-import hashlib
 import logging
-import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from itertools import pairwise
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
 from pathlib import Path
 
-from markdown_it import MarkdownIt
-from markdown_it.token import Token
 from sqlite_utils import Database
 from tqdm import tqdm
 
 from data import store
+from data.chunking import chunks_of
 from data.errors import BadFile
 from data.models import Audience
-from data.store import Chunk
+from data.readers import files
+from data.readers.markdown import read_markdown
+from data.readers.page import BadDocument, Upkeep
+from data.readers.sitemap import file_of, pages_of
+from data.store import Chunk, Source
 
 log = logging.getLogger(__name__)
 
-SUFFIXES = (".md", ".txt")
-WORDS = 120
-"""A chunk's length: two of them leave a small model room for the thread, and 80 to 180 search about as well."""
-FRONT_MATTER = re.compile(r"\A---\r?\n(.*?)\r?\n---\s*\n", re.DOTALL)
-FRONT_TITLE = re.compile(r"^title:\s*[\"']?(.+?)[\"']?\s*$", re.MULTILINE)
-SENTENCE_END = re.compile(r"(?<=[.!?…])\s+")
-TAG = re.compile(r"<[^>]*>")
-
-
-class BadDocument(ValueError):
-    """Why one file is no document. It never leaves this file."""
-
-
-markdown = MarkdownIt("commonmark").enable("table")
+SITEMAP = "sitemap.xml"
 
 
 @dataclass(frozen=True)
 class Imported:
-    """How many files were added, changed, left alone and taken out, and why others failed."""
+    """How many files were added, changed, left alone and taken out, and why others, or parts of them, failed."""
 
     added: int
     changed: int
@@ -47,188 +35,136 @@ class Imported:
     failed: dict[str, str]
 
 
+@dataclass
+class _Wanted:
+    """What was asked for: files, the addresses of those that a sitemap names, what is gone, and what fails already."""
+
+    files: list[Path] = field(default_factory=list)
+    addresses: dict[Path, str] = field(default_factory=dict)
+    known: list[str] = field(default_factory=list)
+    failed: dict[str, str] = field(default_factory=dict)
+
+
 def import_knowledge(
-    db: Database, paths: Sequence[Path], *, audience: Audience | None = None, progress: bool = False
+    db: Database,
+    paths: Sequence[Path],
+    *,
+    audience: Audience | None = None,
+    owner: str | None = None,
+    stale_after: date | int | None = None,
+    progress: bool = False,
 ) -> Imported:
-    """Store every .md and .txt file of the given files and folders.
+    """Store what the given files, folders and sitemaps hold.
 
-    `audience`: who may read them. Without it, a new file is internal and a known one stays as it is.
+    `audience` says who may read them, `owner` who answers for them, `stale_after` until when they hold: a date, or
+    days after the import of what a file says. What a file's front matter says counts before that. Without both, a
+    known file stays as it is, and a new one is internal.
 
-    A file that did not change is left alone, one that did is replaced, one that is gone from an imported folder
-    is taken out, and one that cannot be read is named and skipped. Raises BadFile when a path does not exist or
-    holds nothing to import.
+    A file that did not change is left alone, one that did is replaced, one that is gone from an imported folder or
+    sitemap is taken out, and one that cannot be read is named and skipped; what it said before stays. Raises BadFile
+    when a path does not exist or holds nothing to import.
     """
-    files = {path: _files(db, path) for path in paths}
-    counts = dict.fromkeys(("added", "changed", "unchanged", "removed"), 0)
-    failed: dict[str, str] = {}
-    wanted = list(dict.fromkeys(file for found in files.values() for file in found))
-    for file in tqdm(wanted, unit="file", disable=None if progress else True):
-        try:
-            counts[_import_file(db, file, audience)] += 1
-        except (BadDocument, OSError) as error:
-            reason = str(error)
-            log.warning("%s skipped: %s", file, reason)
-            failed[str(file)] = reason
+    wanted = _Wanted()
     for path in paths:
-        for source in store.sources_below(db, path.resolve()):
-            if Path(source) not in wanted:
-                store.remove_document(db, source)
-                counts["removed"] += 1
-    return Imported(**counts, failed=failed)
+        _want(db, path.resolve(), wanted)
+    counts = dict.fromkeys(("added", "changed", "unchanged", "removed"), 0)
+    given = Upkeep(owner, audience, stale_after)
+    chosen = list(dict.fromkeys(wanted.files))
+    for file in tqdm(chosen, unit="file", disable=None if progress else True):
+        try:
+            counts[_import_file(db, file, given, wanted)] += 1
+        except (BadDocument, OSError) as error:
+            wanted.failed[str(file)] = (error.strerror if isinstance(error, OSError) else None) or str(error)
+    for name, reason in wanted.failed.items():
+        log.warning("%s skipped: %s", name, reason)
+    for source in set(wanted.known) - {str(file) for file in chosen}:
+        store.remove_document(db, source)
+        counts["removed"] += 1
+    store.forget_uncited_chunks(db)
+    return Imported(**counts, failed=wanted.failed)
 
 
 def chunk_markdown(text: str, *, title: str) -> list[Chunk]:
-    """One chunk per section, at most WORDS words, cut between paragraphs; titled by the path of headings."""
-    tokens = markdown.parse(FRONT_MATTER.sub("", text))
-    chunks: list[Chunk] = []
-    for headings, paragraphs in _sections(tokens):
-        path = [heading for heading in headings if heading]
-        # The first heading mostly repeats the document's title.
-        names = path if path and path[0].casefold() == title.casefold() else [title, *path]
-        chunks += [Chunk(" / ".join(filter(None, names)), piece) for piece in _pieces(paragraphs)]
-    return chunks
+    """The chunks of a Markdown text, as an import cuts it."""
+    return chunks_of(read_markdown(text, name=title).blocks, title=title)
 
 
-def chunk_plain(text: str, *, title: str) -> list[Chunk]:
-    """Chunks of a text without headings, cut between paragraphs."""
-    paragraphs = [paragraph.strip() for paragraph in re.split(r"\n\s*\n", text) if paragraph.strip()]
-    return [Chunk(title, piece) for piece in _pieces(paragraphs)]
-
-
-def title_of(text: str, *, fallback: str) -> str:
-    """A Markdown document's title: from its front matter, else its first level-one heading, else the fallback."""
-    front = FRONT_MATTER.search(text)
-    named = FRONT_TITLE.search(front.group(1)) if front else None
-    if named:
-        return named.group(1)
-    tokens = markdown.parse(FRONT_MATTER.sub("", text))
-    for token, inline in pairwise(tokens):
-        if token.type == "heading_open" and token.tag == "h1":
-            return _plain(inline) or fallback
-    return fallback
-
-
-def _import_file(db: Database, file: Path, audience: Audience | None) -> str:
-    content = file.read_bytes()
-    sha256 = hashlib.sha256(content).hexdigest()
-    known = store.document_sha256(db, str(file))
-    if known == sha256:
-        if audience in (None, store.document_audience(db, str(file))):
-            return "unchanged"
-        store.set_audience(db, str(file), audience)
-        return "changed"
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise BadDocument(f"it is not UTF-8 text (byte {error.start})") from error
-    if file.suffix.lower() == ".md":
-        title = title_of(text, fallback=file.stem)
-        chunks = chunk_markdown(text, title=title)
+def _want(db: Database, path: Path, wanted: _Wanted) -> None:
+    """Add what a given path stands for. Raises BadFile."""
+    if path.is_file() and path.suffix.lower() == ".xml":
+        try:
+            pages, missing = pages_of(path)
+        except BadDocument as error:
+            raise BadFile(f"{path} cannot be imported: {error}.") from error
+        if not pages:
+            raise BadFile(f"{path} names no page that lies on disk beside it: put the site's files into {path.parent}.")
+        wanted.files += [file for file in pages if files.suffix_of(file)]
+        wanted.addresses |= pages
+        wanted.failed |= missing
+        wanted.failed |= {str(file): "it is of no known kind" for file in pages if not files.suffix_of(file)}
+        # Other files in the folder may have been imported by themselves.
+        wanted.known += [one for one in store.sources_below(db, path.parent) if Path(one).suffix.lower() in files.PAGES]
+    elif path.is_file():
+        if files.suffix_of(path) is None:
+            kinds = ", ".join(files.SUFFIXES)
+            raise BadFile(f"{path} cannot be imported: give a folder, a sitemap.xml or a file of these kinds: {kinds}.")
+        wanted.files.append(path)
+    elif path.is_dir():
+        found, outside = files.files_below(path)
+        known = store.sources_below(db, path)
+        if not found and not known:
+            raise BadFile(f"There is no file to import in {path}: these kinds are known: {', '.join(files.SUFFIXES)}.")
+        wanted.files += found
+        wanted.failed |= outside
+        wanted.known += known
+        wanted.addresses |= _addresses_in(path)
     else:
-        title = file.stem
-        chunks = chunk_plain(text, title=title)
-    if not chunks:
-        raise BadDocument("there is no text in it")
+        raise BadFile(f"{path} does not exist: give a folder or a file of the help centre.")
+
+
+def _addresses_in(folder: Path) -> dict[Path, str]:
+    """What a folder's sitemap says where its files stand on the web."""
+    sitemap = file_of(SITEMAP, folder)
+    if sitemap is None:
+        return {}
+    try:
+        return pages_of(sitemap)[0]
+    except BadDocument as error:
+        log.warning("%s is not used: %s", sitemap, error)
+        return {}
+
+
+def _import_file(db: Database, file: Path, given: Upkeep, wanted: _Wanted) -> str:
+    content = files.content_of(file)
+    sha256 = files.hash_of(content)
+    known = store.source(db, str(file))
+    if known and known.sha256 == sha256:
+        upkeep = _upkeep(files.own_upkeep(file, content), given, known, known.imported_at)
+        url = wanted.addresses.get(file, known.url)
+        if (known.owner, known.audience, known.stale_after, known.url) == (*upkeep, url):
+            return "unchanged"
+        store.set_upkeep(db, str(file), *upkeep, url=url)
+        return "changed"
+    reading = files.read(file, content)
+    chunks = chunks_of(reading.blocks, title=reading.title)
+    upkeep = _upkeep(reading.upkeep, given, known, store.now())
+    text = "\n\n".join(block.text for block in reading.blocks)
     with store.immediate(db):
-        store.put_document(db, source=str(file), title=title, text=text, sha256=sha256, chunks=chunks)
-        if audience is not None:
-            store.set_audience(db, str(file), audience)
+        store.put_document(db, source=str(file), title=reading.title, text=text, sha256=sha256, chunks=chunks)
+        store.set_upkeep(db, str(file), *upkeep, url=wanted.addresses.get(file) or reading.url)
+    wanted.failed |= {f"{file}, {part}": reason for part, reason in reading.faults.items()}
     return "changed" if known else "added"
 
 
-def _files(db: Database, path: Path) -> list[Path]:
-    path = path.resolve()
-    if path.is_file():
-        if path.suffix.lower() not in SUFFIXES:
-            raise BadFile(f"{path} cannot be imported: give a folder, or a file that ends in {' or '.join(SUFFIXES)}.")
-        return [path]
-    if not path.is_dir():
-        raise BadFile(f"{path} does not exist: give a folder or a file of the help centre.")
-    found = sorted(
-        file
-        for file in path.rglob("*")
-        if file.suffix.lower() in SUFFIXES
-        and file.is_file()
-        and not any(part.startswith(".") for part in file.relative_to(path).parts)
+def _upkeep(
+    own: Upkeep, given: Upkeep, known: Source | None, imported_at: str
+) -> tuple[str | None, Audience, str | None]:
+    """Owner, audience and stale date: what the file says, else what was given, else what is known of it."""
+    stale_after = given.stale_after if own.stale_after is None else own.stale_after
+    if isinstance(stale_after, int):
+        stale_after = datetime.fromisoformat(imported_at).date() + timedelta(days=stale_after)
+    return (
+        own.owner or given.owner or (known.owner if known else None),
+        own.audience or given.audience or (known.audience if known else "internal"),
+        stale_after.isoformat() if stale_after else known.stale_after if known else None,
     )
-    if not found and not store.sources_below(db, path):
-        raise BadFile(f"There is no file that ends in {' or '.join(SUFFIXES)} in {path}.")
-    return found
-
-
-def _sections(tokens: Sequence[Token]) -> Iterator[tuple[list[str], list[str]]]:
-    """The headings above each section, outermost first, and the section's paragraphs as plain text."""
-    headings = [""] * 6
-    paragraphs: list[str] = []
-    in_heading = 0
-    in_row: list[str] | None = None
-    for token in tokens:
-        if token.type == "heading_open":
-            if paragraphs:
-                yield list(headings), paragraphs
-                paragraphs = []
-            in_heading = int(token.tag[1])
-        elif token.type == "heading_close":
-            in_heading = 0
-        elif token.type == "tr_open":
-            in_row = []
-        elif token.type == "tr_close" and in_row is not None:
-            paragraphs.append(" | ".join(in_row))
-            in_row = None
-        elif token.type == "inline" and in_heading:
-            headings[in_heading - 1 :] = [_plain(token), *[""] * (6 - in_heading)]
-        elif token.type == "inline" and in_row is not None:
-            in_row.append(_plain(token))
-        else:
-            text = _plain(token)
-            if text:
-                paragraphs.append(text)
-    if paragraphs:
-        yield list(headings), paragraphs
-
-
-def _plain(token: Token) -> str:
-    if token.type in ("fence", "code_block"):
-        return token.content.strip()
-    if token.type == "html_block":
-        return " ".join(TAG.sub(" ", token.content).split())
-    parts = []
-    for child in token.children or []:
-        if child.type in ("softbreak", "hardbreak"):
-            parts.append(" ")
-        elif child.type != "html_inline":
-            parts.append(child.content)
-    return "".join(parts).strip()
-
-
-def _pieces(paragraphs: Sequence[str]) -> Iterator[str]:
-    """Whole paragraphs up to WORDS words; a longer paragraph is cut between sentences, else between words."""
-    piece: list[str] = []
-    length = 0
-    for part in (part for paragraph in paragraphs for part in _cut(paragraph)):
-        words = len(part.split())
-        if piece and length + words > WORDS:
-            yield "\n".join(piece)
-            piece, length = [], 0
-        piece.append(part)
-        length += words
-    if piece:
-        yield "\n".join(piece)
-
-
-def _cut(paragraph: str) -> Iterator[str]:
-    if len(paragraph.split()) <= WORDS:
-        yield paragraph
-        return
-    part: list[str] = []
-    for sentence in SENTENCE_END.split(paragraph):
-        words = sentence.split()
-        if part and len(part) + len(words) > WORDS:
-            yield " ".join(part)
-            part = []
-        part += words
-        while len(part) > WORDS:
-            yield " ".join(part[:WORDS])
-            part = part[WORDS:]
-    if part:
-        yield " ".join(part)

@@ -22,13 +22,15 @@ from data.store_connection import (
 )
 from data.store_knowledge import (
     Chunk,
+    Source,
     any_customer_safe,
-    document_audience,
-    document_sha256,
+    forget_uncited_chunks,
     passages_matching,
     put_document,
     remove_document,
-    set_audience,
+    set_upkeep,
+    source,
+    source_of_document,
     sources_below,
 )
 from data.store_ledger import (
@@ -78,6 +80,7 @@ from data.store_suggestions import (
 
 __all__ = [
     "Chunk",
+    "Source",
     "accepted_examples",
     "adapter",
     "adapter_pairs",
@@ -93,8 +96,7 @@ __all__ = [
     "counts",
     "decide",
     "decision",
-    "document_audience",
-    "document_sha256",
+    "forget_uncited_chunks",
     "gate_report",
     "gate_reports",
     "held_out_threads",
@@ -127,8 +129,10 @@ __all__ = [
     "salt",
     "schema_version",
     "see_thread",
-    "set_audience",
     "set_consent",
+    "set_upkeep",
+    "source",
+    "source_of_document",
     "sources_below",
     "start_run",
     "suggestion",

@@ -27,6 +27,7 @@ def counts(db: Database) -> dict[str, Any]:
         "consented_channels": _count(db, "consented_channels"),
         "documents": _count(db, "documents"),
         "customer_safe_documents": _count(db, "documents where audience = 'customer_safe'"),
+        "stale_documents": _count(db, "documents where stale_after < date('now')"),
         "chunks": _count(db, "chunks"),
         "runs": _count(db, "runs"),
         "adapters": _count(db, "adapters"),

@@ -34,7 +34,7 @@ def source_titles(db: Database, suggestion_id: str) -> list[str]:
         """
         select coalesce(c.title, 'an article that was replaced since') as title
         from suggestion_sources s
-        left join chunks c on c.id = s.chunk_id
+        left join cited_chunks c on c.id = s.chunk_id
         where s.suggestion_id = ? and s.chunk_id is not null
         order by s.rowid
         """,

@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from sqlite_utils import Database
 
 from data.models import Audience, Passage
-from data.store_connection import clean, immediate, new_id, now, row, rows
+from data.store_connection import clean, immediate, iso, new_id, now, row, rows
 
 TITLE_WEIGHT = 2.0
 """A word in a title counts as much as two in the text (E-Manual questions, train: 1 to 6 differ by .01 MRR)."""
@@ -21,21 +22,52 @@ class Chunk:
     text: str
 
 
-def document_sha256(db: Database, source: str) -> str | None:
-    """The hash of what was imported from this source, or None."""
-    found = row(db, "select sha256 from documents where source = ?", [source])
-    return found["sha256"] if found else None
+@dataclass(frozen=True)
+class Source:
+    """A document, and who looks after it. `url` is where people read it, `stale_after` the last day that it holds."""
+
+    id: str
+    source: str
+    title: str
+    url: str | None
+    owner: str | None
+    audience: Audience
+    stale_after: str | None
+    sha256: str
+    imported_at: str
+
+    @property
+    def link(self) -> str:
+        """Where it stands: on the web, else on disk."""
+        return self.url or self.source
+
+    @property
+    def is_stale(self) -> bool:
+        """Has its last day passed?"""
+        return self.stale_after is not None and self.stale_after < now()[:10]
 
 
-def document_audience(db: Database, source: str) -> Audience | None:
-    """Who may read this source, or None when it was never imported."""
-    found = row(db, "select audience from documents where source = ?", [source])
-    return found["audience"] if found else None
+SOURCE = "select id, source, title, url, owner, audience, stale_after, sha256, imported_at from documents"
 
 
-def set_audience(db: Database, source: str, audience: Audience) -> None:
-    """From now on, this audience may read the source."""
-    db.execute("update documents set audience = ? where source = ?", [audience, source])
+def source(db: Database, name: str) -> Source | None:
+    """The document that was imported from this file, or None."""
+    found = row(db, f"{SOURCE} where source = ?", [name])
+    return Source(**found) if found else None
+
+
+def source_of_document(db: Database, document_id: str) -> Source | None:
+    """The document with this id, or None."""
+    found = row(db, f"{SOURCE} where id = ?", [document_id])
+    return Source(**found) if found else None
+
+
+def set_upkeep(
+    db: Database, name: str, owner: str | None, audience: Audience, stale_after: str | None, *, url: str | None
+) -> None:
+    """From now on, this is who answers for the source and may read it, and until which day it holds (ISO date)."""
+    bound = [clean(owner) if owner else None, audience, stale_after, clean(url) if url else None, name]
+    db.execute("update documents set owner = ?, audience = ?, stale_after = ?, url = ? where source = ?", bound)
 
 
 def any_customer_safe(db: Database) -> bool:
@@ -46,7 +78,10 @@ def any_customer_safe(db: Database) -> bool:
 def put_document(
     db: Database, *, source: str, title: str, text: str, sha256: str, chunks: Sequence[Chunk], document_id: str = ""
 ) -> None:
-    """Store a document with its chunks; one that is there keeps its id and audience and gets new chunks."""
+    """Store a document with its chunks; one that is there keeps its id and its upkeep.
+
+    A chunk that says the same as before keeps its id, so that what is known about it stays true.
+    """
     with immediate(db):
         known = row(db, "select id from documents where source = ?", [source])
         document_id = known["id"] if known else document_id or new_id()
@@ -59,11 +94,28 @@ def put_document(
             """,
             [document_id, clean(source), clean(title), clean(text), sha256, now()],
         )
-        db.execute("delete from chunks where document_id = ?", [document_id])
-        db.conn.executemany(
-            "insert into chunks (document_id, position, title, text) values (?, ?, ?, ?)",
-            [(document_id, n, clean(chunk.title), clean(chunk.text)) for n, chunk in enumerate(chunks)],
-        )
+        _put_chunks(db, document_id, [(clean(chunk.title), clean(chunk.text)) for chunk in chunks])
+
+
+def _put_chunks(db: Database, document_id: str, chunks: Sequence[tuple[str, str]]) -> None:
+    before: dict[tuple[str, str], list[tuple[int, int]]] = {}
+    for one in rows(
+        db, "select id, position, title, text from chunks where document_id = ? order by id", [document_id]
+    ):
+        before.setdefault((one["title"], one["text"]), []).append((one["id"], one["position"]))
+    moved, new = [], []
+    for position, chunk in enumerate(chunks):
+        same = before.get(chunk)
+        if not same:
+            new.append((document_id, position, *chunk))
+            continue
+        chunk_id, stood_at = same.pop(0)
+        if stood_at != position:
+            moved.append((position, chunk_id))
+    gone = [(chunk_id,) for left in before.values() for chunk_id, _ in left]
+    db.conn.executemany("delete from chunks where id = ?", gone)
+    db.conn.executemany("update chunks set position = ? where id = ?", moved)
+    db.conn.executemany("insert into chunks (document_id, position, title, text) values (?, ?, ?, ?)", new)
 
 
 def sources_below(db: Database, folder: Path) -> list[str]:
@@ -73,8 +125,21 @@ def sources_below(db: Database, folder: Path) -> list[str]:
 
 
 def remove_document(db: Database, source: str) -> None:
-    """Take a document and its chunks out."""
+    """Take a document and its chunks out; those that a suggestion cites stay in `retired_chunks`."""
     db.execute("delete from documents where source = ?", [source])
+
+
+def forget_uncited_chunks(db: Database) -> None:
+    """Delete what was retired more than a day ago and stands in no suggestion."""
+    # A day: a draft in the making may cite what is being taken out.
+    before = iso(datetime.now(UTC) - timedelta(days=1))
+    db.execute(
+        """
+        delete from retired_chunks
+        where retired_at < ? and id not in (select chunk_id from suggestion_sources where chunk_id is not null)
+        """,
+        [before],
+    )
 
 
 def passages_matching(db: Database, expression: str, *, limit: int, audience: Audience = "internal") -> list[Passage]:

@@ -95,11 +95,11 @@ def undeleted_withdrawals(db: Database) -> list[Withdrawal]:
 
 
 def shown_passages(db: Database, suggestion_id: str) -> list[ShownPassage]:
-    """The passages in a suggestion's prompt, in their order there; those that were replaced since are left out."""
+    """The passages in a suggestion's prompt, in their order there, also those that were replaced since."""
     found = rows(
         db,
         """
-        select c.title, c.text from suggestion_sources s join chunks c on c.id = s.chunk_id
+        select c.title, c.text from suggestion_sources s join cited_chunks c on c.id = s.chunk_id
         where s.suggestion_id = ? order by s.rowid
         """,
         [suggestion_id],

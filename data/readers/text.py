@@ -1,0 +1,58 @@
+"""Bytes → text in whatever encoding they are, within limits; and files that are nothing but text."""
+
+import codecs
+import re
+
+from charset_normalizer import from_bytes
+
+from data.readers.page import BadDocument, Page, Reading
+
+BYTE_ORDER_MARKS = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+DECLARED = re.compile(rb"<meta[^>]{0,200}?charset\s*=\s*[\"']?\s*([\w-]+)", re.IGNORECASE)
+DECLARED_WITHIN = 4096
+
+
+def decoded(content: bytes, *, is_html: bool = False) -> str:
+    """The text: by its byte order mark, as UTF-8, by what the page declares, else as it reads best.
+
+    Raises BadDocument when it reads as text in no encoding.
+    """
+    for mark, encoding in BYTE_ORDER_MARKS:
+        if content.startswith(mark):
+            return _by(content, encoding)
+    try:
+        text = content.decode("utf-8")
+    except UnicodeDecodeError:
+        declared = DECLARED.search(content[:DECLARED_WITHIN]) if is_html else None
+        if declared:
+            return _by(content, declared[1].decode("ascii"))
+        found = from_bytes(content).best()
+        if found is None:
+            raise BadDocument("it is text in no encoding that is known") from None
+        text = str(found)
+    if "\x00" in text:
+        raise BadDocument("it is no text, but binary data")
+    return text
+
+
+def read_text(text: str, *, name: str) -> Reading:
+    """Paragraphs, as blank lines divide them; the title is the name."""
+    page = Page()
+    for paragraph in re.split(r"\n\s*\n", text.replace("\r\n", "\n")):
+        page.text(paragraph)
+    return Reading(name, page.blocks)
+
+
+def _by(content: bytes, encoding: str) -> str:
+    try:
+        # A page's maker calls Latin-1 what every browser reads as Windows-1252.
+        known = "cp1252" if codecs.lookup(encoding).name == "iso8859-1" else encoding
+        return content.decode(known, "replace" if known == "cp1252" else "strict")
+    except (LookupError, UnicodeDecodeError) as error:
+        raise BadDocument(f"it says that it is {encoding}, and is not") from error

@@ -1,0 +1,337 @@
+"""Each format keeps its headings, tables, lists and code; what is broken says why in one sentence."""
+
+import io
+import zipfile
+
+import docx
+import pytest
+from PIL import Image
+from reportlab.lib import colors
+from reportlab.lib.pagesizes import A4
+from reportlab.lib.pdfencrypt import StandardEncryption
+from reportlab.lib.styles import getSampleStyleSheet
+from reportlab.lib.utils import ImageReader
+from reportlab.pdfgen.canvas import Canvas
+from reportlab.platypus import Paragraph, Preformatted, SimpleDocTemplate, Spacer, Table
+
+from data.chunking import WORDS, chunks_of
+from data.readers.docx import read_docx
+from data.readers.faq import read_csv, read_jsonl
+from data.readers.html import read_html
+from data.readers.markdown import read_markdown
+from data.readers.page import BadDocument, Block
+from data.readers.pdf import read_pdf
+from data.readers.text import decoded
+
+TABLE = "| part | euros |\n| --- | --- |\n| pad | 18 |\n| disc | 40 |"
+
+
+def said(reading) -> list[tuple[str, str]]:
+    """Each block's headings, as a path, and its text."""
+    return [(" / ".join(block.headings), block.text) for block in reading.blocks]
+
+
+def test_markdown_keeps_lists_code_tables_quotes_and_links_that_lead_somewhere():
+    reading = read_markdown(
+        "# Brakes\n\nWipe *it*, see [prices](https://x.example/p) and [more](more.md).\n\n"
+        "3. Open `menu`\n   - not the **app**\n4. Press\n\n> Careful\n\n## Reset\n\n"
+        "```sh\nreset --hard\n\nsync\n```\n\n"
+        "Set <your-name>.<br>Done.\n\n| part | euros |\n|---|--:|\n| pad | 18 |\n| disc | 40 |\n",
+        name="brakes",
+    )
+    assert reading.title == "Brakes"
+    assert said(reading) == [
+        ("Brakes", "Wipe it, see [prices](https://x.example/p) and more."),
+        ("Brakes", "3. Open `menu`"),
+        ("Brakes", "   - not the app"),
+        ("Brakes", "4. Press"),
+        ("Brakes", "Careful"),
+        ("Brakes / Reset", "```sh\nreset --hard\n\nsync\n```"),
+        ("Brakes / Reset", "Set <your-name>.\nDone."),
+        ("Brakes / Reset", TABLE),
+    ]
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "<Warning>\nMind **this**.\n</Warning>",
+        "Text\n<Warning>Mind this.</Warning>",
+        "> [!WARNING]\n> Mind this.",
+        "!!! warning\n    Mind this.",
+        ":::warning\nMind this.\n:::",
+        "<Callout type='warning'>\n  Mind this.\n</Callout>",
+    ],
+)
+def test_an_admonition_says_what_it_is_in_any_dialect_and_ends(written):
+    blocks = read_markdown(f"# T\n\n{written}\n\nAfter.", name="t").blocks
+    assert [block.text for block in blocks if block.text != "Text"] == ["Warning: Mind this.", "After."]
+
+
+def test_a_titled_component_is_a_heading_of_what_it_holds_and_of_nothing_else():
+    reading = read_markdown(
+        "import X from 'x'\n\n## Install\n\n<Tabs>\n"
+        '  <Tab title="Mac">\n    Run this:\n\n    ```sh\n    brew x\n    ```\n'
+        '    <Note>\n      Twice.\n    </Note>\n  </Tab>\n  <Tab title="Linux">\n    1. One\n  </Tab>\n</Tabs>\n\n'
+        '<Card\n  title="Help"\n  href="/h"\n>\n  Ask.\n</Card>\n<Card title="Chat" href="/c" />\n\n'
+        "{/* no */}\n\nDone.\n\n## B\n\nEnd.",
+        name="setup",
+    )
+    assert said(reading) == [
+        ("Install / Mac", "Run this:"),
+        ("Install / Mac", "```sh\nbrew x\n```"),
+        ("Install / Mac", "Note: Twice."),
+        ("Install / Linux", "1. One"),
+        ("Install", "Help: Ask."),
+        ("Install", "Chat"),
+        ("Install", "Done."),
+        ("B", "End."),
+    ]
+
+
+def test_components_within_code_are_code():
+    code = "```jsx\n<Tabs>\n    <Tab title='x'>\n</Tabs>\n```"
+    assert said(read_markdown(f"<Note>\nSee:\n\n{code}\n</Note>", name="n")) == [("", "Note: See:"), ("", code)]
+
+
+def test_front_matter_names_title_owner_audience_address_and_last_day():
+    reading = read_markdown(
+        "---\ntitle: 'A: b'\nowner: Ana\naudience: customer_safe\nstale_after: 2027-01-31\nurl: https://x.example/a\n---\nText",
+        name="a",
+    )
+    assert (reading.title, reading.url) == ("A: b", "https://x.example/a")
+    upkeep = reading.upkeep
+    assert (upkeep.owner, upkeep.audience, str(upkeep.stale_after)) == ("Ana", "customer_safe", "2027-01-31")
+
+
+@pytest.mark.parametrize(
+    ("front", "reason"),
+    [
+        ("audience: public", "audience 'public'"),
+        ("stale_after: soon", "stale_after"),
+        ("stale_after: true", "stale_after"),
+        ("title: [", "not YAML"),
+    ],
+)
+def test_front_matter_that_cannot_be_meant_is_refused(front, reason):
+    with pytest.raises(BadDocument, match=reason):
+        read_markdown(f"---\n{front}\n---\nText", name="a")
+
+
+PAGE = """<!doctype html><html><head><title>Brakes | Larkspur</title><link rel="canonical" href="https://x.example/b">
+<script>var secret = 1</script><style>p {}</style></head><body><header>Shop <h1>Larkspur</h1></header>
+<nav><a href="/">Home</a></nav>
+<div class="sidebar">Links</div><main><header><h1>Brakes</h1></header><p>Wipe <b>it</b> with <code>E7</code>.<br>See <a
+href="https://x.example/p">prices</a>.</p>loose text<ol start="2"><li>One<ul><li>inner</li></ul></li>
+<li><p>Two</p></li></ol>
+<h2>Reset<a class="headerlink" href="#r">#</a></h2><pre><code class="language-sh">reset
+  --hard</code></pre><table><tr><th>part</th><th>euros</th></tr>
+<tr><td rowspan=2>pad</td><td>18</td></tr><tr><td>19</td></tr></table>
+<details><summary>How?</summary>So.</details><dl><dt>Term</dt><dd>Meaning</dd></dl><img src=x alt="A worn pad">
+<p hidden>no</p>
+</main><footer>Imprint</footer></body></html>"""
+
+
+def test_html_keeps_its_structure_and_leaves_out_what_stands_on_every_page():
+    reading = read_html(PAGE, name="brakes")
+    assert (reading.title, reading.url) == ("Brakes", "https://x.example/b")
+    assert said(reading) == [
+        ("Brakes", "Wipe it with `E7`.\nSee [prices](https://x.example/p)."),
+        ("Brakes", "loose text"),
+        ("Brakes", "2. One"),
+        ("Brakes", "   - inner"),
+        ("Brakes", "3. Two"),
+        ("Brakes / Reset", "```sh\nreset\n  --hard\n```"),
+        ("Brakes / Reset", "| part | euros |\n| --- | --- |\n| pad | 18 |\n| pad | 19 |"),
+        ("Brakes / Reset / How?", "So."),
+        ("Brakes / Reset", "Term: Meaning"),
+        ("Brakes / Reset", "(picture: A worn pad)"),
+    ]
+
+
+def test_a_page_without_a_main_part_is_read_from_its_body():
+    reading = read_html("<title>T</title><div role=navigation>Menu</div><div>Text<p>More", name="n")
+    assert (reading.title, said(reading)) == ("T", [("", "Text"), ("", "More")])
+    assert read_html("<p></p>", name="n").blocks == [] == read_html("", name="n").blocks
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "Größe".encode(),
+        "\ufeffGröße".encode(),
+        "Größe".encode("utf-16"),
+        "Die Größe der Räder und die Länge der Kette stehen über dem Schloß.".encode("latin-1"),
+        "<meta charset='iso-8859-1'>Größe “ “".encode("cp1252"),
+    ],
+)
+def test_text_is_read_in_its_encoding(content):
+    assert "Größe" in decoded(content, is_html=True)
+    assert "\ufeff" not in decoded(content)
+
+
+def test_bytes_that_are_no_text_are_refused():
+    with pytest.raises(BadDocument, match="binary"):
+        decoded(b"a\x00b")
+    with pytest.raises(BadDocument, match="it says that it is utf-8, and is not"):
+        decoded("<meta charset=utf-8>Größe".encode("latin-1"), is_html=True)
+
+
+def made_docx() -> docx.document.Document:
+    document = docx.Document()
+    document.add_heading("Brakes", 0)
+    document.add_paragraph("Wipe the disc.")
+    document.add_heading("Wear", 1)
+    document.add_paragraph("One", style="List Number")
+    document.add_paragraph("Two", style="List Number")
+    document.add_paragraph("dot", style="List Bullet")
+    document.styles.add_style("Code", 1)
+    document.add_paragraph("reset --hard", style="Code")
+    document.add_paragraph("sync", style="Code")
+    table = document.add_table(rows=0, cols=2)
+    for row in (("part", "euros"), ("pad", "18"), ("disc", "40")):
+        for cell, text in zip(table.add_row().cells, row, strict=True):
+            cell.text = text
+    return document
+
+
+def packed(document: docx.document.Document) -> bytes:
+    out = io.BytesIO()
+    document.save(out)
+    return out.getvalue()
+
+
+def test_docx_keeps_its_structure():
+    reading = read_docx(packed(made_docx()), name="brakes")
+    assert reading.title == "Brakes"
+    assert said(reading) == [
+        ("Brakes", "Wipe the disc."),
+        ("Wear", "1. One"),
+        ("Wear", "2. Two"),
+        ("Wear", "- dot"),
+        ("Wear", "```\nreset --hard\nsync\n```"),
+        ("Wear", TABLE),
+    ]
+
+
+def test_a_docx_that_unpacks_to_too_much_or_is_none_is_refused():
+    bomb = io.BytesIO(packed(made_docx()))
+    with zipfile.ZipFile(bomb, "a", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("word/large.xml", b"\0" * 60_000_000)
+    with pytest.raises(BadDocument, match="unpacks to 60,"):
+        read_docx(bomb.getvalue(), name="bomb")
+    with pytest.raises(BadDocument, match="no DOCX"):
+        read_docx(b"PK no zip", name="n")
+    with pytest.raises(BadDocument, match="password"):
+        read_docx(b"\xd0\xcf\x11\xe0" + bytes(600), name="n")
+
+
+def made_pdf(**options) -> bytes:
+    out = io.BytesIO()
+    style = getSampleStyleSheet()
+    ruled = Table(
+        [["part", "euros"], ["pad", "18"], ["disc", "40"]], style=[("GRID", (0, 0), (-1, -1), 1, colors.black)]
+    )
+    long = (
+        "A brake squeals when the disc is dirty, so wipe the disc with alcohol and let it dry before riding again. " * 3
+    )
+    story = [
+        Paragraph("Brakes", style["Title"]),
+        Paragraph(long, style["Normal"]),
+        Paragraph("Wear", style["Heading2"]),
+        Paragraph("Pads last a year.", style["Normal"]),
+        Paragraph("• one", style["Normal"]),
+        Paragraph("• two", style["Normal"]),
+        Paragraph("Reset", style["Heading2"]),
+        Preformatted("reset:\n  hard", style["Code"]),
+        Spacer(1, 20),
+        ruled,
+        Spacer(1, 20),
+        Paragraph("After the table.", style["Normal"]),
+    ]
+    SimpleDocTemplate(out, pagesize=A4, **options).build(story)
+    return out.getvalue()
+
+
+def test_pdf_keeps_headings_lists_code_and_ruled_tables():
+    reading = read_pdf(made_pdf(), name="brakes")
+    assert reading.title == "Brakes"
+    paragraph, *rest = said(reading)
+    assert paragraph[0] == "Brakes" and paragraph[1].count("before riding again.") == 3 and "\n" not in paragraph[1]
+    assert rest == [
+        ("Brakes / Wear", "Pads last a year."),
+        ("Brakes / Wear", "- one"),
+        ("Brakes / Wear", "- two"),
+        ("Brakes / Reset", "```\nreset:\n  hard\n```"),
+        ("Brakes / Reset", TABLE),
+        ("Brakes / Reset", "After the table."),
+    ]
+
+
+def drawn(pages: int, *, picture: bool = False) -> bytes:
+    """Pages with a running head, a number and two lines, or with nothing but a picture."""
+    out = io.BytesIO()
+    canvas = Canvas(out, pagesize=A4)
+    for number in range(1, pages + 1):
+        if picture:
+            canvas.drawImage(ImageReader(Image.new("RGB", (40, 40))), 100, 400)
+        else:
+            canvas.drawString(72, 815, "Larkspur manual")
+            canvas.drawString(72, 400, f"Only page {number} says this.")
+            canvas.drawString(300, 20, f"Page {number} of {pages}")
+        canvas.showPage()
+    canvas.save()
+    return out.getvalue()
+
+
+def test_what_stands_at_the_edge_of_every_page_of_a_pdf_is_left_out():
+    texts = " ".join(text for _, text in said(read_pdf(drawn(4), name="manual")))
+    assert "Only page 3 says this." in texts and "Larkspur" not in texts and "of 4" not in texts
+
+
+def test_a_pdf_that_is_locked_has_only_pictures_or_is_damaged_says_so():
+    with pytest.raises(BadDocument, match="protected by a password"):
+        read_pdf(made_pdf(encrypt=StandardEncryption("secret")), name="n")
+    with pytest.raises(BadDocument, match="only pictures and no text"):
+        read_pdf(drawn(2, picture=True), name="n")
+    with pytest.raises(BadDocument, match="no PDF, or damaged"):
+        read_pdf(b"%PDF-1.7 nonsense", name="n")
+
+
+def test_a_faq_has_each_question_above_its_answer():
+    rows = 'Question;Answer\r\nHow do I pay?;"By card,\nor **cash**."\r\nAnd then?;\r\n'
+    reading = read_csv(rows, name="faq")
+    assert said(reading) == [("How do I pay?", "By card, or cash.")]
+    assert reading.faults == {"line 4": "it has no answer"}
+    reading = read_jsonl('{"title": "Pay", "text": "<p>By card.</p>"}\noops\n', name="faq")
+    assert said(reading) == [("Pay", "By card.")] and list(reading.faults) == ["line 2"]
+    with pytest.raises(BadDocument, match="no column of answers"):
+        read_csv("question,notes\na,b\n", name="faq")
+
+
+def test_a_long_table_is_cut_between_rows_under_its_header_and_code_between_lines():
+    rows = "\n".join(f"| part {n} | is a long description of part number {n} |" for n in range(40))
+    code = "```sh\n" + "\n".join(f"run step {n} with some care" for n in range(60)) + "\n```"
+    reading = read_markdown(f"## A\n\nSee:\n\n| part | what |\n|---|---|\n{rows}\n\n## B\n\n{code}", name="n")
+    chunks = chunks_of(reading.blocks, title="T")
+    tables = [chunk.text for chunk in chunks if chunk.title == "T / A"]
+    assert tables[0].startswith("See:\n\n| part |")
+    for text in tables:
+        assert "| part | what |\n| --- | --- |\n| part " in text
+        assert all(line.startswith("|") and line.endswith("|") for line in text.split("\n\n")[-1].split("\n"))
+    assert sum(text.count("long description") for text in tables) == 40
+    codes = [chunk.text for chunk in chunks if chunk.title == "T / B"]
+    assert len(codes) > 1 and all(text.startswith("```sh\nrun") and text.endswith("\n```") for text in codes)
+    assert sum(text.count("run step") for text in codes) == 60
+
+
+def test_what_introduces_something_stays_with_it_and_short_code_is_never_cut():
+    filler = "word " * (WORDS - 10)
+    code = "```\n" + "step and step\n" * 8 + "```"
+    first, second = chunks_of(read_markdown(f"{filler}\n\nRun this:\n\n{code}", name="n").blocks, title="T")
+    assert first.text == filler.strip() and second.text == f"Run this:\n\n{code}"
+
+
+def test_a_text_without_spaces_is_cut_too():
+    chunks = chunks_of([Block("text", "字" * 5000)], title="T")
+    assert "".join(chunk.text for chunk in chunks) == "字" * 5000 and len(chunks) > 3
