@@ -2,9 +2,13 @@
 
 import io
 import zipfile
+from contextlib import suppress
+from pathlib import Path
 
 import docx
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 from reportlab.lib import colors
 from reportlab.lib.pagesizes import A4
@@ -17,11 +21,12 @@ from reportlab.platypus import Paragraph, Preformatted, SimpleDocTemplate, Space
 from data.chunking import WORDS, chunks_of
 from data.readers.docx import read_docx
 from data.readers.faq import read_csv, read_jsonl
+from data.readers.files import read
 from data.readers.html import read_html
 from data.readers.markdown import read_markdown
 from data.readers.page import BadDocument, Block
 from data.readers.pdf import read_pdf
-from data.readers.text import decoded
+from data.readers.text import decoded, read_text
 
 TABLE = "| part | euros |\n| --- | --- |\n| pad | 18 |\n| disc | 40 |"
 
@@ -335,3 +340,34 @@ def test_what_introduces_something_stays_with_it_and_short_code_is_never_cut():
 def test_a_text_without_spaces_is_cut_too():
     chunks = chunks_of([Block("text", "字" * 5000)], title="T")
     assert "".join(chunk.text for chunk in chunks) == "字" * 5000 and len(chunks) > 3
+
+
+PIECES = (
+    "w1 w2", "# w3", "- w4", "  - w5", "1. w6", "<Note>", "</Note>", "<Tab title='w7'>", "  </Tab>",
+    "    <Card title='w8'>", "</Card>", "```", "| w9 | w10 |", "|---|---|", "> w11", "> [!TIP]", ":::tip", ":::",
+    "!!! note", "    w12", "<div>", "</div>", "<table><tr><td>", "</table>", "<details><summary>w13", "</details>",
+    "<pre>", "---", "", "", "<", "<x", "{/*", "*/}", "[w14](", "<li>", "<h2>", "import a from 'b'", "&lt;", "\\", "`",
+    "[^1]: w15", "<!--", "-->",
+)  # fmt: skip
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(st.sampled_from(PIECES), max_size=14))
+def test_no_mixture_of_marks_breaks_a_reader(pieces):
+    text = "\n".join(pieces)
+    for reader in (read_markdown, read_html, read_jsonl, read_text):
+        with suppress(BadDocument):
+            chunks_of(reader(text, name="n").blocks, title="n")
+
+
+WHOLE_PDF, WHOLE_DOCX = made_pdf(), packed(made_docx())
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.binary(max_size=300), st.integers(0, 3000), st.sampled_from([".pdf", ".docx", ".md", ".html", ".csv", ".jsonl"])
+)
+def test_a_damaged_file_of_any_kind_is_refused_or_read_and_never_a_crash(noise, place, suffix):
+    whole = {".pdf": WHOLE_PDF, ".docx": WHOLE_DOCX}.get(suffix, PAGE.encode())
+    with suppress(BadDocument):
+        read(Path(f"n{suffix}"), whole[:place] + noise + whole[place + len(noise) :])
