@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import re
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -209,3 +210,18 @@ def test_the_command_says_what_it_did_and_exits_1_when_something_was_skipped(tmp
 def test_a_last_day_that_is_no_date_and_no_number_of_days_is_wrong_usage(value, capsys):
     assert main(["import-knowledge", ".", "--stale-after", value]) == 2
     assert "--stale-after" in capsys.readouterr().err
+
+
+REAL = Path(__file__).parents[2] / "shared" / "data" / "kb_chatwoot"
+
+
+@pytest.mark.skipif(not REAL.exists(), reason=f"{REAL} is not here")
+def test_the_documentation_of_a_real_project_imports_whole_and_reads_as_text(db):
+    imported = import_knowledge(db, [REAL])
+    assert (imported.added, imported.failed) == (88, {})
+    for title, text in db.execute("select title, text from chunks").fetchall():
+        # Code may hold anything.
+        prose = re.sub(r"`[^`]*`", "", re.sub(r"```.*?```", "", text, flags=re.DOTALL))
+        assert not re.search(r"</?[A-Za-z]|\*\*|\]\(/|^title:", title + prose), (title, text)
+        assert text.count("```") % 2 == 0
+        assert not re.search(r"^\|.*[^|]$", prose, re.MULTILINE)
