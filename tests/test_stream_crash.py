@@ -150,6 +150,13 @@ def test_killed_before_the_streams_beginning_was_stored_and_restarted_when_slack
     assert answer["metadata"]["event_payload"]["suggestion_id"] == row["id"]
 
 
+def settled(bot: Bot) -> None:
+    """Nothing more of a stream can come. On a busy machine it may have come before the restart, which ends as well."""
+    bot.until(
+        lambda: bot.db.execute("select count(*) from streams where ended_at is null").fetchone() == (0,), seconds=60
+    )
+
+
 def test_a_stream_whose_beginning_reaches_slack_after_the_restart_is_deleted(bot, sandbox, model, wire):
     model.answer = lambda messages: LONG
     sandbox.fault(method="chat.startStream", delay_s=4)
@@ -157,11 +164,9 @@ def test_a_stream_whose_beginning_reaches_slack_after_the_restart_is_deleted(bot
     bot.until(lambda: bot.db.execute("select count(*) from streams").fetchone() == (1,))
     time.sleep(0.5)
     restart(bot, wire)
+    finished(bot, ts)
+    settled(bot)
     expect_whole_once(bot, sandbox, ts)
-    bot.until(lambda: len(posted(sandbox)) == 2)
-    bot.until(lambda: len(posted(sandbox)) == 1, seconds=20)
-    expect_whole_once(bot, sandbox, ts)
-    assert bot.db.execute("select count(*) from streams where ended_at is null").fetchone() == (0,)
 
 
 def test_killed_again_before_a_late_beginning_came_the_next_start_deletes_it(bot, sandbox, model, wire):
@@ -171,11 +176,11 @@ def test_killed_again_before_a_late_beginning_came_the_next_start_deletes_it(bot
     bot.until(lambda: bot.db.execute("select count(*) from streams").fetchone() == (1,))
     time.sleep(0.5)
     restart(bot, wire)
-    expect_whole_once(bot, sandbox, ts)
+    finished(bot, ts)
     bot.kill()
-    sandbox.wait_for(AGENT, lambda state: len(posted(sandbox)) == 2)
+    time.sleep(4)
     bot.start()
-    bot.until(lambda: len(posted(sandbox)) == 1, seconds=20)
+    settled(bot)
     expect_whole_once(bot, sandbox, ts)
 
 
@@ -184,10 +189,10 @@ def test_two_answers_that_a_crash_cut_in_one_thread_stand_once_each(bot, sandbox
     model.answer = lambda messages: ("Charge: " if "battery" in messages[-1]["content"] else "") + LONG
     wire.cut("chat.startStream", after=True)
     ask(sandbox, thread_ts=ts)
-    assert wire.reached.wait(10)
+    assert wire.reached.wait(30)
     wire.cut("chat.startStream", after=False)
     ask(sandbox, "how do I reset the password of my battery?", thread_ts=ts)
-    assert wire.reached.wait(10)
+    assert wire.reached.wait(30)
     assert bot.db.execute("select count(*) from streams where ts is null").fetchone() == (2,)
     sandbox.fault(expire_streams=True)
     # Both look for their message before either has found one.
