@@ -129,7 +129,7 @@ PAGE = """<!doctype html><html><head><title>Brakes | Larkspur</title><link rel="
 <div class="sidebar">Links</div><main><header><h1>Brakes</h1></header><p>Wipe <b>it</b> with <code>E7</code>.<br>See <a
 href="https://x.example/p">prices</a>.</p>loose text<ol start="2"><li>One<ul><li>inner</li></ul></li>
 <li><p>Two</p></li></ol>
-<h2>Reset<a class="headerlink" href="#r">#</a></h2><pre><code class="language-sh">reset
+<h2>Reset<a class="headerlink" href="#r">#</a> <a href="#r">¶</a></h2><pre><code class="language-sh">reset
   --hard</code></pre><table><tr><th>part</th><th>euros</th></tr>
 <tr><td rowspan=2>pad</td><td>18</td></tr><tr><td>19</td></tr></table>
 <details><summary>How?</summary>So.</details><dl><dt>Term</dt><dd>Meaning</dd></dl><img src=x alt="A worn pad">
@@ -158,6 +158,8 @@ def test_a_page_without_a_main_part_is_read_from_its_body():
     reading = read_html("<title>T</title><div role=navigation>Menu</div><div>Text<p>More", name="n")
     assert (reading.title, said(reading)) == ("T", [("", "Text"), ("", "More")])
     assert read_html("<p></p>", name="n").blocks == [] == read_html("", name="n").blocks
+    with pytest.raises(BadDocument, match="within each other"):
+        read_html("<p>a</p>" + "<div>" * 400 + "lost", name="n")
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 from lxml import etree, html
 
-from data.readers.page import Page, Reading
+from data.readers.page import BadDocument, Page, Reading
 
 
 def _names(written: str) -> frozenset[str]:
@@ -26,13 +26,18 @@ BLOCKS = _names("""
     hr html li main ol p pre section summary table tbody td tfoot th thead tr ul
 """)
 MAIN = "//main | //*[@role='main']"
+ANCHORS = " §¶"
+"""What links to a heading itself look like."""
 SPACE = re.compile(r"[ \t\r\n\f]+")
 LANGUAGE = re.compile(r"\b(?:language|lang|highlight-source|brush)[-:\s]+(\w+)")
 ADDRESS = re.compile(r"(https?://|mailto:|tel:)\S+\Z")
 
 
 def read_html(text: str, *, name: str) -> Reading:
-    """A page's main part. Its title is its first heading of level one, else its `title`, else the name."""
+    """A page's main part. Its title is its first heading of level one, else its `title`, else the name.
+
+    Raises BadDocument.
+    """
     root = _parsed(text)
     if root is None:
         return Reading(name, [])
@@ -42,7 +47,7 @@ def read_html(text: str, *, name: str) -> Reading:
     page = Page()
     if main is not None:
         _flow(main, page)
-    headings = [_said(one) for one in (main if main is not None else root).iter("h1")]
+    headings = [_said(one).strip(ANCHORS) for one in (main if main is not None else root).iter("h1")]
     titles = [*headings, *(_said(one) for one in root.iter("title"))]
     address = root.xpath("string(//link[@rel='canonical']/@href)")
     return Reading(next(filter(None, titles), name), page.blocks, url=str(address) if ADDRESS.match(address) else None)
@@ -67,9 +72,13 @@ def _parsed(text: str) -> html.HtmlElement | None:
     # As bytes, since a text with an XML declaration is refused.
     parser = html.HTMLParser(encoding="utf-8", remove_comments=True, remove_pis=True)
     try:
-        return html.document_fromstring(text.encode("utf-8", "replace"), parser=parser)
+        root = html.document_fromstring(text.encode("utf-8", "replace"), parser=parser)
     except etree.ParserError:
         return None
+    # The parser leaves out what stands deeper than that, and says nothing.
+    if any(error.type_name == "ERR_RESOURCE_LIMIT" for error in parser.error_log):
+        raise BadDocument("its tags stand within each other more than 250 deep")
+    return root
 
 
 def _flow(element: html.HtmlElement, page: Page) -> None:
@@ -90,7 +99,7 @@ def _flow(element: html.HtmlElement, page: Page) -> None:
 def _block(element: html.HtmlElement, page: Page) -> None:
     tag = element.tag
     if tag in ("h1", "h2", "h3", "h4", "h5", "h6"):
-        page.heading(int(tag[1]), _said(element))
+        page.heading(int(tag[1]), _said(element).strip(ANCHORS))
     elif tag in ("ul", "ol"):
         start = element.get("start", "1")
         number = int(start) if start.isdecimal() else 1
