@@ -4,7 +4,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check
 # Only `make run` may fetch a model, the BASE_MODEL that .env names; and nobody is told how the software is used.
-demo test soak picture sandbox: export HF_HUB_OFFLINE := 1
+demo test bench soak picture sandbox: export HF_HUB_OFFLINE := 1
 export VLLM_NO_USAGE_STATS := 1
 export DO_NOT_TRACK := 1
 
@@ -32,6 +32,7 @@ test: $(READY)
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest
 
 bench: $(READY)
+	@$(BIN)/python tests/bench_starter.py
 	@$(BIN)/python tests/bench_training.py
 
 # The kill tests five times over: what fails once in a while fails here.

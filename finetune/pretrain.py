@@ -7,6 +7,7 @@ the step alone, so a resumed run sees what an unbroken one would have seen.
 """
 
 import argparse
+import copy
 import itertools
 import json
 import math
@@ -261,7 +262,7 @@ def dev_loss(model, tokenizer, dev: Corpus, steps: int = 6) -> float:
 def save(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, out: Path) -> None:
     """Write weights in bfloat16 (half the size) with tokenizer, chat template and generation settings."""
     out.mkdir(parents=True, exist_ok=True)
-    copied = LlamaForCausalLM(model.config)
+    copied = LlamaForCausalLM(copy.deepcopy(model.config))
     copied.load_state_dict(model.state_dict())
     copied = copied.to(torch.bfloat16)
     copied.config.use_cache = True
