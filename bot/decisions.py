@@ -8,6 +8,7 @@ from bot import blocks, blocks_feedback, blocks_replies
 from bot.access import expect_agent
 from bot.blocks import Message
 from bot.desk import Desk
+from bot.failing import insist
 from bot.slack import Address, Click
 from data import store, store_replies
 from data.errors import DeskError, EmptyText
@@ -95,7 +96,9 @@ async def act(desk: Desk, decided: Decided, told: Address, *, anyway: bool = Fal
     messages = _confirmation(desk, decided, posted=posted, body=body)
     confirmed = desk.workspace.whisper(messages, told, replace=True)
     if posted or (decided.new and decision.kind == "dismissed"):
-        await asyncio.gather(confirmed, desk.review(suggestion, look=not decided.new))
+        # A second try may find that the first one reached Slack.
+        looks = iter([not decided.new])
+        await asyncio.gather(confirmed, insist(lambda: desk.review(suggestion, look=next(looks, True))))
     else:
         await confirmed
 

@@ -261,6 +261,8 @@ class Desk:
         seen_ts = decision and (suggestion.thread_ts if decision.kind == "dismissed" else decision.posted_ts)
         if not self.review_channel or suggestion.task != "reply" or decision is None or seen_ts is None:
             return
+        if store_replies.withdrawal(self.db, suggestion.id) is not None:
+            return
         sender = await self.workspace.name(decision.decided_by)
         link = await self.workspace.permalink(suggestion.channel_id, seen_ts)
         async with self._posting[self.review_channel]:

@@ -2,18 +2,24 @@
 
 import asyncio
 import logging
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
+from functools import partial
 
 from bot import blocks, blocks_replies, installations, streams
 from bot.blocks import Message
 from bot.desk import Desk, address_of
-from bot.errors import ThreadMovedOn
+from bot.errors import SlackRefused, SlackUnreachable, ThreadMovedOn
 from bot.slack import PROACTIVE, Address
 from data import store, store_answers
-from data.errors import NightshiftError
+from data.errors import DeskError, NightshiftError
 from data.models import Suggestion
 
 log = logging.getLogger(__name__)
+
+TRY_AGAIN_AFTER = (1.0, 5.0, 25.0)
+"""Seconds. What is wrong with Slack itself mostly passes in moments."""
+PASSING = frozenset({"fatal_error", "internal_error", "service_unavailable", "request_timeout", "ratelimited"})
+"""Slack's words for a refusal that says nothing about what was asked (docs.slack.dev, errors of every method)."""
 
 
 async def or_fail(desk: Desk, suggestion: Suggestion, work: Coroutine[None, None, None]) -> None:
@@ -42,17 +48,38 @@ async def fail(desk: Desk, suggestion: Suggestion, error: Exception, *, told: Ad
     half_written = store_answers.open_stream(desk.db, suggestion.id)
     if half_written is not None and not await streams.break_off_or_log(desk.db, desk.workspace, half_written):
         desk.in_background(streams.settle(desk.db, desk.workspace, half_written, whole=False))
-    store.record_failure(desk.db, suggestion.id, sentence)
-    if decision is None and suggestion.request.get("kind") == PROACTIVE:
-        # Nobody waits for it.
-        return
-    if decision is not None and decision.text is not None and suggestion.task == "reply":
-        # Said once, and not tried again at every restart: the text comes back with the button that sends it.
-        store.remember_request(desk.db, unsent_key(suggestion.id))
+    waits = decision is not None or suggestion.request.get("kind") != PROACTIVE
+    unsent = decision is not None and decision.text is not None and suggestion.task == "reply"
+    if decision is not None and decision.text is not None and unsent:
         moved = isinstance(error, ThreadMovedOn)
         buttons = blocks_replies.moved_on(suggestion) if moved else blocks.send_again(suggestion)
         messages = blocks_replies.unsent(sentence, decision.text, buttons)
-    await desk.workspace.whisper(messages, told or address_of(suggestion), replace=told is not None)
+    to = told or address_of(suggestion)
+    untold: BaseException | None = None
+    if waits:
+        say = partial(desk.workspace.whisper, messages, to, replace=told is not None)
+        (untold,) = await asyncio.gather(insist(say), return_exceptions=True)
+    # Only now: after a crash while it was being told, a restart takes it up again, and nobody waits for nothing.
+    store.record_failure(desk.db, suggestion.id, sentence)
+    if unsent:
+        # Said once, and not tried again at every restart: the text came back with the button that sends it.
+        store.remember_request(desk.db, unsent_key(suggestion.id))
+    if untold is not None:
+        raise untold
+
+
+async def insist(say: Callable[[], Coroutine[None, None, None]]) -> None:
+    """Say something, and again when Slack itself was out of order. Raises what it was at the last time."""
+    for seconds in TRY_AGAIN_AFTER:
+        try:
+            return await say()
+        except DeskError as error:
+            passes = isinstance(error, SlackUnreachable) or (isinstance(error, SlackRefused) and error.error in PASSING)
+            if not passes:
+                raise
+            log.warning("said again in %.0f s: %s", seconds, type(error).__name__)
+            await asyncio.sleep(seconds)
+    return await say()
 
 
 def unsent_key(suggestion_id: str) -> str:

@@ -27,8 +27,9 @@ from bot import (
     slack,
 )
 from bot.desk import Desk
-from bot.failing import fail, sentence_of
+from bot.failing import fail, insist, sentence_of
 from bot.slack import Json
+from data.models import Suggestion
 
 log = logging.getLogger(__name__)
 
@@ -210,15 +211,24 @@ def _errors(app: AsyncApp, desk: Desk) -> None:
             sentence_of(error, str(body.get("event_id", "")))
             log.warning("event %s not stored: %s", body.get("event_id"), type(error).__name__)
             return BoltResponse(status=200, body="") if isinstance(error, slack.BadPayload) else None
-        try:
-            if suggestion is not None:
-                pressed = "actions" in body or body.get("type") == "view_submission"
-                await fail(desk, suggestion, error, told=slack.address_of(body) if pressed else None)
-            else:
-                await _tell(desk, body, sentence_of(error, str(body.get("trigger_id", ""))))
-        except Exception:
-            log.exception("could not tell the person who asked (suggestion %s)", suggestion and suggestion.id)
-        return BoltResponse(status=200, body="") if unacked else None
+        telling = _tell_of(desk, error, body, suggestion)
+        if not unacked:
+            await telling
+            return None
+        # The ack waits for nothing that Slack is asked.
+        desk.in_background(telling)
+        return BoltResponse(status=200, body="")
+
+
+async def _tell_of(desk: Desk, error: Exception, body: Json, suggestion: Suggestion | None) -> None:
+    try:
+        if suggestion is not None:
+            pressed = "actions" in body or body.get("type") == "view_submission"
+            await fail(desk, suggestion, error, told=slack.address_of(body) if pressed else None)
+        else:
+            await _tell(desk, body, sentence_of(error, str(body.get("trigger_id", ""))))
+    except Exception:
+        log.exception("could not tell the person who asked (suggestion %s)", suggestion and suggestion.id)
 
 
 def _first_input(body: Json) -> str | None:
@@ -232,4 +242,5 @@ def _first_input(body: Json) -> str | None:
 async def _tell(desk: Desk, body: Json, sentence: str) -> None:
     address = slack.address_of(body)
     if address is not None:
-        await desk.workspace.whisper([(sentence, blocks.text_sections(sentence))], address)
+        said = [(sentence, blocks.text_sections(sentence))]
+        await insist(lambda: desk.workspace.whisper(said, address))

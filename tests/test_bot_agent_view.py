@@ -191,7 +191,8 @@ def test_without_a_thread_in_view_the_person_is_told_to_open_one(bot, sandbox, m
     sandbox.context(AGENT, looked_at)
     ts = sandbox.message(DIRECT, AGENT, agent_view.DRAFT_REPLY)["ts"]
     assert "do not know which thread" in said(sandbox, ts)["text"]
-    assert model.asked == [] and bot.newest()["state"] == "failed"
+    assert model.asked == []
+    bot.until(lambda: bot.newest()["state"] == "failed")
 
 
 def test_a_channel_that_one_only_looks_into_is_not_read_for_one(bot, sandbox, model):

@@ -14,6 +14,7 @@ from data import store
 pytest_plugins = ("bot_fixtures", "sandbox_fixtures")
 
 OTHERS = "C0BILLING"
+SUPERVISOR, ADMIN = "U0SUPER1", "U0ADMIN1"
 
 
 def met(sandbox) -> list[str]:
@@ -91,6 +92,34 @@ def test_a_refusal_reaches_the_agent_in_a_sentence_with_the_text(bot, sandbox, m
     said = json.dumps(sandbox.state(AGENT)["ephemerals"], ensure_ascii=False)
     assert WHAT_TO_DO.get(error, "Slack refused chat.postMessage") in said
     assert row["draft"] in said and row["id"] in said
+
+
+def test_a_sentence_that_a_slack_out_of_order_did_not_take_is_said_again(bot, sandbox, model):
+    sandbox.fault(method="chat.postMessage", error="fatal_error")
+    ts = sandbox.message("D0AGENT1", AGENT, "zzyzx quux?")["ts"]
+    (told,) = bot.until(lambda: thread_in_direct(sandbox, ts))
+    assert "could not find this" in told["text"]
+    bot.until(lambda: bot.newest()["state"] == "failed")
+
+
+def thread_in_direct(sandbox, ts: str) -> list[dict]:
+    return next(m["replies"] for m in sandbox.channel(AGENT, "D0AGENT1")["messages"] if m["ts"] == ts)
+
+
+def test_a_click_that_is_refused_is_acked_before_anybody_can_be_told(bot, sandbox, model):
+    row = draft_for(bot, sandbox)
+    sent(bot, sandbox, row)
+    review = sandbox.wait_for(SUPERVISOR, lambda state: thumbs_of(state, row["id"]))
+    sandbox.fault(method="response_url", error="ratelimited", retry_after=4)
+    click = sandbox.action(ADMIN, "rate", value=review["positive_button"]["value"], channel="C0SUPERVISORS")
+    assert click["ok"] and click["ack_ms"] < 1000
+    last_ephemeral(sandbox, ADMIN, "Only agents and supervisors rate")
+
+
+def thumbs_of(state: dict, suggestion_id: str) -> dict | None:
+    messages = next(channel["messages"] for channel in state["channels"] if channel["id"] == "C0SUPERVISORS")
+    found = [e for m in messages for b in m["blocks"] if b["type"] == "context_actions" for e in b["elements"]]
+    return next((buttons for buttons in found if suggestion_id in json.dumps(buttons)), None)
 
 
 def test_who_can_be_shown_no_ephemeral_message_gets_a_direct_one(bot, sandbox, model):

@@ -153,7 +153,8 @@ def test_more_than_anybody_waits_for_is_refused_in_one_sentence(bot, sandbox, mo
         sandbox.message(HELP, CUSTOMER, "log " * 9_500, ts)
     assert sandbox.shortcut(HELP, AGENT, ts, "summarize_thread")["ok"]
     last_ephemeral(sandbox, AGENT, "This is too much to read")
-    assert model.asked == [] and bot.newest()["state"] == "failed"
+    assert model.asked == []
+    bot.until(lambda: bot.newest()["state"] == "failed")
 
 
 def test_a_reply_still_leaves_out_the_oldest_messages(bot, sandbox, model):
@@ -170,4 +171,4 @@ def test_a_part_that_fails_fails_the_summary_honestly(bot, sandbox, model):
     model.answer = silent_once
     assert sandbox.shortcut(HELP, AGENT, long_thread(sandbox, 10), "summarize_thread")["ok"]
     last_ephemeral(sandbox, AGENT, "The model wrote nothing. Please try again.")
-    assert bot.newest()["state"] == "failed"
+    bot.until(lambda: bot.newest()["state"] == "failed")

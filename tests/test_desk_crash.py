@@ -207,6 +207,16 @@ def test_a_request_that_nobody_waits_for_any_more_fails_honestly_once(bot, sandb
     assert [m["ts"] for m in sandbox.state(AGENT)["ephemerals"] if "interrupted" in json.dumps(m)] == [told["ts"]]
 
 
+def test_killed_while_a_failure_is_told_it_is_told_after_the_restart(bot, sandbox, model, wire):
+    wire.cut("chat.postMessage", after=False)
+    ts = sandbox.message("D0AGENT1", AGENT, "zzyzx quux?")["ts"]
+    assert wire.reached.wait(10)
+    restart(bot, wire)
+    assert shown(bot)["state"] == "failed"
+    (asked,) = (m for m in sandbox.channel(AGENT, "D0AGENT1")["messages"] if m["ts"] == ts)
+    assert ["could not find this" in reply["text"] for reply in asked["replies"]] == [True]
+
+
 def test_an_old_reply_is_not_sent_behind_the_agents_back_but_offered_once(bot, sandbox, model, wire):
     wire.cut("chat.postMessage", after=False)
     suggestion_id = decide(bot, sandbox)
