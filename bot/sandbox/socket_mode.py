@@ -8,6 +8,7 @@ import itertools
 import json
 import secrets
 import uuid
+from collections import deque
 from dataclasses import dataclass
 
 from aiohttp import WSCloseCode, WSMsgType, web
@@ -18,6 +19,8 @@ from bot.sandbox.workspace import Json, Workspace
 
 ACK_SECONDS = 3.0
 """Slack waits this long for an ack (facts: slack.md 2)."""
+
+ACKS_KEPT = 20_000
 
 MOST_CONNECTIONS = 10
 """Open sockets per app (slack.md 16)."""
@@ -66,6 +69,8 @@ class SocketMode:
         self.deliveries: dict[str, Delivery] = {}
         self.retrying: set[asyncio.Task[None]] = set()
         self.turns = itertools.count()
+        self.acks: deque[tuple[str, int]] = deque(maxlen=ACKS_KEPT)
+        """What was acked in time, and after how many milliseconds, newest last."""
         self.http_url = ""
         """Where the app listens for HTTP. Empty: Socket Mode."""
         self.is_org_wide = False
@@ -138,6 +143,7 @@ class SocketMode:
             del self.deliveries[frame["envelope_id"]]
             return self.workspace.problem("late_ack", envelope=delivery.kind, what=delivery.what, ack_ms=ack_ms)
         if not delivery.answer.done():
+            self.acks.append((delivery.what, ack_ms))
             payload = frame.get("payload")
             delivery.answer.set_result(Ack(None, ack_ms, payload if isinstance(payload, dict) else {}))
         return None

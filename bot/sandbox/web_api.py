@@ -56,7 +56,7 @@ JSON_ARGUMENTS = {"blocks", "attachments", "view", "metadata", "prompts", "chunk
 
 TIER_RETRY_AFTER = 10
 """Seconds that Slack asks an app to wait that called a method too often; how many is not documented."""
-EXPECTED = {"not_in_channel", "already_reacted", "no_reaction"}
+EXPECTED = {"not_in_channel", "already_reacted", "no_reaction", "hash_conflict"}
 """Refusals that a correct app meets too; they are recorded with `expected`, for who counts problems."""
 
 
