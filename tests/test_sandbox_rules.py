@@ -192,6 +192,23 @@ def test_what_is_chosen_from_the_start_must_be_there_to_choose(client, element, 
     assert error == "invalid_arguments" and any(complaint in message for message in messages)
 
 
+TYPED = {"type": "plain_text_input"}
+
+
+@pytest.mark.parametrize(
+    ("fields", "complaint"),
+    [
+        ([TYPED | {"max_length": 5, "initial_value": "Hello!"}], "must be less than 6 characters"),
+        ([TYPED | {"min_length": 6, "max_length": 5}], "`min_length` must not exceed `max_length`"),
+        ([TYPED | {"focus_on_load": True}] * 2, "only one element may have `focus_on_load`"),
+    ],
+)
+def test_a_field_is_refused_that_nobody_could_send(client, fields, complaint):
+    blocks = [picked(field) | {"block_id": f"p{number}"} for number, field in enumerate(fields)]
+    error, messages = refused(client.views_publish, user_id=AGENT, view={"type": "home", "blocks": blocks})
+    assert error == "invalid_arguments" and any(complaint in message for message in messages)
+
+
 def test_a_home_tab_takes_100_blocks_and_none_that_belong_to_messages(client):
     def publish(*blocks):
         return client.views_publish(user_id=AGENT, view={"type": "home", "blocks": list(blocks)})

@@ -134,6 +134,17 @@ def choice_complaints(element: dict[str, Any], pointer: str) -> list[str]:
     return complaints
 
 
+def length_complaints(element: dict[str, Any], pointer: str) -> list[str]:
+    """What stands in a field from the start must be what may be typed in it. Slack's words for it are not certain."""
+    complaints: list[str] = []
+    least, most = element.get("min_length", 0), element.get("max_length", 3000)
+    if least > most:
+        complain(complaints, "`min_length` must not exceed `max_length`", pointer)
+    if isinstance(element.get("initial_value"), str) and len(element["initial_value"]) > most:
+        complain(complaints, f"must be less than {most + 1} characters", f"{pointer}/initial_value")
+    return complaints
+
+
 def image_complaints(image: dict[str, Any], pointer: str) -> list[str]:
     """A picture is at one address, or one file of Slack's; a file is named in one way."""
     complaints: list[str] = []

@@ -15,6 +15,7 @@ from bot.sandbox.checks import (
     complain,
     image_complaints,
     integer,
+    length_complaints,
     one_of,
     only,
     shape,
@@ -266,7 +267,7 @@ def block_complaints(blocks: list[Json], pointer: str) -> list[str]:
         for image in (part for part in (block, *parts_of(block)) if part["type"] == "image"):
             complaints += image_complaints(image, here)
         for element in elements_of(block):
-            complaints += choice_complaints(element, here)
+            complaints += [*choice_complaints(element, here), *length_complaints(element, here)]
             if element["type"].endswith("static_select") and ("options" in element) == ("option_groups" in element):
                 complain(complaints, "must define exactly one of `options` or `option_groups`", here)
         block_id = block.get("block_id")
@@ -278,6 +279,8 @@ def block_complaints(blocks: list[Json], pointer: str) -> list[str]:
         action_ids = [e["action_id"] for e in elements_of(block) if e.get("action_id")]
         for action_id in {a for a in action_ids if action_ids.count(a) > 1}:
             complain(complaints, f"`action_id` {action_id} already exists for `block_id` {block_id}", here)
+    if sum(element.get("focus_on_load", False) for block in blocks for element in elements_of(block)) > 1:
+        complain(complaints, "only one element may have `focus_on_load`", pointer)
     if sum(len(block["text"]) for block in blocks if block["type"] == "markdown") > LIMIT["markdown"]:
         complain(complaints, f"markdown must be less than {LIMIT['markdown'] + 1} characters in all", pointer)
     return complaints
