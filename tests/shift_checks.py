@@ -31,7 +31,8 @@ def unended(office: Office) -> Iterator[str]:
             rows = office.rows("channel_id = ? and thread_ts = ?", channel, thread_ts)
         else:
             rows = office.rows("request_key = ?", asked.key)
-        if asked.acked and not rows:
+        # Where another draft is wanted, a sentence may say why there is none: the reply was sent in the meantime.
+        if asked.acked and not rows and asked.what not in ("refresh", "rewrite"):
             yield f"{asked.what} {asked.key} was acked and has no row"
     for row in office.db.query("select * from suggestions where state not in ('shown', 'failed')"):
         yield f"suggestion {row['id']} ({row['task']}) stayed {row['state']}"
@@ -150,6 +151,9 @@ def objections(office: Office) -> Iterator[str]:
             continue
         if problem.get("error") == "message_not_in_streaming_state":
             # Streams were made to expire.
+            continue
+        if (problem.get("method"), problem.get("error")) == ("chat.getPermalink", "message_not_found"):
+            # A reply that its agent took back while the link to it was asked for.
             continue
         yield " ".join(str(problem.get(key, "")) for key in ("kind", "method", "what", "error", "messages"))
     if unacked > office.dropped_acks:

@@ -33,6 +33,8 @@ from data.knowledge import import_knowledge
 
 T = TypeVar("T")
 LOOK_AGAIN = 0.1
+PATIENCE = 120.0
+"""Seconds that a person goes on pressing while there is no bot: on a busy machine its start takes many."""
 UNACKED = ("dispatch_failed", "operation_timeout")
 HELP_CENTRE = ROOT / "bot" / "demo" / "company" / "help_centre"
 
@@ -96,23 +98,27 @@ class Office:
 
     async def press(self, deed: str, **body: Any) -> Json:
         """A deed that the app must ack, done again as long as it does not, as a person would."""
-        for attempt in range(30):
+        end = time.monotonic() + PATIENCE
+        first = True
+        while time.monotonic() < end:
             try:
                 said = await self.do(deed, **body)
             except WrongInput:
-                if attempt == 0:
+                if first:
                     raise
                 # The first press did its work and only its ack was lost.
                 return {"ok": True, "gone": True}
             if said["ok"] or said.get("error") not in UNACKED:
                 return said
+            first = False
             self.notes[f"pressed again after {said['error']}"] += 1
             await asyncio.sleep(0.5)
         raise AssertionError(f"{deed} was never acked")
 
     async def ask(self, user: str, deed: str, **body: Any) -> Json | None:
         """A shortcut, command or menu that asks for a draft; its row when it has ended, None when none was stored."""
-        for _ in range(30):
+        end = time.monotonic() + PATIENCE
+        while time.monotonic() < end:
             said = await self.do(deed, user=user, **body)
             what = str(body.get("callback_id") or body.get("command") or body.get("action_id"))
             self.asked.append(Asked(user, said["trigger_id"], what, said["ok"]))
@@ -137,6 +143,9 @@ class Office:
 
     async def ended(self, key: str) -> Json | None:
         """The row of this request, once it is shown or failed; None when there is none after some seconds."""
+
+        if not await self.until(lambda: self.row("request_key", key), seconds=10):
+            return None
 
         def found() -> Json | None:
             row = self.row("request_key", key)

@@ -13,7 +13,7 @@ async def draft(page, text="My invoice is wrong"):  # noqa: F811
     await expect(customer.locator(".title")).to_contain_text("#help")
     await customer.locator(".composer textarea").fill(text)
     await customer.locator(".composer textarea").press("Enter")
-    await agent.get_by_role("button", name="Suggest reply").last.click()
+    await agent.get_by_role("button", name="Suggest a reply").last.click()
     shown = agent.locator(".message.ephemeral").last
     await expect(shown.get_by_role("button", name="Send")).to_be_visible()
     return agent, shown

@@ -42,7 +42,7 @@ async def test_a_customer_writes_and_the_agent_edits_the_draft_in_a_modal(sandbo
     await customer.locator(".composer textarea").press("Enter")
     await expect(agent.locator(".message .text").first).to_have_text("My invoice is <wrong> & late")
     await expect(agent.locator(".message .text b")).to_have_text("invoice")
-    await agent.get_by_role("button", name="Suggest reply").click()
+    await agent.get_by_role("button", name="Suggest a reply").click()
     modal = agent.locator(".modal")
     await expect(modal.locator("textarea")).to_have_value("Hello")
     await modal.locator("textarea").fill("rude")

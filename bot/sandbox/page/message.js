@@ -7,8 +7,8 @@ const HUES = { customer: [168, 190, 152, 205], agent: [288, 262, 312, 240], supe
 const MOON = '<svg viewBox="0 0 24 24"><path d="M14 3a9 9 0 1 0 7 14A8 8 0 0 1 14 3z"/></svg>';
 
 export const SHORTCUTS = [
-  ["suggest_reply", "Suggest reply"],
-  ["summarize_thread", "Summarize thread"],
+  ["suggest_reply", "Suggest a reply"],
+  ["summarize_thread", "Summarise thread"],
 ];
 
 export function avatar(user, size = "") {
@@ -103,7 +103,7 @@ function toolbar(message, column) {
 // The line under a thread's first message: replies, and the shortcuts within easy reach for who answers customers.
 export function threadLine(message, column, open) {
   const count = message.replies.length;
-  const staff = column.user.role !== "customer" && !message.bot_id;
+  const staff = column.user.role !== "customer" && !message.bot_id && !column.channel?.is_im;
   const label = count ? `${count} ${count === 1 ? "reply" : "replies"}` : "Reply";
   return h(
     "div",
