@@ -254,7 +254,8 @@ async def office(folder: Path, *, agents: int, customers: int) -> AsyncIterator[
         yield made
     finally:
         watching.cancel()
-        await asyncio.to_thread(bot.stop)
+        # How it ends when it is asked to is tested elsewhere.
+        await asyncio.to_thread(bot.kill)
         engine.stdin.close() if engine.stdin else None
         await asyncio.to_thread(engine.wait, 20)
         engine.stdout.close()

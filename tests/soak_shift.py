@@ -63,7 +63,7 @@ async def faults(office: Office, rng: random.Random, until: float) -> None:
 
 async def shift(office: Office, *, seconds: float, seed: int) -> None:
     """The shift itself, with the kill in its middle, until all that was asked has ended."""
-    await office.do("fault", retry_delays_s=[0.5, 6, 30], channel_rate=5, burst=5)
+    await office.do("fault", retry_delays_s=[0.5, 6, 60], channel_rate=5, burst=5)
     for channel in CHANNELS:
         await office.press("command", channel=channel, user=ADMIN, command="/nightshift", text="consent on")
     await office.press("command", channel=CHANNELS[1], user=ADMIN, command="/nightshift", text="proactive on")
