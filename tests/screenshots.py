@@ -194,7 +194,7 @@ SCENES: dict[str, tuple[Callable[[Studio], Locator], int]] = {
     "streamed": (streamed, 760),
     "review": (review, 940),
     "home-agent": (home_agent, 720),
-    "home-supervisor": (home_supervisor, 960),
+    "home-supervisor": (home_supervisor, 985),
 }
 """Each with the height of the page, so that little of the picture is empty."""
 
