@@ -8,7 +8,7 @@ demo test bench soak picture sandbox: export HF_HUB_OFFLINE := 1
 export VLLM_NO_USAGE_STATS := 1
 export DO_NOT_TRACK := 1
 
-.PHONY: setup demo test lint bench soak picture run sandbox clean
+.PHONY: setup demo test lint bench soak picture screenshots run sandbox clean
 setup: $(READY)
 
 # torchvision, torchaudio and torchcodec are left out of the lock on purpose: vLLM names them, text serving needs none of
@@ -35,14 +35,19 @@ bench: $(READY)
 	@$(BIN)/python tests/bench_starter.py
 	@$(BIN)/python tests/bench_training.py
 
-# The kill tests five times over: what fails once in a while fails here.
+# The kill tests five times over: what fails once in a while fails here. Then a shift of 50 agents.
 soak: $(READY)
 	@for n in 1 2 3 4 5; do OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/test_desk_crash.py tests/test_nightly.py tests/test_store.py tests/test_up.py || exit 1; done
+	@OMP_NUM_THREADS=1 $(BIN)/python tests/soak_shift.py
 
 # The README's picture, taken at the end of a demo.
 picture: $(READY)
 	@mkdir -p docs
 	@DEMO_EXIT=1 $(BIN)/python -m bot.demo --picture docs/sandbox.png
+
+# The README's other pictures, of invented drafts: the tests' model server writes them.
+screenshots: $(READY)
+	@OMP_NUM_THREADS=1 $(BIN)/python tests/screenshots.py
 
 lint: $(READY)
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
