@@ -265,7 +265,7 @@ def save(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, out: Path)
     copied = LlamaForCausalLM(copy.deepcopy(model.config))
     copied.load_state_dict(model.state_dict())
     copied = copied.to(torch.bfloat16)
-    copied.config.use_cache = True
+    copied.config.use_cache = copied.generation_config.use_cache = True
     copied.generation_config.do_sample = False
     copied.generation_config.eos_token_id = 2
     copied.save_pretrained(out)

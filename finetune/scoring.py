@@ -89,6 +89,7 @@ class Stage:
                     attention_mask=mask.to(self.model.device),
                     max_new_tokens=longest,
                     do_sample=False,
+                    use_cache=True,
                     pad_token_id=pad,
                     eos_token_id=sorted(self.ends),
                 )
