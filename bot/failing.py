@@ -5,13 +5,15 @@ import logging
 from collections.abc import Callable, Coroutine
 from functools import partial
 
+from tenacity import AsyncRetrying, before_sleep_log, retry_if_exception, stop_after_attempt, wait_chain, wait_fixed
+
 from bot import blocks, blocks_replies, installations, streams
 from bot.blocks import Message
 from bot.desk import Desk, address_of
 from bot.errors import SlackRefused, SlackUnreachable, ThreadMovedOn
 from bot.slack import PROACTIVE, Address
 from data import store, store_answers
-from data.errors import DeskError, NightshiftError
+from data.errors import NightshiftError
 from data.models import Suggestion
 
 log = logging.getLogger(__name__)
@@ -70,16 +72,18 @@ async def fail(desk: Desk, suggestion: Suggestion, error: Exception, *, told: Ad
 
 async def insist(say: Callable[[], Coroutine[None, None, None]]) -> None:
     """Say something, and again when Slack itself was out of order. Raises what it was at the last time."""
-    for seconds in TRY_AGAIN_AFTER:
-        try:
-            return await say()
-        except DeskError as error:
-            passes = isinstance(error, SlackUnreachable) or (isinstance(error, SlackRefused) and error.error in PASSING)
-            if not passes:
-                raise
-            log.warning("said again in %.0f s: %s", seconds, type(error).__name__)
-            await asyncio.sleep(seconds)
-    return await say()
+    tries = AsyncRetrying(
+        retry=retry_if_exception(_passes),
+        wait=wait_chain(*map(wait_fixed, TRY_AGAIN_AFTER)),
+        stop=stop_after_attempt(1 + len(TRY_AGAIN_AFTER)),
+        before_sleep=before_sleep_log(log, logging.WARNING),
+        reraise=True,
+    )
+    await tries(say)
+
+
+def _passes(error: BaseException) -> bool:
+    return isinstance(error, SlackUnreachable) or (isinstance(error, SlackRefused) and error.error in PASSING)
 
 
 def unsent_key(suggestion_id: str) -> str:

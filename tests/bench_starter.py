@@ -16,8 +16,8 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from data.models import Message, Passage, Turn
 from data.prompts import answer_messages, reply_messages
+from finetune.corpus.phrases import QUOTE_QUESTIONS
 from finetune.corpus.reworded import sentences, telling_words
-from finetune.corpus.rows import QUOTE_QUESTIONS
 from serving.loops import repeats_itself
 from serving.settings import STARTER
 

@@ -15,6 +15,17 @@ from data.errors import BadFile
 from data.models import Example, Message, Passage, Speaker, Turn
 from data.prompts import NOT_FOUND, answer_messages, asked_thread, reply_messages, summary_messages
 from finetune.corpus import drills, guides, house_styles
+from finetune.corpus.phrases import (
+    BYES,
+    CLOSINGS,
+    GREETINGS,
+    IDENTITIES,
+    OPENERS,
+    QUOTE_QUESTIONS,
+    THANKS,
+    UNKNOWN,
+    WELCOMES,
+)
 from finetune.corpus.reworded import exchanger, reworded, sentences, telling_words, vocabulary_of
 from finetune.corpus.values import values
 
@@ -26,63 +37,6 @@ LONGER = 0.25
 """Share of the passages asked for that are longer articles."""
 HERE = Path(__file__).parent
 Row = tuple[list[Message], str]
-
-# How one reply may begin and end; an empty one is drawn most often. A phrase with a placeholder is used only when the
-# thread has said its value.
-GREETINGS = [
-    *(
-        "",
-        "",
-        "",
-        "Hi {first}, ",
-        "Hello {first}. ",
-        "Thanks, {first}. ",
-        "Thank you for the details. ",
-        "I understand. ",
-    ),
-    *("I see. ", "Of course. ", "Sure, I can help with that. ", "I am sorry to hear that. ", "Good question. "),
-    *(
-        "Okay, {first}. ",
-        "Thanks for waiting. ",
-        "Sorry for the trouble with the {item}. ",
-        "I have {order} open here. ",
-    ),
-]
-CLOSINGS = [
-    *("", "", "", "", " Is there anything else I can help with?", " Let me know if that works.", " Does that help?"),
-    *(" I hope that helps, {first}.", " Have a nice {weekday}.", " Please write again if it does not."),
-    *(" You can reply here at any time.", " Shall I do that for you?"),
-]
-OPENERS = ["Hi", "Hello"]
-WELCOMES = [
-    "Hello, how can I help you?",
-    "Good morning, what can I do for you?",
-    "Welcome to {company}, how can I help?",
-]
-QUOTE_QUESTIONS = [
-    "{keys}?",
-    "what about {keys}",
-    "Can you tell me about {keys}?",
-    "I have a question about {title}: {keys}?",
-    "How is it with {0}?",
-    "{title}, {keys}",
-    "My {0} is a problem. What now?",
-    "Is there anything on {keys}, please?",
-    "Something is wrong with the {0}. Help!",
-]
-UNKNOWN = "I do not know that yet. I will ask a colleague and write to you again."
-THANKS = ["Thanks!", "Great, thank you.", "ok thanks, that's all", "Perfect. Thanks a lot, bye"]
-BYES = ["You are welcome, {first}. Goodbye.", "Happy to help. Have a good day.", "Glad that helped. Bye."]
-IDENTITIES = [
-    *(
-        "I'm {first}. ",
-        "My name is {name}. ",
-        "Hi, {first} here. ",
-        "This is {name}, order {order}. ",
-        "Order {order}. ",
-    ),
-    *("Hello. ", "Good evening, I am {first}. ", "{name} here, my number is {order}. "),
-]
 
 
 @dataclass(frozen=True)
@@ -175,19 +129,16 @@ def foreign_row(corpus: Corpus, rng: random.Random) -> Row:
     """
     _, value, _ = _draw(corpus, rng)
     articles = [_article(corpus, rng) for _ in range(rng.choice((1, 2, 2, 3)))]
-    found = [Passage(0, "other", title, " ".join(said), 0.0) for title, said in articles]
     asked_at = rng.randrange(len(articles))
+    passages = [
+        Passage(0, "asked" if at == asked_at else "other", title, " ".join(said), 0.0)
+        for at, (title, said) in enumerate(articles)
+    ]
     title, said = articles[asked_at]
-    found[asked_at] = Passage(0, "asked", title, " ".join(said), 0.0)
-    missing = len(found) > 1 and rng.random() < 0.06
-    return _quoted(
-        rng,
-        value,
-        title,
-        rng.choice(said),
-        [p for p in found if p.document_id == "other"] if missing else found,
-        missing,
-    )
+    missing = len(passages) > 1 and rng.random() < 0.06
+    if missing:
+        del passages[asked_at]
+    return _quoted(rng, value, title, rng.choice(said), passages, missing)
 
 
 def _article(corpus: Corpus, rng: random.Random) -> tuple[str, list[str]]:
