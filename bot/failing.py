@@ -5,7 +5,14 @@ import logging
 from collections.abc import Callable, Coroutine
 from functools import partial
 
-from tenacity import AsyncRetrying, before_sleep_log, retry_if_exception, stop_after_attempt, wait_chain, wait_fixed
+from tenacity import (
+    AsyncRetrying,
+    RetryCallState,
+    retry_if_exception,
+    stop_after_attempt,
+    wait_chain,
+    wait_fixed,
+)
 
 from bot import blocks, blocks_replies, installations, streams
 from bot.blocks import Message
@@ -76,10 +83,16 @@ async def insist(say: Callable[[], Coroutine[None, None, None]]) -> None:
         retry=retry_if_exception(_passes),
         wait=wait_chain(*map(wait_fixed, TRY_AGAIN_AFTER)),
         stop=stop_after_attempt(1 + len(TRY_AGAIN_AFTER)),
-        before_sleep=before_sleep_log(log, logging.WARNING),
+        before_sleep=_log_again,
         reraise=True,
     )
-    await tries(say)
+    async for attempt in tries:
+        with attempt:
+            await say()
+
+
+def _log_again(state: RetryCallState) -> None:
+    log.warning("said again in %.0f s", state.upcoming_sleep)
 
 
 def _passes(error: BaseException) -> bool:
