@@ -14,6 +14,7 @@ Exception
    │  └─ NotAllImported            some files were skipped, each with its reason
    ├─ BadSetting                   a value in the environment or .env that cannot be used
    │  └─ MissingToken              a Slack token is missing, malformed or refused
+   ├─ EmbedderMissing              no model that makes vectors: search is by words alone
    ├─ ServingError
    │  ├─ EngineUnreachable         nothing answers at LLM_BASE_URL
    │  ├─ EngineFailed              it answered, but not with a whole completion
@@ -112,6 +113,10 @@ class BadSetting(NightshiftError):
 
 class MissingToken(BadSetting):
     """A Slack token is missing, malformed or refused."""
+
+
+class EmbedderMissing(NightshiftError):
+    """The model that makes vectors is not installed, or cannot be read."""
 
 
 class ServingError(NightshiftError):

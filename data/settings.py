@@ -5,6 +5,7 @@ from pathlib import Path
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from data.embedding import DEFAULT_MODEL
 from data.errors import BadSetting
 
 
@@ -15,8 +16,8 @@ class DataSettings(BaseSettings):
 
     database_path: Path = Path("var/nightshift.db")
     """The SQLite file that holds everything."""
-    embedding_model: str = ""
-    """A sentence-transformers model. Nothing reads it yet: search is full text alone."""
+    embedding_model: str = DEFAULT_MODEL
+    """What makes vectors for search: a folder with a sentence-transformers model, or an installed package with one."""
     retain_days: int = Field(default=90, ge=1)
     """Texts of suggestions, decisions and imported history are blanked after so many days."""
 
