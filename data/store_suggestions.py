@@ -6,7 +6,7 @@ requested → drafted → shown, or failed. Every write may be repeated: the fir
 import hashlib
 import json
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from sqlite_utils import Database
 
@@ -219,19 +219,29 @@ def rate(
 ) -> bool:
     """Append a thumb: -1, 0 (taken back) or 1. True when this request is new.
 
-    `seen_sha256` is the hash of the text that was looked at: `text_sha256`, as a button may have kept it.
+    `seen_sha256` is the hash of the text that was looked at: `text_sha256`, as a button may have kept it. By it the
+    thumb is known to be about the draft, or about what was sent in its place.
     """
     with immediate(db):
-        suggestion(db, suggestion_id)
+        rated = suggestion(db, suggestion_id)
+        about = _text_seen(rated, decision(db, suggestion_id), seen_sha256)
         cursor = db.execute(
             """
-            insert into ratings (id, suggestion_id, user_id, role, value, request_key, seen_sha256, created_at)
-            values (?, ?, ?, ?, ?, ?, ?, ?)
+            insert into ratings (id, suggestion_id, user_id, role, value, request_key, seen_sha256, about, created_at)
+            values (?, ?, ?, ?, ?, ?, ?, ?, ?)
             on conflict (request_key) do nothing
             """,
-            [new_id(), suggestion_id, user_id, role, value, request_key, seen_sha256, now()],
+            [new_id(), suggestion_id, user_id, role, value, request_key, seen_sha256, about, now()],
         )
         return cursor.rowcount == 1
+
+
+def _text_seen(rated: Suggestion, made: Decision | None, seen_sha256: str | None) -> Literal["draft", "sent"] | None:
+    texts: tuple[tuple[Literal["sent", "draft"], str | None], ...] = (
+        ("sent", made.text if made else None),
+        ("draft", rated.draft),
+    )
+    return next((name for name, text in texts if text is not None and text_sha256(text) == seen_sha256), None)
 
 
 def text_sha256(text: str) -> str:

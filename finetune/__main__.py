@@ -89,7 +89,7 @@ def _dry_run(arguments: argparse.Namespace, db: Database, settings: FinetuneSett
 
 
 def _dataset(arguments: argparse.Namespace) -> int:
-    from finetune import dataset
+    from finetune import curation, dataset
     from finetune.run_directory import recipe_for, write_recipe
     from serving.base import identify
 
@@ -99,6 +99,7 @@ def _dataset(arguments: argparse.Namespace) -> int:
     dataset.freeze(built, arguments.run_dir)
     write_recipe(arguments.run_dir, recipe_for(settings, identify(serving.base_model)))
     lines = [f"{len(built.train)} to train, {len(built.validation)} to stop early, {len(built.held_out)} held out"]
+    lines += curation.lines(built.curation)
     cli.report(arguments, dataset.summary(built), [*lines, f"frozen in {arguments.run_dir}"])
     return 0
 

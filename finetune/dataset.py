@@ -5,15 +5,17 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from sqlite_utils import Database
 
-from data import store
+from data import store, store_circumstances
 from data.errors import BadFile, NightError
 from data.models import TASKS, Message, Pair
 from data.prompts import asked_thread, with_examples, without_examples
+from finetune import curation
 from finetune.run_directory import DATASET, pair_hash, read_json, read_lines, write_json, write_lines
+from finetune.weighing import weigh
 
 VALIDATION_SHARE = 0.05
 MAX_VALIDATION_PAIRS = 80
@@ -42,6 +44,8 @@ class Dataset:
     held_out: list[Case]
     dropped: dict[str, int] = field(default_factory=dict)
     new_pairs: int = 0
+    curation: dict[str, Any] = field(default_factory=dict)
+    """What curation.py tells of it, in plain JSON."""
 
 
 class LeakedThreads(NightError):
@@ -64,8 +68,14 @@ def build(db: Database, *, known: set[str] = frozenset(), seed: int = 0) -> Data
     pairs = store.training_pairs(db)
     split = split_pairs(pairs, held_out_threads, seed=seed)
     cases = [_case(db, pair) for pair in pairs if pair.thread_id in held_out_threads]
+    circumstances = store_circumstances.circumstances(db)
+    weighed = weigh(split.train, circumstances, store_circumstances.manners(db))
     dataset = replace(
-        split, held_out=cases, new_pairs=sum(p.id not in known for p in (*split.train, *split.validation))
+        split,
+        train=weighed.pairs,
+        held_out=cases,
+        new_pairs=sum(p.id not in known for p in (*split.train, *split.validation)),
+        curation=curation.told(db, weighed, circumstances),
     )
     check_split(dataset)
     return dataset
@@ -127,6 +137,7 @@ def summary(dataset: Dataset) -> dict:
         "new_pairs": dataset.new_pairs,
         "dropped": dataset.dropped,
         "tasks": per_task,
+        "curation": dataset.curation,
     }
 
 
@@ -160,6 +171,7 @@ def load(run_dir: Path) -> Dataset:
         held_out=[Case(**(one | {"pair": Pair(**one["pair"])})) for one in read_lines(directory / "held_out.jsonl")],
         dropped=manifest["dropped"],
         new_pairs=manifest["new_pairs"],
+        curation=manifest.get("curation", {}),
     )
     found = {p.id: pair_hash(p) for p in (*dataset.train, *dataset.validation)}
     if (

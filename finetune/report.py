@@ -7,6 +7,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from data.models import Run
+from finetune import curation
 from finetune.dataset import Dataset
 from finetune.evidence import Effect
 from finetune.gate import Verdict
@@ -97,6 +98,8 @@ def _training(dataset: Dataset, losses: Sequence[dict]) -> list[str]:
     ]
     if len(validated) > 1:
         lines.append(f"Validation loss {validated[0]:.3f} → {min(validated):.3f} nats per token.")
+    if told := [f"- {line.strip()}" for line in curation.lines(dataset.curation)]:
+        lines += ["", "## Pairs", "", *told]
     return lines
 
 
