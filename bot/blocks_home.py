@@ -6,16 +6,17 @@ Limits (docs.slack.dev, views): 100 blocks, so every list here is short.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from bot import night_report
+from bot import blocks_gaps, night_report
 from bot.acceptance import DAYS, Acceptance, bars, shares
-from bot.blocks import EDIT_REASONS, button, note, plain_text
+from bot.blocks import button, note, plain_text
 from bot.chart import in_words
 from bot.listing import TASK_NAME, fate, quoted, reason, shortened, thread_link, when
 from bot.night_report import section
 from bot.slack import Json, escape
 from data.models import BASE, TASKS, Consent, GateReport, Run, Task
 from data.preferences import LANGUAGES, Preferences
-from data.store_supervision import Case, Gap, Hold, ListedDraft, Written
+from data.store_gaps import Gap
+from data.store_supervision import Case, Hold, ListedDraft, Written
 
 DIVIDER: Json = {"type": "divider"}
 CHANNELS_SHOWN = 10
@@ -50,6 +51,7 @@ class Supervision:
     comments: Mapping[str, Sequence[tuple[str, str]]]
     dismissed: Sequence[ListedDraft]
     gaps: Sequence[Gap]
+    closed_gaps: Sequence[Gap]
     learning: Sequence[Consent]
 
 
@@ -66,6 +68,8 @@ class HomePage:
     notice: str = ""
     picture: str = ""
     """The file that shows acceptance by task; without one, bars of characters do."""
+    given: Sequence[Gap] = ()
+    """Gaps that somebody gave to this person, who sees no others."""
 
 
 def home_blocks(page: HomePage) -> list[Json]:
@@ -74,7 +78,10 @@ def home_blocks(page: HomePage) -> list[Json]:
     if page.supervision is not None:
         blocks += supervision_blocks(page.supervision, page)
     if page.drafts is not None and page.preferences is not None:
-        blocks += [*([DIVIDER] if page.supervision else []), _header("Your drafts"), *_own(page.drafts, page.links)]
+        if page.given:
+            blocks.append(_header("Gaps in the help centre that wait for you"))
+            blocks += blocks_gaps.queue(page.given, (), links=page.links, names=page.names)
+        blocks += [*([DIVIDER] if blocks else []), _header("Your drafts"), *_own(page.drafts, page.links)]
         blocks += [DIVIDER, _header("Your settings"), *_settings(page.preferences, page.zone)]
     return blocks if blocks else [section(HELP)]
 
@@ -95,8 +102,7 @@ def supervision_blocks(found: Supervision, page: HomePage) -> list[Json]:
                for draft in found.dismissed]  # fmt: skip
     blocks += [] if found.dismissed else [note("No draft was dismissed.")]
     blocks += [DIVIDER, _header("Gaps in the help centre")]
-    blocks += [_gap(gap, page.links) for gap in found.gaps]
-    blocks += [] if found.gaps else [note("No question went unanswered, and no draft was marked as wrong or outdated.")]
+    blocks += blocks_gaps.queue(found.gaps, found.closed_gaps, links=page.links, names=page.names)
     return [*blocks, DIVIDER, _header("Where I learn"), *_learning(found.learning, page.names)]
 
 
@@ -159,13 +165,6 @@ def _acceptance(found: Supervision, picture: str) -> list[Json]:
         *blocks,
         note("One bar per day (UTC), the newest on the right: the share used as drafted. A dot: no decision."),
     ]
-
-
-def _gap(gap: Gap, links: Mapping[str, str]) -> Json:
-    what = "Nothing found for" if gap.kind == "not_found" else f"{EDIT_REASONS[gap.kind]} in"
-    thing = "a question" if gap.kind == "not_found" else "a draft"
-    place = thread_link(links.get(gap.suggestion_id))
-    return section(f"*{what} {thing}* · {when(gap.at)}{place}\n{quoted(gap.text)}")
 
 
 def _learning(channels: Sequence[Consent], names: Mapping[str, str]) -> list[Json]:

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Coroutine
 
-from bot import blocks, home, night_report, supervision
+from bot import blocks, gaps, home, night_report, supervision
 from bot.access import expect_agent
 from bot.blocks import Message
 from bot.desk import Desk
@@ -20,6 +20,7 @@ HELP = (
     "• /nightshift status: what is served, and whether I learn in this channel\n"
     "• /nightshift consent: who switched learning on in this channel, and when\n"
     "• /nightshift report: what the newest night changed and why, for your eyes only\n"
+    "• /nightshift gaps: what the help centre lacks or has wrong, most asked first, for your eyes only\n"
     "• /nightshift consent on, /nightshift consent off: an admin lets me learn in this channel, or not\n"
     "• /nightshift proactive on, /nightshift proactive off: an admin lets me draft here without being asked, or not"
 )
@@ -46,6 +47,8 @@ def answer(desk: Desk, body: Json) -> Coroutine[None, None, Message]:
         return _status(desk, channel_id)
     if words == ["report"]:
         return _report(desk, user_id)
+    if words == ["gaps"]:
+        return gaps.listing(desk, user_id)
     return _said(HELP)
 
 

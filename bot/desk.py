@@ -58,6 +58,8 @@ class Desk:
         self._slots = asyncio.Semaphore(ENGINE_SLOTS)
         self._posting: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._background: set[asyncio.Task[None]] = set()
+        self.telling = asyncio.Lock()
+        """Held by who tells people that a gap is closed, so that nobody is told twice."""
 
     # From a request to a draft that is seen
 

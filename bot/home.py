@@ -7,24 +7,35 @@ from datetime import UTC, datetime, timedelta
 
 from slack_bolt.async_app import AsyncAck, AsyncApp
 
-from bot import blocks, blocks_feedback, blocks_home, decisions, home_chart, night_report, slack, supervision
+from bot import (
+    blocks,
+    blocks_feedback,
+    blocks_gaps,
+    blocks_home,
+    decisions,
+    home_chart,
+    night_report,
+    slack,
+    supervision,
+)
 from bot.acceptance import DAYS, acceptance_by
 from bot.blocks_home import HomePage, Supervision
 from bot.desk import Desk
 from bot.slack import Click, Json
-from data import store, store_desk, store_preferences, store_supervision
+from data import store, store_desk, store_gaps, store_preferences, store_supervision
 from data.errors import NotAllowed
 from data.models import TASKS, GateReport, Run
 from data.preferences import LANGUAGES, Preferences
+from data.store_gaps import Gap
 from data.store_supervision import Case, ListedDraft, Written
 from serving import promotion
 
 FROM_HOME = "Shown again from the Home tab."
 WHERE_TO = "It goes to the thread that it was written for."
 OWN_SHOWN = 8
+OWN_GAPS_SHOWN = 3
 WORST_SHOWN = 5
 DISMISSED_SHOWN = 5
-GAPS_SHOWN = 5
 
 
 def register_home(app: AsyncApp, desk: Desk) -> None:
@@ -121,27 +132,30 @@ async def publish(desk: Desk, user_id: str, *, notice: str = "") -> None:
 
 async def home_page(desk: Desk, user_id: str, *, notice: str = "") -> HomePage:
     """What one person sees: nothing of anybody else's but for supervisors and admins."""
-    supervised = _supervision(desk) if await supervision.supervises(desk, user_id) else None
-    drafts = await _drafts(desk, user_id)
+    supervises, drafts = await supervision.supervises(desk, user_id), await _drafts(desk, user_id)
+    supervised = _supervision(desk) if supervises else None
     own = store_supervision.own_drafts(desk.db, user_id, limit=OWN_SHOWN) if drafts else None
     listed = [*(own or ()), *((*supervised.worst, *supervised.dismissed) if supervised else ())]
-    gaps = supervised.gaps if supervised else ()
-    people = _people(supervised) if supervised else set()
+    # Supervisors see theirs among all.
+    given = store_gaps.open_gaps(desk.db, limit=OWN_GAPS_SHOWN, owner=user_id) if drafts and not supervises else []
+    gaps = [*given, *(supervised.gaps if supervised else ())]
+    people = (_people(supervised) if supervised else set()) | owners(gaps)
     preferences = store_preferences.preferences(desk.db, user_id) if drafts else None
     places = {draft.suggestion_id: (draft.channel_id, _stands_at(draft)) for draft in listed}
-    places |= {gap.suggestion_id: (gap.channel_id, gap.thread_ts or "") for gap in gaps}
-    links, cases, names, zone = await asyncio.gather(
+    links, of_gaps, cases, names, zone = await asyncio.gather(
         _links(desk, places),
+        gap_links(desk, gaps),
         case_links(desk, supervised.cases.values() if supervised else ()),
-        _names(desk, people),
+        names_of(desk, people),
         _zone(desk, user_id, preferences),
     )
     return HomePage(
         drafts=own,
         preferences=preferences,
         zone=zone,
+        given=given,
         supervision=supervised,
-        links=links | cases,
+        links=links | of_gaps | cases,
         names=names,
         notice=notice,
     )
@@ -171,6 +185,8 @@ async def _drafts(desk: Desk, user_id: str) -> bool:
 
 def _supervision(desk: Desk) -> Supervision:
     now = datetime.now(UTC)
+    store_gaps.gather(desk.db)
+    closed_since = store.iso(now - timedelta(days=blocks_gaps.CLOSED_DAYS))
     decided = store_supervision.decided(desk.db, since=store.iso(now - timedelta(days=DAYS)))
     night = store_supervision.newest_night(desk.db)
     written, cases = night_cases(desk, night)
@@ -188,7 +204,8 @@ def _supervision(desk: Desk) -> Supervision:
         worst=worst,
         comments={draft.suggestion_id: store_supervision.comments(desk.db, draft.suggestion_id) for draft in worst},
         dismissed=store_supervision.dismissed_drafts(desk.db, limit=DISMISSED_SHOWN),
-        gaps=store_supervision.gaps(desk.db, limit=GAPS_SHOWN),
+        gaps=store_gaps.open_gaps(desk.db, limit=blocks_gaps.OPEN_SHOWN),
+        closed_gaps=store_gaps.closed_gaps(desk.db, since=closed_since, limit=blocks_gaps.CLOSED_SHOWN),
         learning=store_supervision.learning_channels(desk.db),
     )
 
@@ -228,7 +245,19 @@ async def _zone(desk: Desk, user_id: str, preferences: Preferences | None) -> st
     return str(await desk.workspace.time_zone(user_id)) if preferences and preferences.quiet_from else ""
 
 
-async def _names(desk: Desk, people: Iterable[str]) -> dict[str, str]:
+async def gap_links(desk: Desk, gaps: Iterable[Gap]) -> dict[str, str]:
+    """Links to where the examples of gaps were said, by suggestion."""
+    examples = [example for gap in gaps for example in gap.examples]
+    return await _links(desk, {one.suggestion_id: (one.channel_id, one.thread_ts or "") for one in examples})
+
+
+def owners(gaps: Iterable[Gap]) -> set[str]:
+    """The people among those who look after gaps; others are teams, in words."""
+    return {gap.owner for gap in gaps if slack.USER_ID.fullmatch(gap.owner)}
+
+
+async def names_of(desk: Desk, people: Iterable[str]) -> dict[str, str]:
+    """Plain names, by user id, of whom Slack names."""
     asked = sorted(people)
     names = await asyncio.gather(*map(desk.workspace.name, asked), return_exceptions=True)
     return {user: name for user, name in zip(asked, names, strict=True) if isinstance(name, str)}

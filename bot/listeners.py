@@ -19,6 +19,7 @@ from bot import (
     blocks_answers,
     commands,
     decisions,
+    gaps,
     home,
     installations,
     proactive,
@@ -44,6 +45,7 @@ def register_listeners(app: AsyncApp, desk: Desk) -> None:
     _remember_first(app, desk)
     # Before the one listener for all events, since Bolt runs the first that fits.
     home.register_home(app, desk)
+    gaps.register(app, desk)
     agent_view.register(app, desk)
     ratings.register_ratings(app, desk)
     _requests(app, desk)
@@ -204,7 +206,7 @@ def _errors(app: AsyncApp, desk: Desk) -> None:
             block_id = _first_input(body)
             if block_id is not None:
                 # The form stays open with the sentence in it, and nothing that was typed is lost.
-                errors = {block_id: sentence_of(error, body["view"].get("id", ""))}
+                errors = {block_id: sentence_of(error, str(body["view"].get("id") or ""))}
                 return BoltResponse(status=200, body={"response_action": "errors", "errors": errors})
         if unacked and "event" in body:
             # It could not be stored. Unacked, Slack sends it again; what cannot be read is no better the next time.

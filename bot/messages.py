@@ -15,6 +15,8 @@ DRAFT_EVENT = "nightshift_draft"
 """Metadata type of a draft that the person who asked for it sees in the direct message with us."""
 REVIEW_EVENT = "nightshift_review"
 """Metadata type of a review message."""
+GAP_EVENT = "nightshift_gap"
+"""Metadata type of the news, in a question's thread, that the help centre has an answer now."""
 NOTICE_EVENT = "nightshift_notice"
 """Metadata type of a sentence to one person. With it, our only messages without any are streams that never ended."""
 

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-from bot import installations, streams
+from bot import gap_notices, installations, streams
 from bot.desk import Desk
 from bot.errors import TooOld
 from bot.failing import or_fail, unsent_key
@@ -39,6 +39,7 @@ async def resume(desk: Desk) -> None:
             desk.in_background(settling)
         else:
             await settling
+    desk.in_background(gap_notices.tell(desk))
     for suggestion in store.unfinished_suggestions(desk.db):
         desk.in_background(or_fail(desk, suggestion, _rerun(desk, suggestion)))
 

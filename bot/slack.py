@@ -24,6 +24,8 @@ PROACTIVE = "proactive"
 
 THUMBS: Mapping[str, Literal[-1, 1]] = {"+1": 1, "thumbsup": 1, "-1": -1, "thumbsdown": -1}
 
+USER_ID = re.compile("[UW][A-Z0-9]{2,}")
+
 SPOKEN_SUBTYPES = frozenset({None, "bot_message", "file_share", "me_message", "thread_broadcast"})
 """Message subtypes in which somebody said something; the others are joins, renames and the like."""
 

@@ -7,6 +7,7 @@ Exception
    │  ├─ DatabaseUnusable          the file cannot be opened, or is no database
    │  ├─ DatabaseBusy              another process writes for too long
    │  ├─ UnknownSuggestion
+   │  ├─ UnknownGap
    │  ├─ UnknownAdapter            also: vLLM was asked for an adapter that it does not have
    │  ├─ UnknownRun
    │  └─ UnknownGateReport
@@ -72,6 +73,13 @@ class UnknownSuggestion(StoreError):
 
     def __init__(self, suggestion_id: str) -> None:
         super().__init__(f"There is no suggestion {suggestion_id}: ask for a new one.")
+
+
+class UnknownGap(StoreError):
+    """No gap has this id."""
+
+    def __init__(self, gap_id: str) -> None:
+        super().__init__(f"There is no gap {gap_id} in the queue: open my Home tab for those that there are.")
 
 
 class UnknownAdapter(StoreError):

@@ -3,12 +3,10 @@
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal
 
 from sqlite_utils import Database
 
 from data.models import Consent, DecisionKind, GateReport, Run, SuggestionState, Task
-from data.prompts import NOT_FOUND
 from data.store_connection import clean, immediate, now, row, rows
 from data.store_ledger import gate_reports, run
 from data.store_replies import WithdrawalCause
@@ -78,19 +76,6 @@ class Written:
     after: str
 
 
-@dataclass(frozen=True)
-class Gap:
-    """Something that the help centre does not have, or has wrong: a question without a passage, or a draft with a
-    fact that an agent put right."""
-
-    suggestion_id: str
-    kind: Literal["not_found", "wrong_fact", "outdated"]
-    text: str
-    channel_id: str
-    thread_ts: str | None
-    at: str
-
-
 LISTED = """
     select s.id as suggestion_id, s.task, s.state, d.kind, coalesce(d.text, s.draft) as text, d.reason, s.channel_id,
            s.thread_ts, d.posted_ts, s.adapter, s.requested_by, d.decided_by,
@@ -141,27 +126,6 @@ def worst_rated(db: Database, *, limit: int) -> list[ListedDraft]:
         [limit],
     )
     return [ListedDraft(**one) for one in found]
-
-
-def gaps(db: Database, *, limit: int) -> list[Gap]:
-    """What is missing or wrong in the help centre, newest first; none from direct messages."""
-    found = rows(
-        db,
-        """
-        select s.id as suggestion_id, 'not_found' as kind, json_extract(s.request, '$.text') as text, s.channel_id,
-               s.thread_ts, s.created_at as at
-        from suggestions s
-        where s.task = 'answer' and s.state = 'failed' and s.error = :not_found and s.channel_id not like 'D%'
-          and json_extract(s.request, '$.text') is not null
-        union all
-        select s.id, d.reason, s.draft, s.channel_id, s.thread_ts, d.created_at
-        from decisions d join suggestions s on s.id = d.suggestion_id
-        where d.reason in ('wrong_fact', 'outdated') and s.draft is not null and s.channel_id not like 'D%'
-        order by at desc limit :limit
-        """,
-        {"not_found": NOT_FOUND, "limit": limit},
-    )
-    return [Gap(**one) for one in found]
 
 
 def decided(db: Database, *, since: str) -> list[Decided]:

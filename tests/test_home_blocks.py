@@ -6,15 +6,17 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from bot import blocks_feedback, blocks_home, night_report
+from bot import blocks_articles, blocks_feedback, blocks_gaps, blocks_home, night_report
 from bot.acceptance import acceptance_by, bars, shares
 from bot.blocks_home import HomePage, Supervision
 from bot.blocks_replies import REASONS
 from bot.listing import fate, shortened, when
-from bot.sandbox import rules
+from bot.sandbox import rules, values
+from data.articles import Article
 from data.models import Consent, GateReport, Run
 from data.preferences import Preferences, is_quiet
-from data.store_supervision import Case, Decided, Gap, Hold, ListedDraft, Written
+from data.store_gaps import Example, Gap
+from data.store_supervision import Case, Decided, Hold, ListedDraft, Written
 
 AT = "2026-11-24T08:00:00.000000+00:00"
 NASTY = "<!channel> <@U1> & `code` *bold* " + "very long " * 400
@@ -28,6 +30,14 @@ def draft(number: int, **facts: object) -> ListedDraft:
         ups=1, downs=3,
     )  # fmt: skip
     return ListedDraft(**(known | facts))
+
+
+def gap(number: int, state: str = "open") -> Gap:
+    examples = [
+        Example(f"s{n}", kind, NASTY, NASTY, NASTY, "T1", "C1", "1", "U1", "command", AT)
+        for n, kind in enumerate(("not_found", "wrong_fact", "outdated"))
+    ]
+    return Gap(f"{number:032}", state, 10**6, "U12345678901", "U12345678901", examples, AT)
 
 
 def fullest_page() -> HomePage:
@@ -53,7 +63,8 @@ def fullest_page() -> HomePage:
         worst=[draft(n) for n in range(5)],
         comments={f"s{n}": [(f"U{u}", NASTY) for u in range(40)] for n in range(5)},
         dismissed=[draft(n) for n in range(5)],
-        gaps=[Gap(f"s{n}", "wrong_fact", NASTY, "C1", "1", AT) for n in range(5)],
+        gaps=[gap(n) for n in range(blocks_gaps.OPEN_SHOWN)],
+        closed_gaps=[gap(n, "answered") for n in range(blocks_gaps.CLOSED_SHOWN)],
         learning=[Consent(f"C{n}", "U1", True, AT) for n in range(50)],
     )  # fmt: skip
     links = {f"{kind}{n}": link for kind in "sp" for n in range(300)}
@@ -86,7 +97,7 @@ def test_the_fullest_report_is_a_message_that_slack_takes():
 
 
 def test_an_empty_store_makes_a_home_tab_that_says_so():
-    nothing = Supervision(None, [], {}, {}, None, [], [], [], [], {}, [], [], [])
+    nothing = Supervision(None, [], {}, {}, None, [], [], [], [], {}, [], [], [], [])
     blocks = blocks_home.home_blocks(HomePage([], Preferences(), supervision=nothing))
     rules.check_view({"type": "home", "blocks": json.loads(json.dumps(blocks))}, "home")
     seen = json.dumps(blocks)
@@ -98,6 +109,31 @@ def test_an_empty_store_makes_a_home_tab_that_says_so():
         "None yet.",
     ):
         assert sentence in seen
+
+
+def test_the_gaps_of_an_agent_stand_above_their_drafts_and_are_ones_that_slack_takes():
+    names = {"U12345678901": NASTY[:60]}
+    page = HomePage([draft(1)], Preferences(), given=[gap(n) for n in range(3)], names=names)
+    blocks = blocks_home.home_blocks(page)
+    rules.check_view({"type": "home", "blocks": json.loads(json.dumps(blocks))}, "home")
+    seen = json.dumps(blocks)
+    assert seen.index("wait for you") < seen.index("answer_gap") < seen.index("Your drafts")
+
+
+def test_the_longest_list_of_gaps_is_a_message_that_slack_takes():
+    text, blocks = blocks_gaps.listed([gap(n) for n in range(blocks_gaps.LISTED)], links={}, names={})
+    rules.check_blocks(json.loads(json.dumps(blocks)))
+    assert 0 < len(text) < 3000
+
+
+@pytest.mark.parametrize("article", [Article("", ""), Article(NASTY, NASTY, "customer_safe", NASTY, date(2027, 1, 31))])
+def test_the_form_for_an_article_is_one_that_slack_takes_and_gives_back_what_it_was_given(article):
+    view = blocks_gaps.answer_modal(gap(1), article)
+    rules.check_view(json.loads(json.dumps(view)), "modal")
+    entered = values.state_values(view["blocks"], {})
+    back, wrong = blocks_articles.article_in(entered, today=TODAY)
+    assert (back.audience, back.stale_after) == (article.audience, article.stale_after)
+    assert NASTY.startswith(back.text) and (set(wrong) == {"title", "text"}) is not bool(article.text)
 
 
 @pytest.mark.parametrize("preferences", [Preferences(), Preferences("Turkish", "brief", "22:00", "06:30")])

@@ -7,7 +7,7 @@ from data import store, store_preferences, store_replies, store_supervision
 from data.errors import UnknownSuggestion
 from data.models import HistoryPair
 from data.preferences import Preferences
-from data.prompts import NOT_FOUND, reply_messages, with_preferences
+from data.prompts import reply_messages, with_preferences
 
 
 def drafted(db: Database, key: str, *, channel: str = "C1", user: str = "U1", task: str = "reply") -> str:
@@ -117,21 +117,6 @@ def test_held_out_cases_are_found_in_slack_and_in_history(db: Database):
     assert (cases[said].text, cases[said].channel_id, cases[said].thread_ts) == ("said", "C1", "1.1")
     assert (cases[imported].text, cases[imported].channel_id) == ("imported", "")
     assert "gone" not in cases
-
-
-def test_gaps_are_unanswered_questions_and_drafts_with_wrong_facts(db: Database):
-    for key, channel in (("q1", "C1"), ("q2", "D1")):
-        asked = store.request_suggestion(
-            db, request_key=key, task="answer", team_id="T1", channel_id=channel, thread_ts=None, requested_by="U1",
-            request={"text": f"How {key}?"},
-        )  # fmt: skip
-        assert asked is not None
-        store.record_failure(db, asked.id, NOT_FOUND)
-    wrong, toned = drafted(db, "wrong"), drafted(db, "toned")
-    store.decide(db, wrong, kind="edited", text="right", reason="wrong_fact", decided_by="U1")
-    store.decide(db, toned, kind="dismissed", text=None, reason="wrong_tone", decided_by="U1")
-    found = store_supervision.gaps(db, limit=5)
-    assert [(gap.kind, gap.text) for gap in found] == [("wrong_fact", "draft wrong"), ("not_found", "How q1?")]
 
 
 def test_what_was_written_before_and_after_is_kept_with_its_report_and_erased_with_its_pair(db: Database):

@@ -8,7 +8,7 @@ import { followPermalinks } from "./permalinks.js";
 const COMMANDS = [
   ["/ask", "a question for the help centre"],
   ["/summarize", "this channel; or today, 12h, 2d, last 50, a link to a thread"],
-  ["/nightshift", "status, report, help, consent, consent on or off, proactive on or off"],
+  ["/nightshift", "status, report, gaps, help, consent, consent on or off, proactive on or off"],
 ];
 const SHOWN = 40;
 const OPEN_THREADS = 4;

@@ -1,0 +1,71 @@
+"""The form in which a person writes an article for the help centre, and what stands in it. Pure."""
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import date
+
+from bot.blocks import INPUT_LIMIT, option, plain_text
+from bot.slack import Json
+from data.articles import Article
+from data.models import Audience
+
+TITLE_LIMIT = 150
+OWNER_LIMIT = 100
+AUDIENCE_NAMES: Mapping[Audience, str] = {
+    "internal": "Colleagues only",
+    "customer_safe": "Customers too",
+}
+MISSING = {"title": "Give it a title that says what it answers.", "text": "Write what people should know."}
+PAST = "This day has passed: nothing would be found."
+
+
+def article_modal(
+    callback_id: str, kept: Mapping[str, str], article: Article, *, title: str, submit: str, above: Sequence[Json] = ()
+) -> Json:
+    """The form, with what is known already filled in. `kept` comes back with it."""
+    stale_after = {"initial_date": article.stale_after.isoformat()} if article.stale_after else {}
+    audiences = {audience: option(label, audience) for audience, label in AUDIENCE_NAMES.items()}
+    return {
+        "type": "modal",
+        "callback_id": callback_id,
+        "title": plain_text(title),
+        "submit": plain_text(submit),
+        "close": plain_text("Cancel"),
+        "private_metadata": json.dumps(dict(kept)),
+        "blocks": [
+            *above,
+            _input("title", "Title", _written(article.title, TITLE_LIMIT), hint="The question that it answers."),
+            _input("text", "Text", _written(article.text, INPUT_LIMIT) | {"multiline": True},
+                   hint="Markdown: # headings, - lists, | tables |. No names or data of a customer's, please."),
+            _input("audience", "Who may read it",
+                   {"type": "static_select", "action_id": "value", "options": list(audiences.values()),
+                    "initial_option": audiences[article.audience]}),
+            _input("owner", "Who looks after it", _written(article.owner, OWNER_LIMIT), optional=True),
+            _input("stale_after", "Holds until", {"type": "datepicker", "action_id": "value", **stale_after},
+                   optional=True, hint="The last day. From then on it is shown as out of date. Empty: it holds on."),
+        ],
+    }  # fmt: skip
+
+
+def article_in(values: Json, *, today: date) -> tuple[Article, dict[str, str]]:
+    """What was entered, and what is wrong with it: a sentence by its block."""
+    given = {block: (values[block]["value"].get("value") or "").strip() for block in ("title", "text", "owner")}
+    wrong = {block: sentence for block, sentence in MISSING.items() if not given[block]}
+    chosen = values["stale_after"]["value"]["selected_date"]
+    stale_after = date.fromisoformat(chosen) if chosen else None
+    if stale_after is not None and stale_after < today:
+        wrong["stale_after"] = PAST
+    audience = values["audience"]["value"]["selected_option"]["value"]
+    # An option that the form does not have is for nobody outside.
+    known: Audience = "customer_safe" if audience == "customer_safe" else "internal"
+    return Article(given["title"], given["text"], known, given["owner"], stale_after), wrong
+
+
+def _input(block_id: str, label: str, element: Json, *, hint: str = "", optional: bool = False) -> Json:
+    block: Json = {"type": "input", "block_id": block_id, "label": plain_text(label), "element": element}
+    return block | ({"hint": plain_text(hint)} if hint else {}) | ({"optional": True} if optional else {})
+
+
+def _written(initial: str, most: int) -> Json:
+    filled = {"initial_value": initial[:most]} if initial else {}
+    return {"type": "plain_text_input", "action_id": "value", "max_length": most, **filled}
