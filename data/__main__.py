@@ -19,6 +19,11 @@ from data.readers.files import SUFFIXES
 from data.search import evaluate_search, search
 from data.settings import DataSettings
 
+HISTORY_FORMATS = (
+    'JSON lines of {"id", "turns": [{"role", "text"}]}, a CSV with the columns id, role and text (one message in each '
+    "row), or Zendesk's or Intercom's export as JSON or JSON lines; may be gzipped"
+)
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
@@ -59,7 +64,7 @@ def _parser() -> argparse.ArgumentParser:
     evaluate.add_argument("docs", type=Path, metavar="DOCS", help='JSON lines of {"id", "title", "text"}')
     evaluate.add_argument("questions", type=Path, metavar="QUESTIONS", help='JSON lines of {"question", "gold"}')
     history = cli.add_command(commands, "import-history", _import_history, help="import closed conversations as pairs")
-    history.add_argument("file", type=Path, metavar="FILE", help='JSON lines of {"id", "turns"}, may be gzipped')
+    history.add_argument("file", type=Path, metavar="FILE", help=HISTORY_FORMATS)
     cli.add_command(commands, "purge", _purge, help="blank the texts that are older than RETAIN_DAYS")
     backup = cli.add_command(commands, "backup", _backup, help="write a copy of the database while it is in use")
     backup.add_argument("path", type=Path, metavar="PATH", help="a file that does not exist yet")
@@ -135,8 +140,10 @@ def _import_history(arguments: argparse.Namespace) -> int:
         counts = import_history(db, arguments.file, progress=True)
     line = (
         "{conversations} conversations ({new} new, {known} known before, {held_out} held out): "
-        "{reply} reply pairs and {summary} summary pairs added, {skipped} lines skipped"
+        "{reply} reply pairs and {summary} summary pairs added, {skipped} records skipped"
     )
+    if counts["notes"]:
+        line += ", {notes} private notes left out"
     if counts["left_out"]:
         line += ", {left_out} replies left out: of a longer ticket, " + f"{MOST_REPLIES} are kept, spread evenly"
     cli.report(arguments, counts, [line.format(**counts)])

@@ -13,7 +13,8 @@ from tqdm import tqdm
 
 from data import store
 from data.errors import BadFile
-from data.jsonlines import BadLine, objects, read_lines
+from data.exports.records import Record, Unusable, read_records
+from data.jsonlines import BadLine, objects
 from data.models import HistoryPair, Speaker, Turn
 from data.prompts import reply_messages, summary_messages
 from data.search import customers_read, search
@@ -26,6 +27,7 @@ PASSAGES = 2
 MOST_REPLIES = 50
 """Pairs of one ticket, spread evenly over it. Each holds the whole thread before it, so the pairs of 2,000 turns would
 take 190 MB; and all those replies teach the manner of one thread's agents."""
+COUNTS = ("conversations", "new", "known", "held_out", "reply", "summary", "left_out", "notes", "skipped")
 BATCH = 200
 """Conversations per transaction: short enough that a bot at work never waits long for the write lock."""
 
@@ -65,21 +67,24 @@ class Reply:
 
 
 def import_history(db: Database, path: Path, *, progress: bool = False) -> dict[str, int]:
-    """Store the pairs of every conversation in a JSON-lines file. Importing again changes nothing.
+    """Store the pairs of every conversation in a file (see exports/records.py). Importing again changes nothing.
 
-    Returns counts: conversations read, new and known ones, new held-out threads, new pairs by task, replies left out
-    of conversations with more than MOST_REPLIES, lines skipped. Raises BadFile when the file cannot be read or holds
-    no conversation.
+    Returns counts: conversations read, new and known ones, new held-out threads, new pairs by task, private notes and
+    replies of conversations with more than MOST_REPLIES left out, records skipped. Raises BadFile when the file cannot
+    be read or holds no conversation.
     """
-    counts = dict.fromkeys(("conversations", "new", "known", "held_out", "reply", "summary", "left_out", "skipped"), 0)
+    counts = dict.fromkeys(COUNTS, 0)
     batch: list[tuple[Conversation, str, list[HistoryPair]]] = []
     started = datetime.now(UTC)
-    lines = read_lines(path)
-    for found in tqdm(conversations(lines), total=len(lines), unit="line", disable=None if progress else True):
-        if isinstance(found, BadLine):
-            log.warning("%s: line %d skipped: %s", path.name, found.number, found.reason)
+    records = read_records(path)
+    for record in tqdm(records.found, total=records.total, unit=" records", disable=None if progress else True):
+        try:
+            found = _conversation_of(record)
+        except BadConversation as reason:
+            log.warning("%s: %s skipped: %s", path.name, record.place, reason)
             counts["skipped"] += 1
             continue
+        counts["notes"] += record.notes
         # Without a closing time the file's order is the order.
         time = found.closed_at or store.iso(started + timedelta(microseconds=counts["conversations"]))
         counts["conversations"] += 1
@@ -98,7 +103,10 @@ def import_history(db: Database, path: Path, *, progress: bool = False) -> dict[
             batch = []
     _store(db, batch, counts)
     if not counts["conversations"]:
-        raise BadFile(f'{path} holds no conversation: each line must be {{"id": …, "turns": [{{"role", "text"}}]}}.')
+        raise BadFile(
+            f'{path} holds no conversation: each line must be {{"id": …, "turns": [{{"role", "text"}}]}}, '
+            "or the file an export of Zendesk's or Intercom's, or a CSV with id, role and text."
+        )
     return counts
 
 
@@ -160,6 +168,12 @@ def _store(db: Database, batch: list[tuple[Conversation, str, list[HistoryPair]]
             counts["held_out"] += held_out and not known
             for pair in new:
                 counts[pair.task] += 1
+
+
+def _conversation_of(record: Record | Unusable) -> Conversation:
+    if isinstance(record, Unusable):
+        raise BadConversation(record.reason)
+    return _conversation(record.value)
 
 
 def _conversation(value: dict[str, object]) -> Conversation:
