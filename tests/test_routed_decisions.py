@@ -9,7 +9,6 @@ from data import store, store_replies
 from data.edits import edit_of
 from data.models import Pair
 from data.store_circumstances import Circumstances, Manner, circumstances, disagreements, manners, unlearned
-from data.store_supervision import gaps
 from finetune import __main__ as command_line
 from finetune import curation, dataset
 from finetune.weighing import age_factor, weigh
@@ -51,12 +50,11 @@ def decided(db, key, kind, text=None, *, reason=None, by="U1", **more):
 
 @pytest.mark.parametrize("reason", ["wrong_fact", "outdated"])
 @pytest.mark.parametrize("kind", ["edited", "dismissed"])
-def test_a_wrong_or_outdated_fact_is_a_gap_and_teaches_nothing(channel, kind, reason):
-    suggestion_id = decided(channel, "a", kind, "New pads cost 18 euros.", reason=reason)
+def test_a_wrong_or_outdated_fact_teaches_nothing(channel, kind, reason):
+    decided(channel, "a", kind, "New pads cost 18 euros.", reason=reason)
     sent = decided(channel, "b", "edited", "Something else was sent.")
     assert [p.id for p in store.training_pairs(channel)] == [sent]
     assert [p.id for p in store.preference_pairs(channel)] == [sent]
-    assert [gap.suggestion_id for gap in gaps(channel, limit=9)] == [suggestion_id]
 
 
 def test_a_draft_dismissed_for_its_tone_is_worse_than_what_was_sent_in_its_place(channel):
