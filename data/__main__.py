@@ -65,6 +65,10 @@ def _parser() -> argparse.ArgumentParser:
     evaluate.add_argument("questions", type=Path, metavar="QUESTIONS", help='JSON lines of {"question", "gold"}')
     history = cli.add_command(commands, "import-history", _import_history, help="import closed conversations as pairs")
     history.add_argument("file", type=Path, metavar="FILE", help=HISTORY_FORMATS)
+    redaction = cli.add_command(
+        commands, "evaluate-redaction", _evaluate_redaction, help="measure what is masked before it is learned from"
+    )
+    redaction.add_argument("file", type=Path, metavar="FILE", help='JSON lines of {"text", "spans"}, may be gzipped')
     cli.add_command(commands, "purge", _purge, help="blank the texts that are older than RETAIN_DAYS")
     backup = cli.add_command(commands, "backup", _backup, help="write a copy of the database while it is in use")
     backup.add_argument("path", type=Path, metavar="PATH", help="a file that does not exist yet")
@@ -147,6 +151,22 @@ def _import_history(arguments: argparse.Namespace) -> int:
     if counts["left_out"]:
         line += ", {left_out} replies left out: of a longer ticket, " + f"{MOST_REPLIES} are kept, spread evenly"
     cli.report(arguments, counts, [line.format(**counts)])
+    return 0
+
+
+def _evaluate_redaction(arguments: argparse.Namespace) -> int:
+    # Here and not above: no other command looks for personal data, and its lists take a while to read.
+    from data.evaluate_redaction import evaluate_redaction
+
+    measured = evaluate_redaction(arguments.file)
+    lines = [f"{'':<8} {'found':>6} {'precision':>10} {'labelled':>9} {'recall':>7}"]
+    for kind, found in measured["kinds"].items():
+        figures = (found["found"], found["precision"], found["labelled"], found["recall"])
+        shown = ["-" if one is None else f"{one:.3f}" if isinstance(one, float) else str(one) for one in figures]
+        lines.append(f"{kind.lower():<8} {shown[0]:>6} {shown[1]:>10} {shown[2]:>9} {shown[3]:>7}")
+    unsought = ", ".join(f"{label} {count}" for label, count in measured["not_sought"].items())
+    lines.append(f"{measured['texts']} texts; labels that nothing looks for: {unsought or 'none'}")
+    cli.report(arguments, measured, lines)
     return 0
 
 

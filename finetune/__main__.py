@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sqlite_utils import Database
 
@@ -15,6 +16,9 @@ from data import cli, store
 from data.settings import DataSettings, make_folder
 from finetune.settings import FinetuneSettings
 from serving.settings import ServingSettings
+
+if TYPE_CHECKING:
+    from finetune.dataset import Dataset
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -33,6 +37,9 @@ def _parser() -> argparse.ArgumentParser:
     night.add_argument("--dry-run", action="store_true", help="count the pairs and estimate the time, and do no more")
     frozen = cli.add_command(commands, "dataset", _dataset, help="freeze the store's pairs and the recipe in a folder")
     frozen.add_argument("run_dir", type=Path, metavar="RUN_DIR", help="a new folder")
+    frozen.add_argument(
+        "--check", action="store_true", help="check the folder's frozen pairs and splits, write nothing"
+    )
     train = cli.add_command(commands, "train", _train, help="train an adapter in a folder that `dataset` has filled")
     train.add_argument("run_dir", type=Path, metavar="RUN_DIR")
     train.add_argument("--leashed", action="store_true", help="end when standard input closes")
@@ -89,19 +96,31 @@ def _dry_run(arguments: argparse.Namespace, db: Database, settings: FinetuneSett
 
 
 def _dataset(arguments: argparse.Namespace) -> int:
-    from finetune import curation, dataset
+    from finetune import dataset
     from finetune.run_directory import recipe_for, write_recipe
     from serving.base import identify
 
+    if arguments.check:
+        built = dataset.load(arguments.run_dir)
+        cli.report(arguments, dataset.summary(built), [*_told(built), "no thread and no prompt stands on two sides"])
+        return 0
     settings, serving = _settings(), cli.load_settings(ServingSettings)
     make_folder(arguments.run_dir, named_by="RUN_DIR")
     built = dataset.build(_database(), seed=settings.seed)
     dataset.freeze(built, arguments.run_dir)
     write_recipe(arguments.run_dir, recipe_for(settings, identify(serving.base_model)))
-    lines = [f"{len(built.train)} to train, {len(built.validation)} to stop early, {len(built.held_out)} held out"]
-    lines += curation.lines(built.curation)
-    cli.report(arguments, dataset.summary(built), [*lines, f"frozen in {arguments.run_dir}"])
+    cli.report(arguments, dataset.summary(built), [*_told(built), f"frozen in {arguments.run_dir}"])
     return 0
+
+
+def _told(built: "Dataset") -> list[str]:
+    from finetune import curation
+
+    return [
+        f"{len(built.train)} to train, {len(built.validation)} to stop early, {len(built.held_out)} held out",
+        *(f"left out: {count:,} {reason}" for reason, count in sorted(built.dropped.items())),
+        *curation.lines(built.curation),
+    ]
 
 
 def _train(arguments: argparse.Namespace) -> int:

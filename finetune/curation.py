@@ -10,13 +10,18 @@ from sqlite_utils import Database
 from data import store_circumstances
 from data.edits import edit_of
 from data.store_circumstances import Circumstances
+from finetune.filters import language_of
 from finetune.weighing import Weighed
 
 DISPUTED_SHOWN = 5
+QUARTERS = {"least": 0.0, "median": 0.5, "greatest": 1.0}
 
 
-def told(db: Database, weighed: Weighed, circumstances: Mapping[str, Circumstances]) -> dict[str, Any]:
-    """The facts: what was not learned from and why, how much agents edit, who only accepts, where raters disagree."""
+def told(
+    db: Database, weighed: Weighed, circumstances: Mapping[str, Circumstances], masked: Mapping[str, int]
+) -> dict[str, Any]:
+    """The facts: what was not learned from and why, what was masked, languages and lengths, how much agents edit, who
+    only accepts, where raters disagree."""
     weights = [p.weight for p in weighed.pairs]
     targets = {p.id: p.target for p in weighed.pairs}
     edits = Counter(
@@ -24,9 +29,14 @@ def told(db: Database, weighed: Weighed, circumstances: Mapping[str, Circumstanc
         for c in circumstances.values()
         if c.kind == "edited" and c.draft is not None and c.pair_id in targets
     )
+    languages = Counter(language_of(p.target) or "not told" for p in weighed.pairs)
+    words = sorted(len(p.target.split()) for p in weighed.pairs)
     disputed = store_circumstances.disagreements(db)
     return {
         "not_learned": store_circumstances.unlearned(db),
+        "masked": dict(sorted(masked.items())),
+        "languages": dict(languages.most_common()),
+        "words": {name: words[int(share * (len(words) - 1))] for name, share in QUARTERS.items()} if words else {},
         "edits": dict(edits),
         "weights": {
             "sum": round(sum(weights), 2),
@@ -46,6 +56,10 @@ def lines(found: Mapping[str, Any]) -> Iterator[str]:
     if not found:
         return
     yield from _counted("Decisions not learned from", found["not_learned"])
+    yield from _counted("Personal data masked (different values)", found["masked"])
+    yield from _counted("Languages of the targets", found["languages"])
+    if found["words"]:
+        yield "Words of a target: {least} to {greatest}, {median} in the middle.".format(**found["words"])
     yield from _counted("Edits", found["edits"], names={"none": "of nothing", "touch": "touches (10 % or less)"})
     weights = found["weights"]
     yield f"Weights: {weights['least']:.3g} to {weights['greatest']:.3g}, {weights['sum']:,.1f} together."

@@ -11,9 +11,11 @@ from sqlite_utils import Database
 
 from data import store, store_circumstances
 from data.errors import BadFile, NightError
+from data.masking import Masker, learn_pair, masked_messages, masked_pair
 from data.models import TASKS, Message, Pair
 from data.prompts import asked_thread, with_examples, without_examples
 from finetune import curation
+from finetune.filters import near_prompts, unusable, without_near_duplicates, without_templates
 from finetune.run_directory import DATASET, pair_hash, read_json, read_lines, write_json, write_lines
 from finetune.weighing import weigh
 
@@ -59,15 +61,27 @@ class LeakedThreads(NightError):
         )
 
 
-def build(db: Database, *, known: set[str] = frozenset(), seed: int = 0) -> Dataset:
-    """Read and split the store's pairs. `known` are the pairs of the last finished run: the others are new.
+class LeakedPrompts(NightError):
+    """A prompt that the gate asks is trained on, word for word or nearly so."""
 
-    Raises LeakedThreads when the split does not hold.
+    def __init__(self, pairs: Iterable[str]) -> None:
+        found = sorted(pairs)
+        super().__init__(
+            f"The prompts of {len(found)} training pairs repeat or nearly repeat held-out ones, {found[0]} among them: "
+            "nothing was trained or promoted; check what wrote them."
+        )
+
+
+def build(db: Database, *, known: set[str] = frozenset(), seed: int = 0) -> Dataset:
+    """Read, mask and split the store's pairs. `known` are the pairs of the last finished run: the others are new.
+
+    Raises LeakedThreads and LeakedPrompts when the split does not hold.
     """
     held_out_threads = store.held_out_threads(db)
-    pairs = store.training_pairs(db)
+    found = store.training_pairs(db)
+    cases = [_case(db, pair) for pair in found if pair.thread_id in held_out_threads]
+    pairs, cases, masked = _masked(found, cases)
     split = split_pairs(pairs, held_out_threads, seed=seed)
-    cases = [_case(db, pair) for pair in pairs if pair.thread_id in held_out_threads]
     circumstances = store_circumstances.circumstances(db)
     weighed = weigh(split.train, circumstances, store_circumstances.manners(db))
     dataset = replace(
@@ -75,7 +89,7 @@ def build(db: Database, *, known: set[str] = frozenset(), seed: int = 0) -> Data
         train=weighed.pairs,
         held_out=cases,
         new_pairs=sum(p.id not in known for p in (*split.train, *split.validation)),
-        curation=curation.told(db, weighed, circumstances),
+        curation=curation.told(db, weighed, circumstances, masked),
     )
     check_split(dataset)
     return dataset
@@ -84,23 +98,31 @@ def build(db: Database, *, known: set[str] = frozenset(), seed: int = 0) -> Data
 def split_pairs(pairs: Sequence[Pair], held_out_threads: set[str], *, seed: int = 0) -> Dataset:
     """The trainable pairs without repetitions and without prompts that the gate will ask. Pure; no held-out cases.
 
-    Of equal prompt and target the heaviest and then the newest stays. Examples stay in the prompt of every second
-    pair only, so that the adapter works with and without them.
+    Of equal or nearly equal prompt and target the heaviest and then the newest stays. Examples stay in the prompt of
+    every second pair only, so that the adapter works with and without them.
     """
-    asked_at_the_gate = {_prompt_key(p) for p in pairs if p.thread_id in held_out_threads}
+    held_out = [p for p in pairs if p.thread_id in held_out_threads]
+    others = [p for p in pairs if p.thread_id not in held_out_threads]
+    asked_at_the_gate = {_prompt_key(p) for p in held_out}
+    nearly_asked = near_prompts(others, held_out, _prompt_key)
     dropped: Counter[str] = Counter()
     kept: dict[tuple[str, str], Pair] = {}
-    for pair in sorted(pairs, key=lambda p: (p.weight, p.created_at, p.id), reverse=True):
+    for pair in sorted(others, key=lambda p: (p.weight, p.created_at, p.id), reverse=True):
         key = (_prompt_key(pair), pair.target.strip())
-        if pair.thread_id in held_out_threads:
-            continue
         if key[0] in asked_at_the_gate:
             dropped["prompt of a held-out pair"] += 1
+        elif pair.id in nearly_asked:
+            dropped["nearly the prompt of a held-out pair"] += 1
         elif key in kept:
             dropped["repeated"] += 1
+        elif reason := unusable(pair):
+            dropped[reason] += 1
         else:
             kept[key] = pair
-    trainable = [_half_without_examples(p, seed) for p in sorted(kept.values(), key=lambda p: (p.created_at, p.id))]
+    usable, nearly = without_near_duplicates(kept.values())
+    usable, spam = without_templates(usable)
+    dropped += Counter({"nearly repeated": nearly, "template repeated too often": spam})
+    trainable = [_half_without_examples(p, seed) for p in sorted(usable, key=lambda p: (p.created_at, p.id))]
     validating = _validation_threads(trainable, seed)
     return Dataset(
         train=[p for p in trainable if p.thread_id not in validating],
@@ -111,12 +133,15 @@ def split_pairs(pairs: Sequence[Pair], held_out_threads: set[str], *, seed: int 
 
 
 def check_split(dataset: Dataset) -> None:
-    """Raise LeakedThreads unless no thread stands on two sides."""
+    """Raise LeakedThreads where a thread stands on two sides, LeakedPrompts where a prompt of the gate is learned."""
     learned = {p.thread_id for p in dataset.train}
     validating = {p.thread_id for p in dataset.validation}
     scored = {c.pair.thread_id for c in dataset.held_out}
     if leaked := (learned | validating) & scored or learned & validating:
         raise LeakedThreads(leaked)
+    held_out = [c.pair for c in dataset.held_out]
+    if near := near_prompts([*dataset.train, *dataset.validation], held_out, _prompt_key):
+        raise LeakedPrompts(near)
 
 
 def summary(dataset: Dataset) -> dict:
@@ -162,7 +187,7 @@ def freeze(dataset: Dataset, run_dir: Path) -> None:
 
 
 def load(run_dir: Path) -> Dataset:
-    """A frozen dataset, checked against its manifest. Raises BadFile and LeakedThreads."""
+    """A frozen dataset, checked against its manifest. Raises BadFile, LeakedThreads and LeakedPrompts."""
     directory = run_dir / DATASET
     manifest = read_json(directory / "manifest.json")
     dataset = Dataset(
@@ -187,6 +212,27 @@ def learned_pairs(run_dir: Path) -> set[str]:
     """The ids of the pairs that an earlier run was given; empty when its folder is gone."""
     manifest = run_dir / DATASET / "manifest.json"
     return set(read_json(manifest)["pairs"]) if manifest.exists() else set()
+
+
+def _masked(pairs: Sequence[Pair], cases: Sequence[Case]) -> tuple[list[Pair], list[Case], Counter[str]]:
+    """Pairs and cases without personal data, alike within each thread; and how many values of each kind were found."""
+    maskers: dict[str, Masker] = {}
+    for pair in pairs:
+        learn_pair(pair, maskers.setdefault(pair.thread_id, Masker(pair.thread_id)))
+    for case in cases:
+        learn_pair(replace(case.pair, messages=case.base_messages), maskers[case.pair.thread_id])
+    masked_cases = [
+        replace(
+            case,
+            pair=masked_pair(case.pair, maskers[case.pair.thread_id]),
+            base_messages=masked_messages(case.base_messages, maskers[case.pair.thread_id]),
+        )
+        for case in cases
+    ]
+    masked: Counter[str] = Counter()
+    for masker in maskers.values():
+        masked += masker.masked
+    return [masked_pair(pair, maskers[pair.thread_id]) for pair in pairs], masked_cases, masked
 
 
 def _case(db: Database, pair: Pair) -> Case:

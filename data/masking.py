@@ -1,0 +1,123 @@
+"""Put something in the place of personal data, the same throughout a thread, so that a model still learns from it.
+
+Names become other names, for a model that learns to write "[NAME_1]" would write it to customers; everything else
+becomes a placeholder such as [EMAIL_1]. What stands in the help centre is public and stays.
+"""
+
+import hashlib
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from data.models import Message, Pair
+from data.redact import Kind, personal_data
+from data.redact_names import ALSO_WORDS, NO_NAMES
+
+OTHER_NAMES = (
+    "Alma", "Arno", "Bela", "Birk", "Carla", "Corin", "Dario", "Delia", "Edda", "Elmar", "Fabia", "Falk", "Gesa",
+    "Gilda", "Hanno", "Helma", "Ilka", "Ivo", "Jarl", "Jutta", "Karla", "Koen", "Lenka", "Lorin", "Maren", "Milo",
+    "Nadja", "Nils", "Odile", "Orlin", "Petra", "Quinn", "Ragna", "Ruben", "Selma", "Stian", "Tilda", "Tomas",
+    "Ulla", "Urban", "Vera", "Vito", "Wanda", "Wim", "Xenia", "Ylva", "Yorik", "Zelda", "Zoran",
+)  # fmt: skip
+OTHER_SURNAMES = (
+    "Almgren", "Barros", "Cermak", "Dornan", "Eklund", "Farkas", "Grohl", "Hartwig", "Ibsen", "Jarvis", "Kessler",
+    "Lorenz", "Marlow", "Novak", "Olander", "Pruitt", "Quist", "Reuter", "Sandoz", "Tolman", "Ulrich", "Varga",
+    "Wexler", "Yates", "Zeller",
+)  # fmt: skip
+HELP_CENTRE = re.compile(r"\AHelp centre:\n.*?\n\n", re.DOTALL)
+"""The passages of a prompt, as prompts.py writes them: no blank line stands in them."""
+PLACEHOLDER = re.compile(r"\[(?:SECRET|EMAIL|IBAN|CARD|ID|IP|PHONE|ADDRESS)_\d+\]")
+WORD = re.compile(r"[^\W\d_][\w'\u2019-]*")
+
+
+class Masker:
+    """Holds what stands for what in one thread. `learn` every text of it first, then `mask` each."""
+
+    def __init__(self, thread_id: str, *, names: Iterable[str] = ()) -> None:
+        self._thread_id = thread_id
+        self._values: dict[str, str] = {}
+        self._names: dict[str, str] = {}
+        self._public: set[str] = set()
+        self.masked: Counter[Kind] = Counter()
+        """How many different values of each kind have been found."""
+        for name in names:
+            self._learn_name(name)
+
+    def learn(self, text: str) -> None:
+        """Find what is personal in a text of the thread."""
+        self._publish(text)
+        for found in personal_data(without_passages(text)):
+            value = without_passages(text)[found.start : found.end]
+            if found.kind == "NAME":
+                self._learn_name(value)
+            elif value not in self._values:
+                self.masked[found.kind] += 1
+                self._values[value] = f"[{found.kind}_{self.masked[found.kind]}]"
+
+    def mask(self, text: str) -> str:
+        """The text with everything learned replaced; passages of the help centre stay as they are."""
+        own = without_passages(text)
+        passages = text[: len(text) - len(own)]
+        for value in sorted(self._values.keys() - self._public, key=len, reverse=True):
+            own = own.replace(value, self._values[value])
+        return passages + WORD.sub(lambda word: self._other(word[0]), own)
+
+    def _other(self, word: str) -> str:
+        stem = re.sub(r"['\u2019]s\Z", "", word)
+        other = self._names.get(stem) if stem not in self._public else None
+        return other + word[len(stem) :] if other else word
+
+    def _publish(self, text: str) -> None:
+        passages = text[: len(text) - len(without_passages(text))]
+        if passages:
+            self._public.update(WORD.findall(passages))
+            self._public.update(passages[one.start : one.end] for one in personal_data(passages))
+
+    def _learn_name(self, name: str) -> None:
+        words = [word for word in WORD.findall(name) if len(word) > 1 and word.casefold() not in NO_NAMES]
+        for number, word in enumerate(words):
+            # A word that is also a name is one here only beside another: "Will" alone may be any will.
+            if word in self._names or (word.casefold() in ALSO_WORDS and len(words) == 1 and word.islower()):
+                continue
+            others = OTHER_NAMES if number == 0 else OTHER_SURNAMES
+            self._names[word] = _free(others, f"{self._thread_id} {word}", set(self._names.values()))
+            self.masked["NAME"] += 1
+
+
+def without_passages(text: str) -> str:
+    """A prompt's text without the help centre's passages."""
+    return HELP_CENTRE.sub("", text, count=1)
+
+
+def masked_pair(pair: Pair, masker: Masker) -> Pair:
+    """The pair as it is stored for training."""
+    return replace(pair, messages=masked_messages(pair.messages, masker), target=masker.mask(pair.target))
+
+
+def masked_messages(messages: Sequence[Message], masker: Masker) -> list[Message]:
+    """A prompt, all but its instructions masked."""
+    return [
+        one if one["role"] == "system" else Message(role=one["role"], content=masker.mask(one["content"]))
+        for one in messages
+    ]
+
+
+def learn_pair(pair: Pair, masker: Masker) -> None:
+    """Let a thread's masker know all that stands in a pair of the thread."""
+    for message in pair.messages:
+        if message["role"] != "system":
+            masker.learn(message["content"])
+    masker.learn(pair.target)
+
+
+def tells_what_nobody_asked(pair: Pair) -> bool:
+    """Does a masked target hold a placeholder that its prompt does not? A model could only learn to invent it."""
+    asked = {found for message in pair.messages for found in PLACEHOLDER.findall(message["content"])}
+    return bool(set(PLACEHOLDER.findall(pair.target)) - asked)
+
+
+def _free(names: Sequence[str], key: str, taken: set[str]) -> str:
+    start = int.from_bytes(hashlib.sha256(key.encode("utf-8", "surrogatepass")).digest()[:4], "big")
+    turned = [names[(start + step) % len(names)] for step in range(len(names))]
+    return next((name for name in turned if name not in taken), turned[0])
