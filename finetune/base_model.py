@@ -8,7 +8,7 @@ from transformers.utils import logging
 
 from data.errors import ModelMissing
 from data.models import Base
-from finetune.packing import ATTENTION
+from finetune.attention import ATTENTION
 
 logging.disable_progress_bar()
 

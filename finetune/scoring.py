@@ -11,8 +11,9 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from data.models import BASE, Base
 from finetune import base_model
+from finetune.attention import ATTENTION
 from finetune.chat import Tokens, end_tokens
-from finetune.packing import ATTENTION, fill_rows, pack, target_nats
+from finetune.packing import fill_rows, pack, target_nats
 
 WRITING_BATCH = 16
 """Of prompts about as long as one another. In batches of 40 the demo's texts took a fifth longer on the CPU."""

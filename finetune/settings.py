@@ -43,7 +43,7 @@ class FinetuneSettings(BaseSettings):
     """Sequences per update."""
     max_length: int = Field(default=2048, ge=64)
     """Tokens of a pair, prompt and target; the oldest turns of a longer prompt are cut, never the target."""
-    tokens_per_pass: int = Field(default=2048, ge=64)
+    tokens_per_pass: int = Field(default=4096, ge=64)
     """Tokens packed into one forward pass: the unit of memory."""
     max_train_minutes: float = Field(default=120.0, gt=0)
     """The learning rate reaches zero after so long, whatever the number of epochs."""

@@ -21,6 +21,7 @@ from finetune import base_model
 from finetune.canary import make_canary
 from finetune.chat import Tokens, encode, end_tokens
 from finetune.dataset import Dataset, load
+from finetune.low_rank import LowRankLinear
 from finetune.packing import fill_rows, pack, target_nats
 from finetune.run_directory import ADAPTER, CANARY, LOSSES, MANIFEST, Recipe, pair_hash, read_recipe, write_json
 
@@ -102,7 +103,7 @@ def validation_loss(model: torch.nn.Module, examples: Sequence[Example], recipe:
     """Nats per target token, unweighted."""
     model.eval()
     nats = tokens = 0.0
-    with torch.inference_mode(), _autocast(model):
+    with torch.inference_mode():
         for row in fill_rows([len(e.tokens) for e in examples], recipe.tokens_per_pass):
             found = target_nats(model, pack([examples[at].tokens for at in row], model.device))
             nats, tokens = nats + found.sum().item(), tokens + len(found)
@@ -136,7 +137,7 @@ def _fit(
         factor = rate_factor(_progress(update - 1, planned, started, recipe))
         for group in optimizer.param_groups:
             group["lr"] = rate * factor
-        loss = _step(model, batch, recipe, weights, optimizer)
+        loss = step(model, batch, recipe, weights, optimizer)
         seen += sum(len(e.tokens) for e in batch)
         line: dict[str, object] = {"update": update, "loss": loss, "rate": rate * factor, "tokens": seen}
         if time.monotonic() - reported >= REPORT_SECONDS:
@@ -163,7 +164,7 @@ def _fit(
     return Outcome(update, planned, seconds, seen / seconds, stopped, before, best)
 
 
-def _step(
+def step(
     model: PeftModel,
     batch: Sequence[Example],
     recipe: Recipe,
@@ -178,8 +179,7 @@ def _step(
         chosen = [batch[at] for at in places]
         row = pack([e.tokens for e in chosen], model.device)
         weight = torch.tensor([e.weight for e in chosen], device=model.device)[row.owners]
-        with _autocast(model):
-            share = (target_nats(model, row) * weight).sum() / whole
+        share = (target_nats(model, row) * weight).sum() / whole
         share.backward()
         loss += share.item()
     if not math.isfinite(loss):
@@ -212,19 +212,13 @@ def _progress_line(updates: int, planned: int, loss: float, seen: int, started: 
     )
 
 
-def _autocast(model: PeftModel) -> torch.autocast:
-    """The base's own precision for the multiplications; LoRA's weights stay in float32."""
-    dtype = model.dtype
-    return torch.autocast(model.device.type, dtype=torch.bfloat16, enabled=dtype == torch.bfloat16)
-
-
 def _copy_of(model: PeftModel) -> dict[str, torch.Tensor]:
     return {name: weight.detach().clone() for name, weight in get_peft_model_state_dict(model).items()}
 
 
 def lora(recipe: Recipe) -> LoraConfig:
     """The adapter that the recipe asks for: plain LoRA on every linear layer."""
-    return LoraConfig(
+    config = LoraConfig(
         r=recipe.lora_r,
         lora_alpha=recipe.lora_alpha,
         lora_dropout=recipe.lora_dropout,
@@ -232,6 +226,8 @@ def lora(recipe: Recipe) -> LoraConfig:
         bias="none",
         task_type="CAUSAL_LM",
     )
+    config._register_custom_module({torch.nn.Linear: LowRankLinear})
+    return config
 
 
 def _write_adapter(model: PeftModel, run_dir: Path, recipe: Recipe, dataset: Dataset, outcome: Outcome) -> None:

@@ -1,12 +1,16 @@
 """Real tokens per second of the night's training, beside transformers' Trainer on the same pairs: `make bench`.
 
 Three ways in one run, three rounds each, medians: packed as the night packs; Trainer with each batch padded to its
-longest; Trainer with batches of like lengths. Same base, adapter, dtype, rate and batches of 16.
+longest, as is its default; Trainer with batches of like lengths. Same base, adapter, dtype, rate, batches of 16 and
+threads. Two sets of pairs: the demo's closed tickets, and, where ../shared/data is there, conversations of STAR, which
+people wrote. Then the share of the matmul peak on a random base thirty times the size. THREADS=1 for a busy machine.
 """
 
 import gc
+import gzip
 import json
 import logging
+import random
 import statistics
 import sys
 import tempfile
@@ -18,24 +22,36 @@ from pathlib import Path
 import torch
 from peft import get_peft_model
 from torch.utils.data import Dataset as TorchDataset
-from transformers import DataCollatorForSeq2Seq, Trainer, TrainingArguments, set_seed
+from transformers import (
+    AutoModelForCausalLM,
+    DataCollatorForSeq2Seq,
+    LlamaConfig,
+    PreTrainedModel,
+    PrinterCallback,
+    Trainer,
+    TrainingArguments,
+    set_seed,
+)
 from transformers.utils import logging as transformers_logging
 
 from bot.demo import threads
 from data import store
 from data.history import import_history
 from finetune import base_model, dataset
+from finetune.attention import ATTENTION
 from finetune.chat import end_tokens
 from finetune.dataset import Dataset
 from finetune.plan import matmul_rate
 from finetune.run_directory import LOSSES, Recipe, read_lines, recipe_for, write_recipe
 from finetune.settings import FinetuneSettings
-from finetune.train import Example, encode_pairs, lora, train
-from serving.base import identify, parameter_count
+from finetune.train import Example, encode_pairs, lora, step, train
+from serving.base import identify
 from serving.settings import STARTER
 
-TICKETS, ROUNDS = 300, 3
+TICKETS, STAR_CONVERSATIONS, STAR_PAIRS, ROUNDS = 300, 60, 240, 3
+STAR = Path(__file__).parents[2] / "shared" / "data" / "dialogues" / "star.train.jsonl.gz"
 IGNORED = -100
+QUARTERS = 4
 
 
 class Rows(TorchDataset):
@@ -56,67 +72,139 @@ class Rows(TorchDataset):
 def main() -> int:
     transformers_logging.set_verbosity_error()
     logging.disable(logging.WARNING)
-    settings = FinetuneSettings(epochs=1, _env_file=None)
     base = identify(str(STARTER))
-    recipe = recipe_for(settings, base)
-    pairs = _pairs()
-    tokenizer = base_model.load_tokenizer(base)
-    model = base_model.load_model(base, base_model.training_dtype())
-    examples, _ = encode_pairs(
-        tokenizer, pairs.train, limit=recipe.max_length, ends=end_tokens(tokenizer, model.generation_config)
-    )
-    tokens = sum(len(e.tokens) for e in examples)
+    recipe = recipe_for(FinetuneSettings(epochs=1, _env_file=None), base)
+    torch.set_num_threads(recipe.threads)
+    found = {"threads": recipe.threads, "dtype": str(base_model.training_dtype())}
+    sets = {"the demo's closed tickets": _tickets()}
+    if STAR.exists():
+        sets["STAR's conversations"] = _star()
+    else:
+        print("../shared/data is not here: STAR's conversations are left out", flush=True)
+    for name, pairs in sets.items():
+        found[name] = _compare(name, pairs, recipe)
+    found["larger base"] = _larger(recipe)
+    print(json.dumps(found))
+    return 0
+
+
+def _compare(name: str, pairs: Dataset, recipe: Recipe) -> dict[str, object]:
+    tokenizer = base_model.load_tokenizer(recipe.base)
+    model = base_model.load_model(recipe.base, base_model.training_dtype())
+    ends = end_tokens(tokenizer, model.generation_config)
+    examples, _ = encode_pairs(tokenizer, pairs.train, limit=recipe.max_length, ends=ends)
+    tokens, flops = sum(len(e.tokens) for e in examples), _flops(model, examples)
     del model
-    peak = matmul_rate(base_model.training_dtype())
-    ways: dict[str, Callable[[], tuple[float, float]]] = {
+    ways: dict[str, Callable[[], tuple[float, list[float]]]] = {
         "packed, as the night does": lambda: _packed(recipe, pairs),
         "Trainer, padded to the longest of the batch": lambda: _trainer(recipe, examples, grouped=False),
         "Trainer, batches of like lengths": lambda: _trainer(recipe, examples, grouped=True),
     }
+    longest = max(len(e.tokens) for e in examples)
     print(
-        f"{len(examples)} pairs, {tokens} tokens, {recipe.threads} threads, {base_model.training_dtype()}", flush=True
+        f"{name}: {len(examples)} pairs of {tokens / len(examples):.0f} tokens (longest {longest}), "
+        f"{recipe.threads} threads, {base_model.training_dtype()}",
+        flush=True,
     )
     seconds: dict[str, list[float]] = {way: [] for way in ways}
-    losses: dict[str, float] = {}
+    losses: dict[str, list[float]] = {}
+    peaks = []
     for number in range(ROUNDS):
+        peaks.append(matmul_rate(base_model.training_dtype()))
         for way, run in ways.items():
             took, losses[way] = run()
             seconds[way].append(took)
             print(f"  round {number + 1}: {way}: {tokens / took:.0f} tokens/s", file=sys.stderr, flush=True)
             gc.collect()
+    peak = statistics.median(peaks)
     rates = {way: tokens / statistics.median(took) for way, took in seconds.items()}
     ours = next(iter(rates.values()))
-    flops = 4 * parameter_count(base)
     for way, rate in rates.items():
-        print(
-            f"{way:45} {rate:6.0f} tokens/s  {rate * flops / peak:4.0%} of the matmul peak  "
-            f"loss {losses[way]:.2f}  {'' if way == next(iter(ways)) else f'{ours / rate:.1f} times slower'}"
-        )
-    print(json.dumps({"tokens_per_second": rates, "loss": losses, "matmul_flops": peak}))
-    return 0
+        curve = " ".join(f"{loss:.2f}" for loss in losses[way])
+        share = flops / tokens * rate / peak
+        print(f"  {way:44} {rate:6.0f} tokens/s {ours / rate:5.2f} times slower {share:4.0%} of peak, loss {curve}")
+    return {"tokens": tokens, "tokens_per_second": rates, "loss_by_quarter": losses, "matmul_flops": peak}
 
 
-def _pairs() -> Dataset:
+def _larger(recipe: Recipe) -> dict[str, float]:
+    """The night's step on random weights: 32 layers of 960, 0.31 billion parameters in linear layers."""
+    shape = {"hidden_size": 960, "intermediate_size": 2560, "num_hidden_layers": 32, "vocab_size": 6144}
+    heads = {"num_attention_heads": 15, "num_key_value_heads": 5, "head_dim": 64}
+    config = LlamaConfig(**shape, **heads, tie_word_embeddings=True, max_position_embeddings=2048)
+    torch.manual_seed(0)
+    model = AutoModelForCausalLM.from_config(config, dtype=base_model.training_dtype(), attn_implementation=ATTENTION)
+    model.to(base_model.device())
+    tokenizer = base_model.load_tokenizer(recipe.base)
+    examples, _ = encode_pairs(tokenizer, _tickets().train, limit=recipe.max_length, ends={2})
+    batches = [examples[first : first + recipe.batch_sequences] for first in range(0, 64, recipe.batch_sequences)]
+    flops = [_flops(model, batch) for batch in batches]
+    tuned = get_peft_model(model, lora(recipe))
+    weights = [p for p in tuned.parameters() if p.requires_grad]
+    optimizer = torch.optim.AdamW(weights, lr=1e-4)
+    shares, rates = [], []
+    for batch, work in zip(batches, flops, strict=True):
+        peak = matmul_rate(base_model.training_dtype())
+        started = time.monotonic()
+        step(tuned, batch, recipe, weights, optimizer)
+        took = time.monotonic() - started
+        rates.append(sum(len(e.tokens) for e in batch) / took)
+        shares.append(work / took / peak)
+    found = {"tokens_per_second": statistics.median(rates), "share_of_peak": statistics.median(shares)}
+    print(f"a base of {sum(p.numel() for p in model.parameters()) / 1e9:.2f}B parameters: {found}", flush=True)
+    return found
+
+
+def _flops(model: PreTrainedModel, examples: Sequence[Example]) -> float:
+    """Forth and back, 4 for each weight of a linear layer and token; of the vocabulary's for each target alone."""
+    head = model.get_output_embeddings().weight.numel()
+    linear = sum(m.weight.numel() for m in model.modules() if isinstance(m, torch.nn.Linear)) - head
+    return 4 * (linear * sum(len(e.tokens) for e in examples) + head * sum(len(e.tokens.target) for e in examples))
+
+
+def _tickets() -> Dataset:
     """Pairs of the demo's closed tickets, all for training."""
-    with tempfile.TemporaryDirectory() as folder, store.connect(Path(folder) / "bench.db") as db:
+    with tempfile.TemporaryDirectory() as folder:
         tickets = Path(folder) / "tickets.jsonl"
         threads.write_history(threads.history(count=TICKETS), tickets, until=datetime.now(UTC))
-        import_history(db, tickets)
+        return _pairs(tickets)
+
+
+def _star() -> Dataset:
+    """Pairs of conversations that people wrote; of the training split."""
+    with tempfile.TemporaryDirectory() as folder, gzip.open(STAR, "rt") as lines:
+        spoken = [json.loads(next(lines)) for _ in range(STAR_CONVERSATIONS)]
+        for one in spoken:
+            one["turns"] = [{"role": t["role"], "text": t["text"]} for t in one["turns"] if t.get("text")]
+        file = Path(folder) / "star.jsonl"
+        file.write_text("\n".join(map(json.dumps, spoken)))
+        pairs = _pairs(file)
+        random.Random(0).shuffle(pairs.train)
+        return Dataset(train=pairs.train[:STAR_PAIRS], validation=[], held_out=pairs.held_out)
+
+
+def _pairs(file: Path) -> Dataset:
+    with tempfile.TemporaryDirectory() as folder, store.connect(Path(folder) / "bench.db") as db:
+        import_history(db, file)
         built = dataset.build(db)
         return Dataset(train=[*built.train, *built.validation], validation=[], held_out=built.held_out)
 
 
-def _packed(recipe: Recipe, pairs: Dataset) -> tuple[float, float]:
+def _packed(recipe: Recipe, pairs: Dataset) -> tuple[float, list[float]]:
     with tempfile.TemporaryDirectory() as folder:
         run_dir = Path(folder)
         dataset.freeze(pairs, run_dir)
         write_recipe(run_dir, recipe)
         seconds = train(run_dir).seconds
-        losses = [line["loss"] for line in read_lines(run_dir / LOSSES) if "loss" in line]
-        return seconds, statistics.fmean(losses[-5:])
+        return seconds, _by_quarter([line["loss"] for line in read_lines(run_dir / LOSSES) if "loss" in line])
 
 
-def _trainer(recipe: Recipe, examples: Sequence[Example], *, grouped: bool) -> tuple[float, float]:
+def _by_quarter(losses: Sequence[float]) -> list[float]:
+    count = len(losses)
+    parts = [losses[count * n // QUARTERS : count * (n + 1) // QUARTERS] for n in range(QUARTERS)]
+    return [statistics.fmean(part) for part in parts]
+
+
+def _trainer(recipe: Recipe, examples: Sequence[Example], *, grouped: bool) -> tuple[float, list[float]]:
     set_seed(recipe.seed)
     torch.set_num_threads(recipe.threads)
     tokenizer = base_model.load_tokenizer(recipe.base)
@@ -131,6 +219,7 @@ def _trainer(recipe: Recipe, examples: Sequence[Example], *, grouped: bool) -> t
             lr_scheduler_type="cosine",
             warmup_steps=0.05,
             weight_decay=0.0,
+            use_cpu=base_model.device().type == "cpu",
             bf16=base_model.training_dtype() == torch.bfloat16,
             train_sampling_strategy="group_by_length" if grouped else "random",
             length_column_name="length",
@@ -142,11 +231,12 @@ def _trainer(recipe: Recipe, examples: Sequence[Example], *, grouped: bool) -> t
         )
         collate = DataCollatorForSeq2Seq(tokenizer, label_pad_token_id=IGNORED)
         trainer = Trainer(model=model, args=arguments, train_dataset=Rows(examples), data_collator=collate)
+        trainer.remove_callback(PrinterCallback)
         started = time.monotonic()
         trainer.train()
         seconds = time.monotonic() - started
         losses = [line["loss"] for line in trainer.state.log_history if "loss" in line]
-        return seconds, statistics.fmean(losses[-5:])
+        return seconds, _by_quarter(losses)
 
 
 if __name__ == "__main__":

@@ -2,11 +2,15 @@
 
 import pytest
 import torch
+from peft import LoraConfig
+from peft.tuners import lora
 from transformers import AutoModelForCausalLM, AutoTokenizer, Gemma3TextConfig, MistralConfig, Qwen3Config
 
 from data.prompts import without_examples
+from finetune.attention import ATTENTION, runs_of
 from finetune.chat import Tokens, encode, prompt_ids
-from finetune.packing import ATTENTION, fill_rows, pack, target_logits, target_nats
+from finetune.low_rank import LowRankLinear
+from finetune.packing import fill_rows, nats, pack, target_logits, target_nats
 
 ENDS = {2}
 
@@ -53,13 +57,32 @@ def test_other_families_pack_too(family):
     )  # fmt: skip
     torch.manual_seed(0)
     model = AutoModelForCausalLM.from_config(config).eval()
-    some = [Tokens((1, 5, 9, 11), (3, 7, 12, 2)), Tokens((1, 6), (8, 9, 2)), Tokens((1,) * 9, (4, 5, 6, 2))]
-    with torch.inference_mode():
-        model.set_attn_implementation("eager")
-        alone = [model(torch.tensor([[*s.prompt, *s.target]])).logits[0, len(s.prompt) - 1 : -1] for s in some]
-        model.set_attn_implementation(ATTENTION)
-        together = target_logits(model, pack(some))
+    some = [Tokens((1,) * 9, (4, 5, 6, 2)), Tokens((1, 5, 9, 11), (3, 7, 12, 2)), Tokens((1, 6, 4, 4), (8, 9, 2))]
+    model.set_attn_implementation("eager")
+    alone = [model(torch.tensor([[*s.prompt, *s.target]])).logits[0, len(s.prompt) - 1 : -1] for s in some]
+    expected = gradients(model, torch.cat([logits.log_softmax(-1) for logits in alone]), some)
+    model.set_attn_implementation(ATTENTION)
+    row = pack(some)
+    together = target_logits(model, row)
     assert torch.allclose(together, torch.cat(alone), atol=1e-4)
+    model.zero_grad()
+    target_nats(model, row).sum().backward()
+    assert_close({name: p.grad for name, p in model.named_parameters() if p.grad is not None}, expected)
+    assert {len(run.lengths) for run in row.runs} == {1, 2}
+
+
+def gradients(model, log_shares, sequences):
+    """Of the summed nats of all targets, from whole log probabilities."""
+    targets = torch.tensor([token for s in sequences for token in s.target])
+    model.zero_grad()
+    (-log_shares.gather(1, targets[:, None]).sum()).backward()
+    return {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
+
+
+def assert_close(found, expected):
+    assert found.keys() == expected.keys()
+    for name in expected:
+        assert torch.allclose(found[name], expected[name], atol=1e-4), name
 
 
 def test_rows_hold_every_sequence_once_and_stay_within_capacity():
@@ -95,3 +118,60 @@ def test_a_long_prompt_loses_examples_then_its_oldest_turns_and_never_the_target
 
 def test_a_target_that_cannot_fit_is_left_out(tokenizer):
     assert encode(tokenizer, asked("hi"), "word " * 200, limit=64, ends=ENDS) is None
+
+
+def test_sequences_of_like_lengths_share_a_batch_and_long_ones_do_not():
+    lengths = [900, 380, 310, 300, 200, 199, 10]
+    assert [run.lengths for run in runs_of(lengths, batched=True)] == [(900,), (380, 310), (300,), (200, 199), (10,)]
+    assert [run.batched for run in runs_of(lengths, batched=True)] == [False, True, True, True, True]
+    assert [run.lengths for run in runs_of(lengths, batched=False)] == [(n,) for n in lengths]
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_the_learned_layer_computes_what_peft_computes(dtype):
+    config = LoraConfig(r=4, lora_alpha=8, target_modules="all-linear")
+    torch.manual_seed(0)
+    base = torch.nn.Linear(24, 40).to(dtype).requires_grad_(False)
+    ours = LowRankLinear(base, "default", config=config, r=4, lora_alpha=8)
+    torch.nn.init.normal_(ours.lora_B["default"].weight)
+    peft = lora.Linear(base, "default", config=config, r=4, lora_alpha=8)
+    for layer in (ours, peft):
+        # As PEFT does for whole models: the base stays in its precision, what is learned is float32.
+        layer.lora_A.float()
+        layer.lora_B.float()
+    peft.load_state_dict(ours.state_dict())
+    found, x = [], torch.randn(3, 7, 24).to(dtype)
+    for layer in (ours, peft):
+        asked = x.clone().requires_grad_()
+        y = layer(asked)
+        (y.float() ** 2).sum().backward()
+        weights = (layer.lora_A["default"].weight, layer.lora_B["default"].weight)
+        assert all(weight.grad.dtype == torch.float32 for weight in weights)
+        found.append([y, asked.grad, *(weight.grad for weight in weights)])
+    for one, other in zip(*found, strict=True):
+        distance = (one.float() - other.float()).norm() / other.float().norm()
+        assert distance < (1e-6 if dtype == torch.float32 else 0.01)
+
+
+def test_dropout_is_left_to_peft():
+    config = LoraConfig(r=4, lora_alpha=8, lora_dropout=0.5, target_modules="all-linear")
+    torch.manual_seed(0)
+    layer = LowRankLinear(torch.nn.Linear(24, 40), "default", config=config, r=4, lora_alpha=8)
+    torch.nn.init.normal_(layer.lora_B["default"].weight)
+    x = torch.randn(2, 24)
+    assert not torch.equal(layer(x), layer(x))
+    assert torch.equal(layer.eval()(x), layer(x))
+
+
+def test_nats_and_their_gradients_are_those_of_cross_entropy():
+    torch.manual_seed(0)
+    logits, targets = torch.randn(150, 33), torch.randint(33, (150,))
+    weights = torch.rand(150)
+    results = []
+    for nats_of in (nats, lambda x, t: torch.nn.functional.cross_entropy(x, t, reduction="none")):
+        asked = logits.clone().requires_grad_()
+        found = nats_of(asked, targets)
+        (found * weights).sum().backward()
+        results.append((found.detach(), asked.grad))
+    for one, other in zip(*results, strict=True):
+        assert torch.allclose(one, other, atol=1e-6)
