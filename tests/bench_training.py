@@ -41,10 +41,11 @@ from finetune import base_model, dataset
 from finetune.attention import ATTENTION
 from finetune.chat import end_tokens
 from finetune.dataset import Dataset
+from finetune.fitting import Example, step
 from finetune.plan import matmul_rate
 from finetune.run_directory import LOSSES, Recipe, read_lines, recipe_for, write_recipe
 from finetune.settings import FinetuneSettings
-from finetune.train import Example, encode_pairs, lora, step, train
+from finetune.train import encode_pairs, lora, train
 from serving.base import identify
 from serving.settings import STARTER
 
@@ -138,7 +139,7 @@ def _larger(recipe: Recipe) -> dict[str, float]:
     examples, _ = encode_pairs(tokenizer, _tickets().train, limit=recipe.max_length, ends={2})
     batches = [examples[first : first + recipe.batch_sequences] for first in range(0, 64, recipe.batch_sequences)]
     flops = [_flops(model, batch) for batch in batches]
-    tuned = get_peft_model(model, lora(recipe))
+    tuned = get_peft_model(model, lora(recipe, model))
     weights = [p for p in tuned.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(weights, lr=1e-4)
     shares, rates = [], []
@@ -209,7 +210,7 @@ def _trainer(recipe: Recipe, examples: Sequence[Example], *, grouped: bool) -> t
     torch.set_num_threads(recipe.threads)
     tokenizer = base_model.load_tokenizer(recipe.base)
     model = base_model.load_model(recipe.base, base_model.training_dtype(), attention="sdpa")
-    model = get_peft_model(model, lora(recipe))
+    model = get_peft_model(model, lora(recipe, model))
     with tempfile.TemporaryDirectory() as folder:
         arguments = TrainingArguments(
             output_dir=folder,

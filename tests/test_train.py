@@ -15,8 +15,9 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from data.errors import BadFile, TrainingFailed
 from finetune.chat import prompt_ids
+from finetune.fitting import rate_factor
 from finetune.run_directory import pair_hash
-from finetune.train import rate_factor, train
+from finetune.train import train
 from serving.adapters import verify
 from serving.base import identify
 
@@ -51,6 +52,30 @@ def test_a_folder_with_an_adapter_is_not_trained_in_again(trained):
     with pytest.raises(BadFile, match="holds a trained adapter already"):
         train(run_dir)
     assert (run_dir / "adapter" / "adapter_model.safetensors").stat().st_mtime_ns == before
+
+
+def test_a_killed_training_goes_on_to_the_adapter_of_an_unbroken_one(tiny_base, tmp_path):
+    dataset = replace(small_dataset(), train=[pair(n) for n in range(10, 90)])
+    settings = SMALL.model_copy(update={"epochs": 3, "learning_rate": 1e-3, "lora_dropout": 0.1})
+    whole, broken = (prepare_run(tmp_path / name, tiny_base, dataset, settings) for name in ("whole", "broken"))
+    train(whole)
+    with subprocess.Popen([sys.executable, "-m", "finetune", "train", str(broken)], stderr=subprocess.DEVNULL) as child:
+        deadline = time.monotonic() + 90
+        while not (broken / "checkpoint.pt").exists():
+            assert child.poll() is None and time.monotonic() < deadline
+            time.sleep(0.01)
+        child.kill()
+    assert not (broken / "adapter").exists()
+    train(broken)
+    assert losses(broken) == losses(whole)
+    weights = "adapter/adapter_model.safetensors"
+    assert (broken / weights).read_bytes() == (whole / weights).read_bytes()
+    assert not (broken / "checkpoint.pt").exists()
+
+
+def losses(run_dir):
+    lines = [json.loads(line) for line in (run_dir / "loss.jsonl").read_text().splitlines()]
+    return [(line["update"], line.get("loss"), line.get("validation_loss")) for line in lines]
 
 
 def test_the_loss_log_has_a_line_per_update(trained):
