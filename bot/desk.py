@@ -31,7 +31,7 @@ from bot.slack import PROACTIVE, Address, Request
 from bot.streams import AnswerStream
 from bot.working import waited_for, working
 from bot.workspace import Workspace
-from data import store, store_answers, store_desk, store_replies
+from data import store, store_answers, store_desk, store_names, store_replies
 from data.errors import DeskError, EmptyText, EmptyThread
 from data.models import Decision, Suggestion, Turn
 from serving.engine import Engine
@@ -158,6 +158,8 @@ class Desk:
             )
             if turns[-1].ts is not None:
                 store_replies.record_drafted_from(self.db, suggestion.id, turns[-1].ts)
+            # So that they are masked before anything is learned from this thread.
+            store_names.record_names(self.db, self.workspace.known_names())
         return drafted, draft.remarks
 
     async def _summarise(self, suggestion: Suggestion, progress: Progress) -> tuple[Suggestion, list[str]]:

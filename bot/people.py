@@ -20,6 +20,7 @@ CACHE_SECONDS = 600
 """How long user groups, facts about people and channel facts are believed (slack.md, 23: 5 to 15 minutes)."""
 PRESENCE_SECONDS = 60
 """How long somebody counts as active, or away, after Slack said so."""
+NAMELESS = "a colleague"
 ROLE_TIMEOUT = 2.0
 """Seconds that a role check may take, since an ack must come within 3."""
 
@@ -89,6 +90,10 @@ class People(Calls):
         """A person's plain name, without an at sign that would ping."""
         return (await self._person(user_id)).name
 
+    def known_names(self) -> frozenset[str]:
+        """The names of all people whom Slack has told us about lately."""
+        return frozenset(person.name for _, person in self._people.values() if person.name != NAMELESS)
+
     async def _person(self, user_id: str) -> Person:
         known = self._people.get(user_id)
         if known is None or known[0] < time.monotonic():
@@ -97,7 +102,7 @@ class People(Calls):
             name = profile.get("display_name") or user.get("real_name") or profile.get("real_name") or user.get("name")
             # A stranger is somebody of another company, in a shared channel.
             is_guest = any(user.get(kind) for kind in ("is_restricted", "is_ultra_restricted", "is_stranger"))
-            person = Person(name or "a colleague", is_guest, zone_of(user.get("tz"), user.get("tz_offset")))
+            person = Person(name or NAMELESS, is_guest, zone_of(user.get("tz"), user.get("tz_offset")))
             known = self._people[user_id] = (time.monotonic() + CACHE_SECONDS, person)
         return known[1]
 

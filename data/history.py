@@ -11,7 +11,7 @@ from typing import TypeVar, cast
 from sqlite_utils import Database
 from tqdm import tqdm
 
-from data import store
+from data import store, store_names
 from data.errors import BadFile
 from data.exports.records import Record, Unusable, read_records
 from data.jsonlines import BadLine, objects
@@ -55,6 +55,8 @@ class Conversation:
     summary: str | None
     team: str
     closed_at: str | None
+    names: frozenset[str] = frozenset()
+    """Of those who wrote, where the file says so: kept to be masked."""
 
 
 @dataclass(frozen=True)
@@ -164,6 +166,7 @@ def _store(db: Database, batch: list[tuple[Conversation, str, list[HistoryPair]]
             thread_id = f"history/{conversation.id}"
             known = store.thread_known(db, thread_id)
             held_out, new = store.record_history(db, thread_id, team_id=conversation.team, created_at=time, pairs=pairs)
+            store_names.record_names(db, conversation.names, thread_id=thread_id)
             counts["known" if known else "new"] += 1
             counts["held_out"] += held_out and not known
             for pair in new:
@@ -189,6 +192,7 @@ def _conversation(value: dict[str, object]) -> Conversation:
         summary=cast(str | None, summary) or None,
         team=clean(cast(str | None, team) or ""),
         closed_at=_time(value.get("closed_at")),
+        names=_names(value.get("turns")),
     )
 
 
@@ -205,6 +209,11 @@ def _turns(value: object) -> list[Said]:
             speaker: Speaker = turn["role"]
             turns.append(Said(Turn(speaker, turn["text"].strip()), scored=turn.get("score") is not False))
     return turns
+
+
+def _names(turns: object) -> frozenset[str]:
+    found = (turn.get("name") for turn in turns if isinstance(turn, dict)) if isinstance(turns, list) else ()
+    return frozenset(name for name in found if isinstance(name, str) and name.strip())
 
 
 def _time(value: object) -> str | None:

@@ -29,6 +29,7 @@ HELP_CENTRE = re.compile(r"\AHelp centre:\n.*?\n\n", re.DOTALL)
 """The passages of a prompt, as prompts.py writes them: no blank line stands in them."""
 PLACEHOLDER = re.compile(r"\[(?:SECRET|EMAIL|IBAN|CARD|ID|IP|PHONE|ADDRESS)_\d+\]")
 WORD = re.compile(r"[^\W\d_][\w'\u2019-]*")
+POSSESSIVE = re.compile(r"['\u2019]s\Z")
 
 
 class Masker:
@@ -36,19 +37,21 @@ class Masker:
 
     def __init__(self, thread_id: str, *, names: Iterable[str] = ()) -> None:
         self._thread_id = thread_id
+        self._known = {word for name in names for word in _words_of(name) if word.casefold() not in ALSO_WORDS}
         self._values: dict[str, str] = {}
         self._names: dict[str, str] = {}
         self._public: set[str] = set()
         self.masked: Counter[Kind] = Counter()
         """How many different values of each kind have been found."""
-        for name in names:
-            self._learn_name(name)
 
     def learn(self, text: str) -> None:
         """Find what is personal in a text of the thread."""
         self._publish(text)
-        for found in personal_data(without_passages(text)):
-            value = without_passages(text)[found.start : found.end]
+        own = without_passages(text)
+        for word in sorted(self._known & {POSSESSIVE.sub("", word) for word in WORD.findall(own)}):
+            self._learn_name(word)
+        for found in personal_data(own):
+            value = own[found.start : found.end]
             if found.kind == "NAME":
                 self._learn_name(value)
             elif value not in self._values:
@@ -59,13 +62,20 @@ class Masker:
         """The text with everything learned replaced; passages of the help centre stay as they are."""
         own = without_passages(text)
         passages = text[: len(text) - len(own)]
-        for value in sorted(self._values.keys() - self._public, key=len, reverse=True):
-            own = own.replace(value, self._values[value])
-        return passages + WORD.sub(lambda word: self._other(word[0]), own)
+        if values := sorted(self._values.keys() - self._public, key=len, reverse=True):
+            # Never within a longer word: a secret 2041 is no part of LB-20417.
+            whole = re.compile(rf"(?<![\w-])(?:{'|'.join(map(re.escape, values))})(?!\w|-\w)")
+            own = whole.sub(lambda found: self._values[found[0]], own)
+        # A word that is also a name ("Mark") is one only where it was found as one.
+        named = [found for found in personal_data(own) if found.kind == "NAME"]
+        places = {place for found in named for place in range(found.start, found.end)}
+        return passages + WORD.sub(lambda word: self._other(word[0], sure=word.start() in places), own)
 
-    def _other(self, word: str) -> str:
-        stem = re.sub(r"['\u2019]s\Z", "", word)
-        other = self._names.get(stem) if stem not in self._public else None
+    def _other(self, word: str, *, sure: bool) -> str:
+        stem = POSSESSIVE.sub("", word)
+        if stem in self._public or not (sure or stem.casefold() not in ALSO_WORDS):
+            return word
+        other = self._names.get(stem)
         return other + word[len(stem) :] if other else word
 
     def _publish(self, text: str) -> None:
@@ -75,10 +85,8 @@ class Masker:
             self._public.update(passages[one.start : one.end] for one in personal_data(passages))
 
     def _learn_name(self, name: str) -> None:
-        words = [word for word in WORD.findall(name) if len(word) > 1 and word.casefold() not in NO_NAMES]
-        for number, word in enumerate(words):
-            # A word that is also a name is one here only beside another: "Will" alone may be any will.
-            if word in self._names or (word.casefold() in ALSO_WORDS and len(words) == 1 and word.islower()):
+        for number, word in enumerate(_words_of(name)):
+            if word in self._names:
                 continue
             others = OTHER_NAMES if number == 0 else OTHER_SURNAMES
             self._names[word] = _free(others, f"{self._thread_id} {word}", set(self._names.values()))
@@ -115,6 +123,10 @@ def tells_what_nobody_asked(pair: Pair) -> bool:
     """Does a masked target hold a placeholder that its prompt does not? A model could only learn to invent it."""
     asked = {found for message in pair.messages for found in PLACEHOLDER.findall(message["content"])}
     return bool(set(PLACEHOLDER.findall(pair.target)) - asked)
+
+
+def _words_of(name: str) -> list[str]:
+    return [word for word in WORD.findall(name) if len(word) > 1 and word.casefold() not in NO_NAMES]
 
 
 def _free(names: Sequence[str], key: str, taken: set[str]) -> str:

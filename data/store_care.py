@@ -135,6 +135,7 @@ def purge(db: Database, before: str) -> int:
             bound,
         )
         db.execute("update history_pairs set messages = null, target = null where imported_at < :before", bound)
+        db.execute("delete from known_names where seen_at < :before", bound)
         db.execute("delete from viewed where changed_at < unixepoch(:before)", bound)
     # The write-ahead log still holds the old pages until it is emptied.
     db.conn.execute("pragma wal_checkpoint(truncate)").fetchall()

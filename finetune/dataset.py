@@ -2,14 +2,14 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from sqlite_utils import Database
 
-from data import store, store_circumstances
+from data import store, store_circumstances, store_names
 from data.errors import BadFile, NightError
 from data.masking import Masker, learn_pair, masked_messages, masked_pair
 from data.models import TASKS, Message, Pair
@@ -80,7 +80,7 @@ def build(db: Database, *, known: set[str] = frozenset(), seed: int = 0) -> Data
     held_out_threads = store.held_out_threads(db)
     found = store.training_pairs(db)
     cases = [_case(db, pair) for pair in found if pair.thread_id in held_out_threads]
-    pairs, cases, masked = _masked(found, cases)
+    pairs, cases, masked = _masked(found, cases, store_names.known_names(db))
     split = split_pairs(pairs, held_out_threads, seed=seed)
     circumstances = store_circumstances.circumstances(db)
     weighed = weigh(split.train, circumstances, store_circumstances.manners(db))
@@ -214,11 +214,16 @@ def learned_pairs(run_dir: Path) -> set[str]:
     return set(read_json(manifest)["pairs"]) if manifest.exists() else set()
 
 
-def _masked(pairs: Sequence[Pair], cases: Sequence[Case]) -> tuple[list[Pair], list[Case], Counter[str]]:
+def _masked(
+    pairs: Sequence[Pair], cases: Sequence[Case], names: Mapping[str, frozenset[str]]
+) -> tuple[list[Pair], list[Case], Counter[str]]:
     """Pairs and cases without personal data, alike within each thread; and how many values of each kind were found."""
-    maskers: dict[str, Masker] = {}
+    everywhere, nobody = names.get(store_names.EVERYWHERE, frozenset()), frozenset()
+    maskers = {
+        thread: Masker(thread, names=everywhere | names.get(thread, nobody)) for thread in {p.thread_id for p in pairs}
+    }
     for pair in pairs:
-        learn_pair(pair, maskers.setdefault(pair.thread_id, Masker(pair.thread_id)))
+        learn_pair(pair, maskers[pair.thread_id])
     for case in cases:
         learn_pair(replace(case.pair, messages=case.base_messages), maskers[case.pair.thread_id])
     masked_cases = [

@@ -7,7 +7,7 @@ import pytest
 from bot_fixtures import Bot, last_ephemeral
 from sandbox_fixtures import SandboxClient
 
-from data import store
+from data import store, store_names
 
 pytest_plugins = ("bot_fixtures", "sandbox_fixtures")
 
@@ -64,6 +64,7 @@ def test_the_prompt_is_stored_exactly_as_it_was_sent(bot, sandbox, model):
 def test_people_mentioned_in_a_thread_have_names_in_the_prompt(bot, sandbox, model):
     draft_for(bot, sandbox, "Is <@U0AGENT2> in? Or <@U0GONE>?")
     assert model.asked[-1]["messages"][-1]["content"].endswith("Customer: Is @ben in? Or @someone?")
+    assert {"ana", "ben"} <= store_names.known_names(bot.db)[store_names.EVERYWHERE], "known, so that they are masked"
 
 
 def test_a_sent_reply_is_the_agents_turn_in_the_next_prompt(bot, sandbox, model):

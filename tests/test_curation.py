@@ -6,7 +6,8 @@ from dataclasses import replace
 import pytest
 from night_fixtures import asked, pair, small_dataset
 
-from data import store
+from data import store, store_names
+from data.history import import_history
 from data.masking import Masker, learn_pair, masked_pair
 from data.models import HistoryPair, Turn
 from data.prompts import reply_messages
@@ -155,3 +156,21 @@ def test_no_personal_data_reaches_the_frozen_files_also_not_of_held_out_threads_
     assert any(line.startswith("Personal data masked") and "60 EMAIL" in line for line in lines)
     assert any(line.startswith("Languages of the targets:") for line in lines)
     assert json.loads(files["manifest.json"])["curation"] == built.curation
+
+
+def test_names_that_an_export_or_slack_knows_are_masked_and_forgotten_with_the_texts(db, tmp_path):
+    turns = [
+        {"role": "customer", "text": "Xqazl needs a new brake for order LB-20417.", "name": "Xqazl Brp"},
+        {"role": "agent", "text": "Brp and Wqert will get LB-20417 tomorrow.", "name": "Wqert"},
+    ]
+    (tmp_path / "h.jsonl").write_text(json.dumps({"id": 1, "turns": turns}))
+    import_history(db, tmp_path / "h.jsonl")
+    store_names.record_names(db, ["Wqert"])
+    built = build(db)
+    (found,) = [*built.train, *built.validation, *(case.pair for case in built.held_out)]
+    text = found.messages[-1]["content"] + found.target
+    assert not [name for name in ("Xqazl", "Brp", "Wqert") if name in text]
+    assert text.count("LB-20417") == 2
+    assert store_names.known_names(db) == {"history/1": {"Xqazl Brp", "Wqert"}, "": {"Wqert"}}
+    store.purge(db, "9999-01-01T00:00:00.000000+00:00")
+    assert store_names.known_names(db) == {}

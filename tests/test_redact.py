@@ -141,3 +141,23 @@ def test_on_labelled_texts_forms_with_a_check_are_found_and_names_stand_as_measu
     for kind in ("EMAIL", "IBAN", "CARD", "ID", "PHONE"):
         assert kinds[kind]["precision"] >= 0.95 and kinds[kind]["recall"] >= 0.95, kind
     assert kinds["NAME"]["precision"] >= 0.85 and kinds["NAME"]["recall"] >= 0.5
+
+
+def test_known_names_are_masked_where_no_word_tells_and_words_that_are_also_names_only_where_one_does():
+    masker = Masker("t", names=["Xqazl Mark", "Bo"])
+    masker.learn("Mark Xqazl's bike as ready? Bo asked.")
+    text = masker.mask("Mark Xqazl's bike as ready? Bo asked.")
+    assert "Xqazl" not in text and "Bo " not in text
+    assert text.startswith("Mark ") and text.endswith("asked.")
+    masker.learn("Hi, this is Mark.")
+    assert masker.mask("Hi, this is Mark. Mark it work?").endswith(" Mark it work?")
+    assert "Mark." not in masker.mask("Hi, this is Mark. Mark it work?")
+
+
+def test_a_short_secret_breaks_no_order_number():
+    masker = Masker("t")
+    masker.learn("My pin is 2041, order LB-2041.")
+    assert (
+        masker.mask("My pin is 2041, order LB-2041 and LB-20417.")
+        == "My pin is [SECRET_1], order LB-2041 and LB-20417."
+    )

@@ -55,4 +55,4 @@ def _said(parts: list[Mapping[str, Any]]) -> Iterator[Said]:
         body = part.get("body")
         if speaker is None or author.get("from_ai_agent") or part.get("redacted") or not isinstance(body, str):
             continue
-        yield Said(speaker, html_text(body), part.get("created_at"))
+        yield Said(speaker, html_text(body), part.get("created_at"), author.get("name"))

@@ -29,6 +29,8 @@ class Said:
     speaker: Speaker
     text: str
     at: str | int | float | None
+    name: object = None
+    """Who wrote it, where the export says so."""
 
 
 def html_text(body: str) -> str:
@@ -60,7 +62,7 @@ def record(identity: str, said: Iterable[Said], *, closed_at: object, team: obje
         messages = sorted(messages, key=lambda one: one.at)
     return {
         "id": identity,
-        "turns": [{"role": one.speaker, "text": one.text.strip()} for one in messages],
+        "turns": [{"role": one.speaker, "text": one.text.strip(), "name": one.name} for one in messages],
         "closed_at": closed_at,
         "team": str(team) if isinstance(team, (str, int)) else "",
     }

@@ -61,4 +61,5 @@ def _said(comments: list[Mapping[str, Any]], ticket: Mapping[str, Any], roles: M
         speaker: Speaker = "customer" if str(author_id) == asks or role == "end-user" else "agent"
         rich, plain = comment.get("html_body"), comment.get("plain_body") or comment.get("body")
         text = html_text(rich) if isinstance(rich, str) and rich.strip() else plain
-        yield Said(speaker, text if isinstance(text, str) else "", comment.get("created_at"))
+        text = text if isinstance(text, str) else ""
+        yield Said(speaker, text, comment.get("created_at"), author.get("name"))
