@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from datetime import date
 
-from bot.blocks import INPUT_LIMIT, option, plain_text
+from bot.blocks import INPUT_LIMIT, note, option, plain_text, split
 from bot.slack import Json
 from data.articles import Article
 from data.models import Audience
@@ -16,11 +16,21 @@ AUDIENCE_NAMES: Mapping[Audience, str] = {
     "customer_safe": "Customers too",
 }
 MISSING = {"title": "Give it a title that says what it answers.", "text": "Write what people should know."}
+PIECES = 4
+"""Fields that a long text is spread over: Slack's hold 3,000 characters each."""
+CUT = "The text is longer than a form holds. What is missing here is not saved: import it as a file."
 PAST = "This day has passed: nothing would be found."
 
 
 def article_modal(
-    callback_id: str, kept: Mapping[str, str], article: Article, *, title: str, submit: str, above: Sequence[Json] = ()
+    callback_id: str,
+    kept: Mapping[str, str],
+    article: Article,
+    *,
+    title: str,
+    submit: str,
+    above: Sequence[Json] = (),
+    with_text: bool = True,
 ) -> Json:
     """The form, with what is known already filled in. `kept` comes back with it."""
     stale_after = {"initial_date": article.stale_after.isoformat()} if article.stale_after else {}
@@ -35,8 +45,7 @@ def article_modal(
         "blocks": [
             *above,
             _input("title", "Title", _written(article.title, TITLE_LIMIT), hint="The question that it answers."),
-            _input("text", "Text", _written(article.text, INPUT_LIMIT) | {"multiline": True},
-                   hint="Markdown: # headings, - lists, | tables |. No names or data of a customer's, please."),
+            *(_texts(article.text) if with_text else ()),
             _input("audience", "Who may read it",
                    {"type": "static_select", "action_id": "value", "options": list(audiences.values()),
                     "initial_option": audiences[article.audience]}),
@@ -49,7 +58,8 @@ def article_modal(
 
 def article_in(values: Json, *, today: date) -> tuple[Article, dict[str, str]]:
     """What was entered, and what is wrong with it: a sentence by its block."""
-    given = {block: (values[block]["value"].get("value") or "").strip() for block in ("title", "text", "owner")}
+    given = {block: _entered(values, block) for block in ("title", "owner")}
+    given["text"] = "\n\n".join(filter(None, (_entered(values, block) for block in values if block.startswith("text"))))
     wrong = {block: sentence for block, sentence in MISSING.items() if not given[block]}
     chosen = values["stale_after"]["value"]["selected_date"]
     stale_after = date.fromisoformat(chosen) if chosen else None
@@ -59,6 +69,23 @@ def article_in(values: Json, *, today: date) -> tuple[Article, dict[str, str]]:
     # An option that the form does not have is for nobody outside.
     known: Audience = "customer_safe" if audience == "customer_safe" else "internal"
     return Article(given["title"], given["text"], known, given["owner"], stale_after), wrong
+
+
+def _texts(text: str) -> list[Json]:
+    """One field, or as many as the text needs."""
+    first, *more = split(text, INPUT_LIMIT, str) or [""]
+    made = [
+        _input("text", "Text", _written(first, INPUT_LIMIT) | {"multiline": True},
+               hint="Markdown: # headings, - lists, | tables |. No names or data of a customer's, please."),
+    ]  # fmt: skip
+    for number, piece in enumerate(more[: PIECES - 1], start=2):
+        element = _written(piece, INPUT_LIMIT) | {"multiline": True}
+        made.append(_input(f"text_{number}", f"Text, part {number}", element, optional=True))
+    return [*made, *([note(CUT)] if len(more) >= PIECES else [])]
+
+
+def _entered(values: Json, block_id: str) -> str:
+    return (values[block_id]["value"].get("value") or "").strip()
 
 
 def _input(block_id: str, label: str, element: Json, *, hint: str = "", optional: bool = False) -> Json:

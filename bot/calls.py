@@ -1,14 +1,22 @@
 """Slack's Web API, one call at a time: refusals become sentences."""
 
+from urllib.parse import urlsplit
+
 import aiohttp
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 from slack_sdk.web.async_slack_response import AsyncSlackResponse
 
 from bot.errors import NotInChannel, SlackRefused, SlackUnreachable
+from bot.installations import InstalledClient
 from bot.slack import Json
+from data.errors import DeskError
+from data.readers.text import decoded
 
-SERVER_ERROR = 500
+OK, SERVER_ERROR = 200, 500
+MOST_BYTES = 5_000_000
+"""Of a canvas that is downloaded."""
+SLACK_HOST = ".slack.com"
 
 
 class Calls:
@@ -30,6 +38,36 @@ class Calls:
         if not isinstance(answer.data, dict):
             raise SlackUnreachable(method)
         return answer.data
+
+    async def download(self, address: str) -> str:
+        """The HTML at a file's private address. Raises SlackRefused, SlackUnreachable, DeskError."""
+        if not self._is_slacks(address):
+            raise DeskError("That canvas is kept outside of Slack, so I cannot read it.")
+        token = self.client.token_here() if isinstance(self.client, InstalledClient) else self.client.token
+        try:
+            # Who may not read a file is sent to the page where people sign in, which must not be taken for it.
+            async with (
+                aiohttp.ClientSession() as session,
+                session.get(address, headers={"Authorization": f"Bearer {token}"}, allow_redirects=False) as answer,
+            ):
+                if answer.status >= SERVER_ERROR:
+                    raise SlackUnreachable("the download")
+                if answer.status != OK or answer.content_type != "text/html":
+                    raise SlackRefused("the download", "missing_scope")
+                content = await answer.content.read(MOST_BYTES + 1)
+                while len(content) <= MOST_BYTES and (more := await answer.content.read(MOST_BYTES)):
+                    content += more
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise SlackUnreachable("the download") from error
+        if len(content) > MOST_BYTES:
+            raise DeskError(f"That canvas is longer than {MOST_BYTES // 1_000_000} MB of HTML: import it as a file.")
+        return decoded(content, is_html=True)
+
+    def _is_slacks(self, address: str) -> bool:
+        """Our token goes to Slack alone, wherever a file says that it lies."""
+        there, api = urlsplit(address), urlsplit(self.client.base_url)
+        known = (there.hostname or "").endswith(SLACK_HOST) and there.scheme == "https"
+        return known or (there.scheme, there.netloc) == (api.scheme, api.netloc)
 
 
 def _given(arguments: Json) -> Json:

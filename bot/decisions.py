@@ -133,6 +133,9 @@ def _confirmation(desk: Desk, decided: Decided, *, posted: bool, body: list[Mess
     *before, (text, sections) = body or blocks.messages_of(decision.text or "")
     thumbs = [blocks.thumbs(suggestion)] if suggestion.task == "summary" else []
     thumbs += blocks_feedback.under_answer(suggestion, decision.text or "")
+    if suggestion.task == "answer":
+        keep = blocks.button("save_answer", "Save as knowledge", suggestion.id)
+        thumbs.append({"type": "actions", "elements": [keep]})
     return [*before, (text, [*sections, blocks.note(saved), *thumbs])]
 
 

@@ -22,6 +22,8 @@ WHAT_TO_DO = {
     "is_archived": "This channel is archived, so nothing can be posted here",
     "thread_not_found": "That thread is not there any more",
     "message_not_found": "That message is not there any more",
+    "file_not_found": "I cannot open that canvas. Share it in a channel that I am in, then save it there",
+    "file_deleted": "That canvas is not there any more",
     "restricted_action": "This workspace's rules do not let me post here. Please tell an admin",
     "expired_trigger_id": "Slack waits 3 seconds for a form and that was too long. Please press the button again",
     "missing_scope": "I lack a permission in Slack. Please tell an admin to install the app again",

@@ -172,6 +172,11 @@ class InstalledClient(AsyncWebClient):
                     arguments["params"] = {**params, "team_id": params.get("team_id") or place.team_id}
         return await super().api_call(api_method, **arguments)
 
+    def token_here(self) -> str:
+        """The token of the workspace that the present request came from; empty where the app is not installed."""
+        found = self._installation(here())
+        return str(found["bot_token"]) if found is not None else ""
+
     def _installation(self, place: Place) -> dict[str, Any] | None:
         if place.is_org_wide:
             return store_installations.installation(

@@ -25,6 +25,7 @@ from bot import (
     proactive,
     ratings,
     reply_buttons,
+    saving,
     slack,
 )
 from bot.desk import Desk
@@ -46,6 +47,7 @@ def register_listeners(app: AsyncApp, desk: Desk) -> None:
     # Before the one listener for all events, since Bolt runs the first that fits.
     home.register_home(app, desk)
     gaps.register(app, desk)
+    saving.register(app, desk)
     agent_view.register(app, desk)
     ratings.register_ratings(app, desk)
     _requests(app, desk)

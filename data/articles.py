@@ -1,7 +1,7 @@
 """An article that was written in Slack → a document of the help centre, found by the next search."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date
 from typing import cast
@@ -9,8 +9,10 @@ from typing import cast
 from sqlite_utils import Database
 
 from data import store
+from data.chunking import chunks_of
 from data.knowledge import chunk_markdown
 from data.models import AUDIENCES, Audience
+from data.readers.page import Block
 
 
 @dataclass(frozen=True)
@@ -24,13 +26,23 @@ class Article:
     stale_after: date | None = None
 
 
-def put_article(db: Database, source: str, article: Article, *, url: str | None = None) -> None:
-    """Store an article under this source's name, in the place of what stood there."""
-    sha256 = hashlib.sha256(f"{article.title}\n{article.text}".encode("utf-8", "surrogatepass")).hexdigest()
+def put_article(
+    db: Database, source: str, article: Article, *, url: str | None = None, blocks: Sequence[Block] | None = None
+) -> None:
+    """Store an article under this source's name, in the place of what stood there.
+
+    `blocks` are its text where that was read from another form than Markdown.
+    """
+    text = article.text
+    if blocks is None:
+        chunks = chunk_markdown(text, title=article.title)
+    else:
+        text = "\n\n".join(block.text for block in blocks)
+        chunks = chunks_of(blocks, title=article.title)
+    sha256 = hashlib.sha256(f"{article.title}\n{text}".encode("utf-8", "surrogatepass")).hexdigest()
     stale_after = article.stale_after.isoformat() if article.stale_after else None
-    chunks = chunk_markdown(article.text, title=article.title)
     with store.immediate(db):
-        store.put_document(db, source=source, title=article.title, text=article.text, sha256=sha256, chunks=chunks)
+        store.put_document(db, source=source, title=article.title, text=text, sha256=sha256, chunks=chunks)
         store.set_upkeep(db, source, article.owner or None, article.audience, stale_after, url=url)
 
 

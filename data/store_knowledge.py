@@ -62,6 +62,12 @@ def source_of_document(db: Database, document_id: str) -> Source | None:
     return Source(**found) if found else None
 
 
+def document_text(db: Database, name: str) -> str | None:
+    """The whole text of the document from this source, or None."""
+    found = row(db, "select text from documents where source = ?", [name])
+    return str(found["text"]) if found else None
+
+
 def set_upkeep(
     db: Database, name: str, owner: str | None, audience: Audience, stale_after: str | None, *, url: str | None
 ) -> None:

@@ -86,6 +86,10 @@ class SandboxClient:
         """Look at a channel or thread beside the app."""
         return self.call("/sandbox/context", {"user": user, "channel": channel, "message_ts": message_ts})
 
+    def canvas(self, user: str, title: str, html: str, **where: str) -> Json:
+        """Share a canvas in a `channel`, or write the one with this `file_id` anew."""
+        return self.call("/sandbox/canvas", {"user": user, "title": title, "html": html, **where})
+
     def presence(self, user: str, presence: str) -> Json:
         """Come or go: active or away."""
         return self.call("/sandbox/presence", {"user": user, "presence": presence})

@@ -45,6 +45,7 @@ METHODS: dict[str, set[str]] = {
     "assistant.threads.setStatus": {"assistant:write"},
     "assistant.threads.setSuggestedPrompts": {"assistant:write"},
     "assistant.threads.setTitle": {"assistant:write"},
+    "files.info": {"files:read"},
     "files.upload.v2": {"files:write"},
     "views.open": set(),
     "views.push": set(),

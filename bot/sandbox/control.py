@@ -13,6 +13,7 @@
     POST /sandbox/context   {user, channel?, message_ts?}                    what they see beside the app
     POST /sandbox/presence  {user, presence: active|away}
     POST /sandbox/reaction  {channel, user, message_ts, name, remove?}
+    POST /sandbox/canvas    {channel, user, title, html} | {user, file_id, title, html}   → {ok, file_id, channel, ts}
     POST /sandbox/fault     {method?, error?, retry_after?, times?, delay_s?} | {drop_ack: n} | {disconnect: true}
                             | {channel_rate: per second, burst?} | {retry_delays_s: [s, s, s]}
                             | {expire_streams: true} | {files_ready_after_s: s}
@@ -34,7 +35,7 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
-from bot.sandbox import agent_view, composer, directory, events, http_mode, interactions, people, streams
+from bot.sandbox import agent_view, canvases, composer, directory, events, http_mode, interactions, people, streams
 from bot.sandbox.faults import WrongFault
 from bot.sandbox.interactions import channel_seen, person
 from bot.sandbox.sandbox import Sandbox
@@ -187,6 +188,7 @@ DEEDS: dict[str, Deed] = {
     "context": context,
     "presence": presence,
     "reaction": reaction,
+    "canvas": canvases.canvas,
     "fault": fault,
     "transport": transport,
     "share": share,

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 
-from bot.sandbox import chat, files, oauth, people
+from bot.sandbox import canvases, chat, files, oauth, people
 from bot.sandbox.control import control_api
 from bot.sandbox.sandbox import Sandbox
 from bot.sandbox.web_api import rate_limited, refusal, web_api
@@ -76,6 +76,7 @@ def application(sandbox: Sandbox) -> web.Application:
             *(web.post(f"/{kind}/{{team}}/{{token}}", respond) for kind in ("commands", "actions", "app")),
             *oauth.routes(sandbox.oauth),
             *files.routes(sandbox),
+            *canvases.routes(sandbox),
             *control_api(sandbox),
         ]
     )

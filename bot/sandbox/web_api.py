@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from aiohttp import web
 
-from bot.sandbox import agent_view, chat, conversations, directory, files, people, streams, views
+from bot.sandbox import agent_view, canvases, chat, conversations, directory, files, people, streams, views
 from bot.sandbox.sandbox import Sandbox
 from bot.sandbox.workspace import Json, SlackError
 
@@ -36,6 +36,7 @@ METHODS: dict[str, Method] = {
     "users.list": directory.users_list,
     "usergroups.list": directory.usergroups_list,
     "usergroups.users.list": directory.usergroups_users_list,
+    "files.info": canvases.info,
     "files.getUploadURLExternal": files.get_upload_url,
     "files.completeUploadExternal": files.complete_upload,
     "reactions.add": directory.reactions_add,

@@ -81,6 +81,8 @@ class Workspace:
     triggers: dict[str, Trigger] = field(default_factory=dict)
     files: dict[str, Any] = field(default_factory=dict)
     """File id → what the app uploaded (files.Upload)."""
+    canvases: dict[str, Any] = field(default_factory=dict)
+    """File id → what a person shared (canvases.Canvas)."""
     away: set[str] = field(default_factory=set)
     """Users whom Slack shows as away."""
     viewing: dict[str, Json] = field(default_factory=dict)
@@ -106,7 +108,7 @@ class Workspace:
                     channel_id, user.name, "", {user.id, people.BOT_USER}, is_private=True, is_im=True
                 )
         by_user = (self.stacks, self.homes, self.triggers, self.viewing, self.away)
-        for held in (self.views, self.inputs, self.files, *by_user):
+        for held in (self.views, self.inputs, self.files, self.canvases, *by_user):
             held.clear()
         self.ephemerals.clear()
         self.problems.clear()

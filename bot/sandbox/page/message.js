@@ -9,7 +9,10 @@ const MOON = '<svg viewBox="0 0 24 24"><path d="M14 3a9 9 0 1 0 7 14A8 8 0 0 1 1
 export const SHORTCUTS = [
   ["suggest_reply", "Suggest a reply"],
   ["summarize_thread", "Summarise thread"],
+  ["save_as_knowledge", "Save as knowledge"],
 ];
+
+const IN_REACH = 2;
 
 export function avatar(user, size = "") {
   if (!user || user.role === "bot") return h("span", { class: `avatar app ${size}`, html: MOON });
@@ -53,6 +56,8 @@ export function messageNode(message, column, { ephemeral = false } = {}) {
       drawn ?? (message.streamed
         ? h("div", { class: "text markdown", html: markdown(message.text, column.names) })
         : h("div", { class: "text", html: mrkdwn(message.text, column.names) })),
+      (message.files ?? []).map((file) =>
+        h("a", { class: "file", href: file.permalink, target: "_blank", rel: "noopener" }, `📄 ${file.title}`, h("small", {}, file.pretty_type))),
       message.edited && h("span", { class: "edited" }, "(edited)"),
       !ephemeral && reactions(message, column),
     ),
@@ -110,7 +115,7 @@ export function threadLine(message, column, open) {
     { class: "thread-line" },
     h("button", { type: "button", class: "thread-toggle", onclick: () => column.toggleThread(message), "aria-expanded": open }, label),
     staff &&
-      SHORTCUTS.map(([id, name]) =>
+      SHORTCUTS.slice(0, IN_REACH).map(([id, name]) =>
         h("button", { type: "button", class: "shortcut", "data-shortcut": id, onclick: () => column.shortcut(message, id) }, name),
       ),
   );
