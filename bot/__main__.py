@@ -7,6 +7,7 @@ import argparse
 import asyncio
 import json
 import logging
+import os
 import re
 import signal
 import sys
@@ -48,7 +49,12 @@ TOKEN_REFUSED = frozenset(
 )
 """Slack's words for a token that it does not take; its other refusals may pass."""
 
+END_WITHIN = 6.0
+"""Seconds from a SIGTERM to the end. A web socket's close, a call of Slack's or a picture that is being drawn may each
+take longer; whatever was in flight is a row, and the next start takes it up."""
+
 T = TypeVar("T")
+log = logging.getLogger(__name__)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -104,8 +110,14 @@ async def _serve(arguments: argparse.Namespace, settings: BotSettings, serving: 
     if not settings.by_oauth:
         await _expect_welcome(desk)
     ended = asyncio.Event()
+
+    def end() -> None:
+        ended.set()
+        # It rings also while asyncio ends what is left, which waits for threads.
+        asyncio.get_running_loop().call_later(END_WITHIN, _end_at_once)
+
     for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, ended.set)
+        asyncio.get_running_loop().add_signal_handler(number, end)
     if arguments.http is None:
         address = await _socket_address(desk, settings)
         # Made only now: it opens a session that somebody has to close.
@@ -129,6 +141,12 @@ async def _serve(arguments: argparse.Namespace, settings: BotSettings, serving: 
         await ended.wait()
         await runner.cleanup()
     await engine.close()
+
+
+def _end_at_once() -> None:
+    log.warning("ended with work in flight, after %.0f s; the next start takes it up", END_WITHIN)
+    logging.shutdown()
+    os._exit(0)
 
 
 async def _expect_welcome(desk: Desk) -> None:

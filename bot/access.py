@@ -24,11 +24,16 @@ async def sources_for(db: Database, workspace: Workspace, suggestion: Suggestion
     """Outsiders read customer-safe passages and nothing that was said to other channels' customers.
 
     Everybody in a Slack Connect channel counts as an outsider, and so does a guest who asks. Elsewhere a reply is read
-    by its agent first, and examples from all channels are how a team without an adapter gets its style.
+    by its agent first, and examples from all channels are how a team without an adapter gets its style. An answer in
+    a channel where guests read along stands on what customers may read, as a reply does.
     """
     if await workspace.is_shared(suggestion.channel_id) or await _is_guest(workspace, suggestion.requested_by):
         return Sources("customer_safe", suggestion.channel_id)
-    return Sources(customers_read(db) if suggestion.task == "reply" else "internal", None)
+    if suggestion.task == "reply" or (
+        suggestion.request["kind"] == "mention" and await _guests_read(workspace, suggestion)
+    ):
+        return Sources(customers_read(db), None)
+    return Sources("internal", None)
 
 
 async def expect_allowed(db: Database, workspace: Workspace, suggestion: Suggestion) -> None:
@@ -56,6 +61,14 @@ async def expect_agent(workspace: Workspace, user_id: str) -> None:
     """Raise NotAllowed unless this person answers customers or rates those who do."""
     if await workspace.role(user_id) is None:
         raise NotAllowed("Only support agents can do this. An admin can add you to AGENTS or to the agents' group.")
+
+
+async def _guests_read(workspace: Workspace, suggestion: Suggestion) -> bool:
+    try:
+        return await workspace.has_guests(suggestion.channel_id)
+    except SlackRefused:
+        # Slack does not say who is there: then guests may be.
+        return True
 
 
 async def _is_guest(workspace: Workspace, user_id: str) -> bool:

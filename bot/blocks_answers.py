@@ -4,12 +4,17 @@ A stream shows Markdown, so these do as well: an answer looks the same whether i
 """
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 from bot.blocks import MESSAGE_LIMIT, TITLE_LIMIT, Message, clip, note, size, split, written_by
+from bot.markdown import block_starts
 from bot.slack import Json, escape
 from bot.unfinished import safe_markdown
 from data.models import Suggestion
 
+PARTS_PER_MESSAGE = 40
+"""Of the 50 blocks that Slack takes. It counts headings, rules and tables of a markdown block as blocks of their own
+(slack.md, 6); whether it counts paragraphs and lists as well is not certain, so all are counted."""
 QUESTION_LIMIT = 500
 """Characters of a question that are shown again."""
 UPDATE_LIMIT = 3_900
@@ -20,12 +25,27 @@ def messages(
     suggestion: Suggestion, *, titles: Sequence[str], remarks: Sequence[str], below: Sequence[Json] = ()
 ) -> list[Message]:
     """An answer as one or more messages; sources, author and what is `below` stand under the last."""
-    pieces = split(suggestion.draft or "", MESSAGE_LIMIT, safe_markdown)
+    pages = _pages(suggestion.draft or "")
+    pieces = [piece for page in pages for piece in split(page, MESSAGE_LIMIT, safe_markdown)]
     *before, (text, shown) = [(escape(piece), [_markdown(safe_markdown(piece))]) for piece in pieces]
     lines = [f"Answered by AI ({written_by(suggestion.adapter)})."]
     if titles:
         lines.append("Sources: " + " · ".join(f"[{n}] {clip(t, TITLE_LIMIT)}" for n, t in enumerate(titles, start=1)))
     return [*before, (text, [*shown, *(note(line) for line in [*lines, *remarks]), *below])]
+
+
+def fits(markdown: str) -> bool:
+    """Does this much of an answer fit in one message?"""
+    if size(markdown) > MESSAGE_LIMIT:
+        return False
+    # Each block ends with a line, so the lines are counted before anything is parsed.
+    return markdown.count("\n") < PARTS_PER_MESSAGE or len(block_starts(markdown)) <= PARTS_PER_MESSAGE
+
+
+def _pages(text: str) -> list[str]:
+    """The text in pieces of so many parts at most."""
+    cuts = [0, *block_starts(text)[PARTS_PER_MESSAGE::PARTS_PER_MESSAGE], len(text)]
+    return [text[begin:end] for begin, end in pairwise(cuts)]
 
 
 def asked(question: str) -> Message:

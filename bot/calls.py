@@ -1,5 +1,6 @@
 """Slack's Web API, one call at a time: refusals become sentences."""
 
+from typing import Any
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -17,6 +18,17 @@ OK, SERVER_ERROR = 200, 500
 MOST_BYTES = 5_000_000
 """Of a canvas that is downloaded."""
 SLACK_HOST = ".slack.com"
+
+
+class Answer(dict[str, Any]):
+    """What Slack answered, which may lack anything: that is a refusal too, and no bug of ours."""
+
+    def __init__(self, method: str, fields: Json) -> None:
+        super().__init__(fields)
+        self.method = method
+
+    def __missing__(self, name: str) -> Any:
+        raise SlackRefused(self.method, f"no {name} in the answer")
 
 
 class Calls:
@@ -37,7 +49,7 @@ class Calls:
             raise SlackUnreachable(method) from error
         if not isinstance(answer.data, dict):
             raise SlackUnreachable(method)
-        return answer.data
+        return Answer(method, answer.data)
 
     async def download(self, address: str) -> str:
         """The HTML at a file's private address. Raises SlackRefused, SlackUnreachable, DeskError."""

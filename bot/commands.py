@@ -7,7 +7,7 @@ from bot import blocks, gaps, home, night_report, supervision
 from bot.access import expect_agent
 from bot.blocks import Message
 from bot.desk import Desk
-from bot.slack import Json
+from bot.slack import Json, key_of
 from data import store, store_proactive, store_supervision
 from data.models import TASKS, Task
 from data.store_fallbacks import Fallback, fallback
@@ -15,6 +15,7 @@ from serving import promotion
 
 HELP = (
     "• Suggest a reply, Summarise thread: in the menu of any message\n"
+    "• @Nightshift draft a reply, @Nightshift summarise: said in a thread; only you see what comes\n"
     "• /summarize, or with a span or a link to a thread: /summarize 12h, /summarize today, /summarize last 100\n"
     "• /ask and a question: answered from the help centre, for your eyes only\n"
     "• /nightshift status: what is served, and whether I learn in this channel\n"
@@ -59,7 +60,7 @@ def _consent(desk: Desk, body: Json, words: list[str]) -> str:
     if not desk.workspace.is_admin(user_id):
         return NOT_AN_ADMIN
     granted = words == ["on"]
-    store.set_consent(desk.db, channel_id, granted_by=user_id, granted=granted, request_key=body["trigger_id"])
+    store.set_consent(desk.db, channel_id, granted_by=user_id, granted=granted, request_key=key_of(body))
     if granted:
         return "From now on I learn from what agents send, edit and dismiss in this channel."
     return "I no longer learn from this channel; the next night trains without it."
@@ -72,7 +73,7 @@ def _proactive(desk: Desk, body: Json, words: list[str]) -> str:
         return NO_ADMIN_FOR_DRAFTS
     is_on = words == ["on"]
     store_proactive.switch(
-        desk.db, body["channel_id"], switched_by=body["user_id"], is_on=is_on, request_key=body["trigger_id"]
+        desk.db, body["channel_id"], switched_by=body["user_id"], is_on=is_on, request_key=key_of(body)
     )
     if is_on:
         most = desk.workspace.settings.proactive_per_hour

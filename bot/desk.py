@@ -300,7 +300,12 @@ class Desk:
         # Held until it is done: the event loop alone would let it be collected half done.
         task = asyncio.create_task(work)
         self._background.add(task)
-        task.add_done_callback(self._background.discard)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._background.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            log.error("bug in the background", exc_info=task.exception())
 
 
 def address_of(suggestion: Suggestion) -> Address:

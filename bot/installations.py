@@ -25,6 +25,7 @@ from slack_sdk.web.async_slack_response import AsyncSlackResponse
 from sqlite_utils import Database
 
 from bot import manifest
+from bot.errors import SlackUnreachable
 from bot.settings import BotSettings
 from data import store_installations
 
@@ -193,9 +194,21 @@ class Authorization(AsyncInstallationStoreAuthorize):
         self._busy: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     async def __call__(self, **request: Any) -> AuthorizeResult | None:
-        """Who we are in the request's workspace; None where the app is not installed."""
-        async with self._busy[request["team_id"] or request["enterprise_id"] or ""]:
-            return await super().__call__(**request)
+        """Who we are in the request's workspace; None where the app is not installed.
+
+        Raises SlackUnreachable where it is, and Slack would not confirm the token: Bolt acks what it has nobody for,
+        and an event would be lost.
+        """
+        enterprise_id, team_id = request["enterprise_id"], request["team_id"]
+        async with self._busy[team_id or enterprise_id or ""]:
+            result = await super().__call__(**request)
+        if result is None and await self.installation_store.async_find_installation(
+            enterprise_id=enterprise_id,
+            team_id=team_id,
+            is_enterprise_install=request["context"].is_enterprise_install,
+        ):
+            raise SlackUnreachable("auth.test")
+        return result
 
 
 def oauth_settings(settings: BotSettings, db: Database, client: AsyncWebClient) -> AsyncOAuthSettings:

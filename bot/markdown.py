@@ -66,6 +66,12 @@ def rendered(text: str) -> str:
     return "\n".join(piece.mrkdwn for piece, _ in _blocks(text))
 
 
+def block_starts(text: str) -> list[int]:
+    """Where each paragraph, heading, list, table, rule and the like of a text begins."""
+    ends = [0, *(line.end() for line in re.finditer(r"\r\n?|\n", text))]
+    return [ends[node.map[0]] for node in SyntaxTreeNode(_parser.parse(text)).children if node.map]
+
+
 def _blocks(text: str) -> Iterator[tuple[Piece, SyntaxTreeNode | None]]:
     lines = re.split(r"(?<=\n)", re.sub(r"\r\n?", "\n", text))
     nodes = SyntaxTreeNode(_parser.parse("".join(lines))).children

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
+from bot import mentions
 from bot.rich_text import markdown_of
 from bot.slack import SPOKEN_SUBTYPES, Json, plain
 from data.models import Turn
@@ -26,12 +27,14 @@ def turns_of(
     *,
     agents: frozenset[str],
     our_bot_id: str,
+    our_user_id: str = "",
     allowed_bots: frozenset[str] = frozenset(),
     names: Mapping[str, str] | None = None,
 ) -> list[Turn]:
     """What was said in a thread or channel, oldest first. `names` maps user ids to plain names.
 
-    A reply that we posted for an agent is the agent's; the bot's other messages are nobody's turn.
+    A reply that we posted for an agent is the agent's; the bot's other messages are nobody's turn, and neither is what
+    asks the bot for a draft or a summary.
     """
     turns = []
     for message in messages:
@@ -44,11 +47,16 @@ def turns_of(
             if (message.get("metadata") or {}).get("event_type") != REPLY_EVENT:
                 continue
             turns.append(Turn("agent", text, message["ts"]))
-        elif bot_id and bot_id not in allowed_bots:
+        elif (bot_id and bot_id not in allowed_bots) or _asks_us(message, our_user_id):
             continue
         else:
             turns.append(Turn("agent" if message.get("user") in agents else "customer", text, message["ts"]))
     return turns
+
+
+def _asks_us(message: Json, our_user_id: str) -> bool:
+    spoken_to = our_user_id in mentioned([message])
+    return spoken_to and mentions.task_of(markdown_of(message, {our_user_id: ""})) is not None
 
 
 def metadata(event_type: str, suggestion_id: str, *, part: int) -> Json:

@@ -56,20 +56,24 @@ class People(Calls):
 
     async def identity(self) -> Identity:
         """Who we are where the present request came from; asked once."""
-        where = installations.here().key
+        # One token has one workspace, whatever a request says of where it came from.
+        where = installations.here().key if self.settings.by_oauth else ""
         if where not in self._identities:
             me = await self.call("auth.test")
             self._identities[where] = Identity(me.get("team_id", ""), me["user_id"], me.get("bot_id", ""))
         return self._identities[where]
 
     async def role(self, user_id: str) -> Role | None:
-        """Supervisor before agent; None is everybody else: customers, and guests even when they are listed."""
-        role: Role | None = "agent" if user_id in await self.agents() else None
-        if user_id in self.settings.supervisors or user_id in await self._group(self.settings.supervisor_usergroup):
-            role = "supervisor"
-        if role is not None:
-            async with _in_time_for_an_ack("users.info"):
-                role = None if (await self._person(user_id)).is_guest else role
+        """Supervisor before agent; None is everybody else: customers, and guests even when they are listed.
+
+        Raises SlackUnreachable when Slack takes too long to say.
+        """
+        async with _in_time_for_an_ack("users.info"):
+            role: Role | None = "agent" if user_id in await self.agents() else None
+            if user_id in self.settings.supervisors or user_id in await self._group(self.settings.supervisor_usergroup):
+                role = "supervisor"
+            if role is not None and (await self._person(user_id)).is_guest:
+                role = None
         return role
 
     async def agents(self) -> frozenset[str]:

@@ -11,8 +11,9 @@ from datetime import UTC, datetime, timedelta
 
 from bot.desk import Desk
 from bot.duty import last_answer, on_duty
+from bot.messages import mentioned
 from bot.rich_text import markdown_of
-from bot.slack import PROACTIVE, SPOKEN_SUBTYPES, Json, Request, reader, team_of
+from bot.slack import PROACTIVE, SPOKEN_SUBTYPES, Json, Request, key_of, reader, team_of
 from data import store, store_preferences, store_proactive
 from data.errors import NightshiftError
 from data.models import Suggestion
@@ -44,12 +45,12 @@ def question_of(body: Json, *, bot_user_id: str, allowed_bots: frozenset[str]) -
     if event.get("type") != "message" or event.get("subtype") not in SPOKEN_SUBTYPES:
         return None
     text = markdown_of(event)
-    if event.get("channel_type") not in ("channel", "group") or not text or f"<@{bot_user_id}" in event.get("text", ""):
+    if event.get("channel_type") not in ("channel", "group") or not text or bot_user_id in mentioned([event]):
         return None
     if event.get("bot_id") and event["bot_id"] not in allowed_bots:
         return None
     return Question(
-        key=body["event_id"],
+        key=key_of(body),
         team_id=team_of(body),
         channel_id=event["channel"],
         message_ts=event["ts"],

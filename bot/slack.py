@@ -4,12 +4,14 @@ Messages are read in messages.py; what texts look like is in markdown.py and ric
 """
 
 import functools
+import hashlib
 import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, ParamSpec, TypeVar
 
+from bot import mentions
 from bot.rich_text import entity, markdown_of
 from bot.spans import parse_span
 from data.models import Task
@@ -130,7 +132,7 @@ def _shortcut(body: Json) -> Request | None:
         return None
     message = body["message"]
     return Request(
-        key=body["trigger_id"],
+        key=key_of(body),
         task=task,
         team_id=team_of(body),
         channel_id=body["channel"]["id"],
@@ -162,7 +164,7 @@ def _command(body: Json) -> Request | None:
     else:
         return None
     return Request(
-        key=body["trigger_id"],
+        key=key_of(body),
         task=task,
         team_id=team_of(body),
         channel_id=channel_id,
@@ -174,23 +176,27 @@ def _command(body: Json) -> Request | None:
 
 def _question(body: Json, event: Json, bot_user_id: str) -> Request | None:
     mention = event.get("type") == "app_mention"
-    direct = event.get("type") == "message" and event.get("channel_type") == "im" and not event.get("subtype")
+    said = event.get("type") == "message" and event.get("subtype") in SPOKEN_SUBTYPES - {"bot_message"}
+    direct = said and event.get("channel_type") == "im"
     if not (mention or direct) or event.get("bot_id") or event.get("edited") or not event.get("user"):
         return None
+    # The names of others stay in the text; only the address to the bot itself is no part of the question.
+    text = markdown_of(event, {bot_user_id: ""})
+    wanted = mentions.task_of(text) if mention and event.get("thread_ts") else None
+    asks = "mention" if mention else "direct"
     return Request(
-        key=body["event_id"],
-        task="answer",
+        key=key_of(body),
+        task=wanted or "answer",
         team_id=team_of(body),
         channel_id=event["channel"],
         thread_ts=event.get("thread_ts") or event["ts"],
         user_id=event["user"],
         details={
-            "kind": "mention" if mention else "direct",
+            "kind": mentions.KIND if wanted else asks,
             # Slack shows an ephemeral message only in a thread that has replies; a direct message is never ephemeral.
             "shown_in": event.get("thread_ts") or ("" if mention else event["ts"]),
             "user_team": event.get("user_team") or event.get("team") or team_of(body),
-            # The names of others stay in the text; only the address to the bot itself is no part of the question.
-            "text": markdown_of(event, {bot_user_id: ""}),
+            "text": text,
         },
     )
 
@@ -204,8 +210,8 @@ def click_of(body: Json) -> Click:
         value=chosen or action.get("value", ""),
         choice=choice,
         user_id=body["user"]["id"],
-        channel_id=(body.get("channel") or {}).get("id", ""),
-        trigger_id=body["trigger_id"],
+        channel_id=_place_of(body),
+        trigger_id=key_of(body),
         response_url=body.get("response_url", ""),
     )
 
@@ -221,7 +227,7 @@ def address_of(body: Json) -> Address | None:
     if body.get("type") == "view_submission":
         kept = json.loads(body["view"]["private_metadata"] or "{}")
         return Address(kept.get("channel_id", ""), body["user"]["id"], "", kept.get("response_url", ""))
-    channel_id = body.get("channel_id") or (body.get("channel") or {}).get("id", "")
+    channel_id = body.get("channel_id") or _place_of(body)
     user_id = body.get("user_id") or (body.get("user") or {}).get("id", "")
     return Address(channel_id, user_id, "", body.get("response_url", "")) if user_id else None
 
@@ -244,7 +250,7 @@ def thumb_of(body: Json) -> Thumb | None:
     if value is None or event["item"].get("type") != "message":
         return None
     return Thumb(
-        key=body["event_id"],
+        key=key_of(body),
         channel_id=event["item"]["channel"],
         message_ts=event["item"]["ts"],
         user_id=event["user"],
@@ -303,6 +309,19 @@ def plain(text: str, names: Mapping[str, str] | None = None) -> str:
     """A text of ours, or one without markup, as it arrives → the text that people see."""
     text = re.sub(r"<([^<>]+)>", lambda found: entity(found[1], names or {}), clean(text))
     return text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
+
+
+def key_of(body: Json) -> str:
+    """What tells a request from all others and is the same when Slack sends it again."""
+    # Slack names each of them; where a payload has no name, itself is one, so that nothing is lost.
+    name = body.get("event_id") or body.get("trigger_id")
+    return name or hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
+
+
+def _place_of(body: Json) -> str:
+    """Where a button was pressed; empty on the Home tab."""
+    # Under an ephemeral message, the container is sure to say so.
+    return (body.get("channel") or {}).get("id") or (body.get("container") or {}).get("channel_id") or ""
 
 
 def team_of(body: Json) -> str:

@@ -15,7 +15,7 @@ from slack_sdk.web.async_chat_stream import AsyncChatStream
 from sqlite_utils import Database
 
 from bot import blocks_answers, unfinished
-from bot.blocks import MESSAGE_LIMIT, Message, size
+from bot.blocks import Message, size
 from bot.errors import SlackRefused
 from bot.messages import ANSWER_EVENT, metadata
 from bot.slack import Json
@@ -111,7 +111,7 @@ class AnswerStream:
     async def _give(self, text: str) -> None:
         markdown = unfinished.safe_markdown(text)
         # After a cut the model begins anew: what it wrote the first time must come again before more is shown.
-        if not markdown.startswith(self._given) or size(markdown) > MESSAGE_LIMIT:
+        if not markdown.startswith(self._given) or not blocks_answers.fits(markdown):
             return
         if size(markdown) < BUFFER and self._stream is None:
             return

@@ -31,7 +31,7 @@ class _SaidOnce(AsyncRetryHandler):
         response: HttpResponse | None = None,
         error: Exception | None = None,
     ) -> bool:
-        if request.url.endswith(SAYING):
+        if str(request.url).endswith(SAYING):
             return False
         return await super()._can_retry_async(state=state, request=request, response=response, error=error)
 

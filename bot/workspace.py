@@ -21,6 +21,8 @@ from data.models import Turn
 log = logging.getLogger(__name__)
 
 PAGE = 200
+LOOKED_UP = 100
+"""People of a channel, each a call of users.info, which Slack limits to some hundred a minute."""
 
 
 class Workspace(People):
@@ -29,6 +31,7 @@ class Workspace(People):
     def __init__(self, client: AsyncWebClient, settings: BotSettings) -> None:
         super().__init__(client, settings)
         self._shared: dict[str, tuple[float, bool]] = {}
+        self._guests: dict[str, tuple[float, bool]] = {}
 
     # What was said
 
@@ -81,6 +84,15 @@ class Workspace(People):
         """Is this person in the channel?"""
         return user_id in await self.members(channel_id)
 
+    async def has_guests(self, channel_id: str) -> bool:
+        """May guests read along in the channel? Of a large one that is taken to be so: nobody is looked up there."""
+        known = self._guests.get(channel_id)
+        if known is None or known[0] < time.monotonic():
+            members = await self.members(channel_id)
+            guests = len(members) > LOOKED_UP or any(await asyncio.gather(*map(self.is_guest, members)))
+            known = self._guests[channel_id] = (time.monotonic() + CACHE_SECONDS, guests)
+        return known[1]
+
     async def is_shared(self, channel_id: str) -> bool:
         """Are people of other companies in the channel (Slack Connect)? A direct message with us never is."""
         if channel_id.startswith("D"):
@@ -127,10 +139,12 @@ class Workspace(People):
         # A person whom Slack does not tell us about is "someone" in the prompt; that is no reason to draft nothing.
         found = await asyncio.gather(*map(self.name, people), return_exceptions=True)
         names = {user: name for user, name in zip(people, found, strict=True) if isinstance(name, str)}
+        us = await self.identity()
         return turns_of(
             messages,
             agents=await self.agents_among(str(message.get("user")) for message in messages),
-            our_bot_id=(await self.identity()).bot_id,
+            our_bot_id=us.bot_id,
+            our_user_id=us.user_id,
             allowed_bots=self.settings.allowed_bots,
             names=names,
         )

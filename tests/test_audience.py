@@ -149,6 +149,13 @@ def test_a_colleague_is_answered_from_all_sources_and_a_guest_is_not(bot, sandbo
         assert posted(sandbox, f"D{user[1:]}", user)
 
 
+@pytest.mark.parametrize(("channel", "known"), [(HELP, False), ("C0SUPERVISORS", True)])
+def test_a_colleagues_question_is_answered_from_what_all_who_read_along_may_know(bot, sandbox, model, channel, known):
+    ts = sandbox.message(channel, "U0SUPER1", f"<@U0NIGHTSHIFT> {QUESTION}")["ts"]
+    prompt = finished(bot, ts)["messages"]
+    assert "five days" in prompt and ("50 euros" in prompt) is known
+
+
 def test_a_guest_is_offered_no_internal_title(bot, sandbox, model):
     for user, titles in ((CUSTOMER, {"Refunds", "Refund rules"}), (GUEST, {"Refunds"})):
         sandbox.home(user, "messages")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bot import slack
+from bot import proactive, slack
 from bot.messages import REPLY_EVENT, turns_of
 from data.models import Turn
 
@@ -73,6 +73,23 @@ def test_bots_edits_and_channel_messages_ask_for_nothing():
     assert asked(event(type="message", subtype="message_changed", channel_type="im")) is None
     assert asked(event(type="app_mention", text="<@UBOT> hi", bot_id="B2")) is None
     assert asked(event(type="message", text="hi", channel_type="im")) is not None
+
+
+@pytest.mark.parametrize("subtype", ["file_share", "me_message", "thread_broadcast"])
+def test_a_direct_message_with_a_file_or_in_another_manner_is_a_question_too(subtype):
+    request = asked(event(type="message", subtype=subtype, text="why this error?", channel_type="im", files=[{}]))
+    assert request is not None and request.details["text"] == "why this error?"
+
+
+@pytest.mark.parametrize("text", ["<@UBOT> hi", None])
+def test_a_message_to_the_bot_is_no_customers_question_and_one_with_blocks_alone_is(text):
+    said = {
+        "type": "rich_text",
+        "elements": [{"type": "rich_text_section", "elements": [{"type": "text", "text": "hi"}]}],
+    }
+    payload = event(type="message", text=text, channel_type="channel", blocks=[said])
+    question = proactive.question_of(payload, bot_user_id="UBOT", allowed_bots=frozenset())
+    assert (question is None) == bool(text)
 
 
 @pytest.mark.parametrize(

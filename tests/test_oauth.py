@@ -106,6 +106,15 @@ def test_a_workspace_that_installs_the_app_is_served_with_its_own_token(bot, san
     assert CLIENT_SECRET not in bot.log.read_text()
 
 
+def test_a_request_is_not_lost_when_slack_does_not_confirm_the_token(bot, sandbox, model):
+    install(bot, sandbox)
+    sandbox.fault(retry_delays_s=[0, 0, 0])
+    sandbox.fault(method="auth.test", error="internal_error", times=1)
+    sandbox.message("D0AGENT1", AGENT, "How do I reset?")
+    bot.until(lambda: bot.count("suggestions") == 1)
+    assert not [p for p in sandbox.problems() if p["kind"] == "event_lost"]
+
+
 def test_a_bot_token_in_the_environment_is_not_used_beside_oauth(sandbox, model, tmp_path):
     environment = bot_environment(sandbox, model, tmp_path, **OAUTH | {"SLACK_BOT_TOKEN": "xoxb-sandbox"})
     bot = Bot(environment, open_store(tmp_path), ("--http", "0"), log=tmp_path / "bot.log")

@@ -18,6 +18,7 @@ from bot.sandbox.checks import (
     length_complaints,
     one_of,
     only,
+    parts_of_markdown,
     shape,
     string,
     typed,
@@ -316,6 +317,8 @@ def check_blocks(blocks: object) -> list[Json]:
     complaints = complaints or block_complaints(blocks, "/blocks")
     if complaints:
         raise SlackError("invalid_blocks", complaints)
+    if sum(parts_of_markdown(b["text"]) if b["type"] == "markdown" else 1 for b in blocks) > LIMIT["message_blocks"]:
+        raise SlackError("msg_blocks_too_long")
     if characters(blocks) > LIMIT["message_characters"]:
         raise SlackError("msg_blocks_too_long")
     return blocks
