@@ -28,7 +28,7 @@ TONE_NAMES = {
     "formal": "Formal",
     "brief": "Brief",
 }
-NO_LANGUAGE = "As the model writes them"
+NO_LANGUAGE = "The language of what was said"
 HELP = (
     "I draft replies, summarise threads and answer questions from the help centre. Ask me in a direct message, mention "
     "me, or type `/ask` and your question in any channel."

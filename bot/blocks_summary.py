@@ -9,8 +9,8 @@ from bot.slack import Json, escape
 
 PIECE_LIMIT = 2500
 """Of one line; its link and its bullet need the rest of a section."""
-SOURCE = "↗\u00a0message"
-"""What a link to a line's message says, on one line."""
+SOURCE = "→\u00a0message"
+"""What a link to a line's message says, on one line. Of the slanted arrow Slack makes an emoji."""
 EMPTY = "-"
 """Stands under a heading without lines."""
 BLOCKS_PER_MESSAGE = 40

@@ -16,6 +16,8 @@ COVERED = 0.4
 """The share of a line's weight that one message must account for."""
 SHARED = 2
 """How many different words they share at least; one that has a digit in it (an order, an amount) counts for two."""
+DIGITS = 3
+"""Of a number that tells one message from others by itself."""
 STEM = 5
 """Longer words are compared by their first letters: `refund`, `refunded` and `refunds` are one."""
 
@@ -44,8 +46,17 @@ def sources_of(sections: Iterable[Section], turns: Sequence[Turn]) -> list[Turn 
     known = Counter(word for _, words in said for word in words)
     wishes = [(turn, words) for turn, words in said if turn.speaker == "customer"]
     of_heading = {WANTS: wishes, OPEN: said[::-1], NEXT: said[::-1]}
-    return [
+    sections = list(sections)
+    found = [
         _source(words_of(line), of_heading.get(section.heading, said), known, len(said))
+        for section in sections
+        for line in section.lines
+    ]
+    if any(found):
+        return found
+    # Another language shares no words, but numbers stay; and what is wanted was said first, what is next was said last.
+    return [
+        _numbered(words_of(line), of_heading.get(section.heading, said)) or _placed(line, section.heading, turns)
         for section in sections
         for line in section.lines
     ]
@@ -64,6 +75,20 @@ def _source(
         if share > best_share and share >= COVERED and _count(shared) >= SHARED:
             best, best_share = turn, share
     return best
+
+
+def _numbered(wanted: frozenset[str], said: Sequence[tuple[Turn, frozenset[str]]]) -> Turn | None:
+    numbers = {word for word in wanted if sum(letter.isdigit() for letter in word) >= DIGITS}
+    return next((turn for turn, words in said if numbers & words), None)
+
+
+def _placed(line: str, heading: str, turns: Sequence[Turn]) -> Turn | None:
+    if len(words_of(line)) < SHARED:
+        # "None" stands there.
+        return None
+    if heading == WANTS:
+        return next((turn for turn in turns if turn.speaker == "customer"), None)
+    return turns[-1] if heading == NEXT and turns else None
 
 
 def unmentioned(points: Iterable[str], text: str) -> list[str]:

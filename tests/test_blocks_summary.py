@@ -76,7 +76,7 @@ def test_a_line_links_to_its_message_and_the_others_do_not():
     assert [block["text"]["text"] for block in made] == [
         "*Customer wants*\n• a refund",
         "*Done*\n• asked  <https://t.slack.com/archives/C1/p1700000001000100?thread_ts=1700000000.000100&amp;cid=C1"
-        "|↗\u00a0message>",
+        "|→\u00a0message>",
         "*Open*\n• the amount",
         "*Next step*\n• call",
     ]

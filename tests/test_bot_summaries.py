@@ -162,8 +162,8 @@ def test_a_summary_has_bold_headings_and_each_line_links_to_its_message(bot, san
     assert row["draft"] == SECTIONS
     assert shown(sandbox, AGENT, row["id"]) == [
         "*Customer wants*\n• a refund for order 4812 &amp; &lt;!channel&gt; _now_.  "
-        f"<{link_to(first, first)}|↗\u00a0message>",
-        f"*Done*\n• the warehouse was asked for a new lamp.  <{link_to(reply, first)}|↗\u00a0message>",
+        f"<{link_to(first, first)}|→\u00a0message>",
+        f"*Done*\n• the warehouse was asked for a new lamp.  <{link_to(reply, first)}|→\u00a0message>",
         "*Open*\n• whether the moon is cheese.",
         "*Next step*\n• none",
     ]
@@ -181,7 +181,7 @@ def test_a_line_whose_message_is_gone_is_shown_without_a_link(bot, sandbox, mode
     model.answer = lambda messages: SECTIONS
     sandbox.fault(method="chat.getPermalink", error="message_not_found", times=2)
     row = summary_of_thread(bot, sandbox, first)
-    assert "↗" not in "".join(shown(sandbox, AGENT, row["id"]))
+    assert "→" not in "".join(shown(sandbox, AGENT, row["id"]))
 
 
 # Decisions and thumbs
@@ -209,7 +209,7 @@ def test_an_edited_line_loses_its_link_and_the_others_keep_theirs(bot, sandbox, 
     last_ephemeral(sandbox, AGENT, "Saved, thank you.")
     assert shown(sandbox, AGENT, row["id"]) == [
         "*Customer wants*\n• money.",
-        f"*Done*\n• the warehouse was asked for a new lamp.  <{link_to(reply, first)}|↗\u00a0message>",
+        f"*Done*\n• the warehouse was asked for a new lamp.  <{link_to(reply, first)}|→\u00a0message>",
     ]
     decision = store.decision(bot.db, row["id"])
     assert decision is not None and (decision.kind, decision.text) == ("edited", text)

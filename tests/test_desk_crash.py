@@ -275,6 +275,6 @@ def test_a_summary_that_was_drafted_and_not_shown_is_shown_with_its_links(bot, s
     restart(bot, wire)
     row = shown(bot)
     assert row["state"] == "shown" and len(model.asked) == 1
-    assert f"p{ts.replace('.', '')}|↗\u00a0message>" in json.dumps(
+    assert f"p{ts.replace('.', '')}|→\u00a0message>" in json.dumps(
         last_ephemeral(sandbox, AGENT, row["id"]), ensure_ascii=False
     )

@@ -141,6 +141,18 @@ def test_of_two_equal_messages_the_first_is_the_source():
     assert source("Invoice 77", turns) == "1"
 
 
+def test_a_summary_in_another_language_links_by_numbers_and_to_the_first_and_the_last_message():
+    turns = [
+        Turn("customer", "My lamp of order 4812 is broken, I want my money back.", "1"),
+        Turn("agent", "The form for ticket 9907 is on its way.", "2"),
+        Turn("customer", "Thanks, I will wait.", "3"),
+    ]
+    text = "Customer wants: Geld zurück für die Lampe.\nDone: Formular zu 9907 verschickt.\n"
+    text += "- Alles erledigt soweit.\nOpen: none\nNext step: Auf Antwort warten."
+    found = sources_of(sections_of(text), turns)
+    assert [turn and turn.ts for turn in found] == ["1", "2", None, None, "3"]
+
+
 def test_what_is_next_was_said_last():
     turns = [Turn("agent", "We call you within two hours.", "1"), Turn("agent", "We call you within two hours.", "2")]
     assert source("A call within two hours", turns, "Next step") == "2"
