@@ -90,6 +90,7 @@ def _dry_run(arguments: argparse.Namespace, db: Database, settings: FinetuneSett
         f"{len(built.train)} training pairs ({built.new_pairs} new), {len(built.validation)} for early stopping, "
         f"{len(built.held_out)} held out",
         f"A night would be skipped: {reason}" if reason else f"A night would take about {minutes:.1f} minutes",
+        f"Training takes about {planned.memory_gib:.1f} GiB of memory; {planned.free_gib:.1f} GiB are free",
     ]
     cli.report(arguments, document, lines)
     return 0

@@ -3,7 +3,14 @@
 from pathlib import Path
 
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    PretrainedConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
 from transformers.utils import logging
 
 from data.errors import ModelMissing
@@ -47,6 +54,12 @@ def load_tokenizer(base: Base) -> PreTrainedTokenizerBase:
     if not tokenizer.chat_template:
         raise ModelMissing(f"The base model {base.model} has no chat template: set BASE_MODEL to a chat model.")
     return tokenizer
+
+
+def load_config(base: Base) -> PretrainedConfig:
+    """The base's shape; raises ModelMissing."""
+    _check(base)
+    return AutoConfig.from_pretrained(base.root)
 
 
 def load_model(base: Base, dtype: torch.dtype, attention: str = ATTENTION) -> PreTrainedModel:

@@ -6,17 +6,18 @@ from dataclasses import dataclass
 import torch
 
 from data.models import Base
-from finetune import base_model
+from finetune import base_model, memory
 from finetune.chat import prompt_ids
 from finetune.dataset import Case, Dataset
+from finetune.run_directory import recipe_for
 from finetune.settings import FinetuneSettings
 from serving.base import parameter_count
 
 BENCH_ROWS = 2048
 BENCH_WIDTH = 512
 BENCH_ROUNDS = 10
-PEAK_SHARE = 0.3
-"""Of the matmul rate that training reaches: 0.34 to 0.43 was measured with packing."""
+PEAK_SHARE = 0.15
+"""Of the matmul rate that training reaches with the starter, whose matrices are small (docs/training.md)."""
 TRAINING_FLOPS, SCORING_FLOPS = 4, 2
 """Per parameter and token: the base's weights get no gradient."""
 
@@ -30,10 +31,13 @@ class Plan:
     scoring_tokens: int
     training_seconds: float
     gate_seconds: float
+    memory_gib: float
+    free_gib: float
 
 
 def plan(dataset: Dataset, base: Base, settings: FinetuneSettings) -> Plan:
-    """Count tokens with the base's tokenizer and time this machine's matrix products. Raises ModelMissing."""
+    """Count tokens with the base's tokenizer and time this machine's matrix products. Raises ModelMissing,
+    and TrainingFailed where the memory does not suffice."""
     torch.set_num_threads(settings.cpu_threads)
     tokenizer = base_model.load_tokenizer(base)
 
@@ -45,12 +49,16 @@ def plan(dataset: Dataset, base: Base, settings: FinetuneSettings) -> Plan:
     parameters = parameter_count(base)
     training_rate = PEAK_SHARE * matmul_rate(base_model.training_dtype()) / (TRAINING_FLOPS * parameters)
     scoring_rate = PEAK_SHARE * matmul_rate(base_model.scoring_dtype()) / (SCORING_FLOPS * parameters)
+    recipe, free = recipe_for(settings, base), memory.free_memory(base_model.device())
+    needed = memory.choose(base_model.load_config(base), parameters, recipe, base_model.training_dtype(), free)
     return Plan(
         parameters=parameters,
         training_tokens=training,
         scoring_tokens=scoring,
         training_seconds=round(min(training / training_rate, settings.max_train_minutes * 60), 1),
         gate_seconds=round(scoring / scoring_rate, 1),
+        memory_gib=needed.total,
+        free_gib=round(free, 1),
     )
 
 

@@ -12,13 +12,14 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from data.errors import BadFile, NotEnoughPairs
 from data.models import Pair
-from finetune import base_model
+from finetune import base_model, memory
 from finetune.canary import make_canary
 from finetune.chat import encode, end_tokens
 from finetune.dataset import Dataset, load
 from finetune.fitting import Example, Outcome, fit, say
 from finetune.low_rank import LowRankLinear
 from finetune.run_directory import ADAPTER, CANARY, CHECKPOINT, MANIFEST, Recipe, pair_hash, read_recipe, write_json
+from serving.base import parameter_count
 
 ATTENTION_LAYERS = ("q_proj", "k_proj", "v_proj", "o_proj")
 
@@ -35,9 +36,12 @@ def train(run_dir: Path) -> Outcome:
         raise BadFile(f"{run_dir} holds a trained adapter already: freeze a dataset in a new folder.")
     torch.set_num_threads(recipe.threads)
     torch.manual_seed(recipe.seed)
-    say(f"loading {recipe.base.model}")
+    dtype = base_model.training_dtype()
+    config, free = base_model.load_config(recipe.base), memory.free_memory(base_model.device())
+    needed = memory.choose(config, parameter_count(recipe.base), recipe, dtype, free)
+    say(f"loading {recipe.base.model}: training takes about {needed.total:.1f} GiB, {free:.1f} GiB are free")
     tokenizer = base_model.load_tokenizer(recipe.base)
-    model = base_model.load_model(recipe.base, base_model.training_dtype())
+    model = base_model.load_model(recipe.base, dtype)
     ends = end_tokens(tokenizer, model.generation_config)
     limit = min(recipe.max_length, model.config.get_text_config().max_position_embeddings)
     examples, too_long = encode_pairs(tokenizer, dataset.train, limit=limit, ends=ends)
@@ -47,6 +51,10 @@ def train(run_dir: Path) -> Outcome:
     if too_long:
         say(f"{too_long} pairs are left out: their answers alone are longer than {limit} tokens")
     model = get_peft_model(model, lora(recipe, model))
+    if not needed.kept:
+        say("to save memory, activations are computed anew: this takes a third longer")
+        model.enable_input_require_grads()
+        model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
     outcome = fit(model, examples, validation, run_dir, recipe)
     say("writing the adapter and its canary")
     _write_adapter(model, run_dir, recipe, dataset, outcome)

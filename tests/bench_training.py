@@ -49,7 +49,7 @@ from finetune.train import encode_pairs, lora, train
 from serving.base import identify
 from serving.settings import STARTER
 
-TICKETS, STAR_CONVERSATIONS, STAR_PAIRS, ROUNDS = 300, 60, 240, 3
+TICKETS, STAR_CONVERSATIONS, STAR_PAIRS, ROUNDS = 200, 60, 160, 3
 STAR = Path(__file__).parents[2] / "shared" / "data" / "dialogues" / "star.train.jsonl.gz"
 IGNORED = -100
 QUARTERS = 4
