@@ -98,6 +98,7 @@ def _dry_run(arguments: argparse.Namespace, db: Database, settings: FinetuneSett
 
 def _dataset(arguments: argparse.Namespace) -> int:
     from finetune import dataset
+    from finetune.preference_pairs import freeze_preferences
     from finetune.run_directory import recipe_for, write_recipe
     from serving.base import identify
 
@@ -107,8 +108,10 @@ def _dataset(arguments: argparse.Namespace) -> int:
         return 0
     settings, serving = _settings(), cli.load_settings(ServingSettings)
     make_folder(arguments.run_dir, named_by="RUN_DIR")
-    built = dataset.build(_database(), seed=settings.seed)
+    db = _database()
+    built = dataset.build(db, seed=settings.seed)
     dataset.freeze(built, arguments.run_dir)
+    freeze_preferences(db, built, arguments.run_dir)
     write_recipe(arguments.run_dir, recipe_for(settings, identify(serving.base_model)))
     cli.report(arguments, dataset.summary(built), [*_told(built), f"frozen in {arguments.run_dir}"])
     return 0

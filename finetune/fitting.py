@@ -103,7 +103,7 @@ def fit(
             found = line["validation_loss"] = validation_loss(model, validation, recipe)
             at.worse = 0 if found < at.best else at.worse + 1
             if at.worse == 0:
-                at.best, kept = found, _copy_of(model)
+                at.best, kept = found, copy_of(model)
         _log(run_dir, line)
         if at.worse >= PATIENCE or out_of_time:
             stopped = "time budget" if out_of_time else "validation loss no longer falls"
@@ -178,7 +178,7 @@ def _resume(
     file, log = run_dir / CHECKPOINT, run_dir / LOSSES
     if not file.exists():
         log.unlink(missing_ok=True)
-        return Progress(), _copy_of(model)
+        return Progress(), copy_of(model)
     found = torch.load(file, map_location=model.device, weights_only=True)
     set_peft_model_state_dict(model, found["weights"])
     optimizer.load_state_dict(found["optimizer"])
@@ -197,7 +197,7 @@ def _save(
     """Beside its place, then renamed: a checkpoint is whole, or an older one."""
     beside = run_dir / f".{CHECKPOINT}.tmp"
     state = {
-        "weights": _copy_of(model),
+        "weights": copy_of(model),
         "best": kept,
         "optimizer": optimizer.state_dict(),
         "random": torch.get_rng_state(),
@@ -237,5 +237,6 @@ def _progress_line(at: Progress, planned: int, loss: float, speed: float, recipe
     return f"update {at.update} of {planned}, loss {loss:.3f}, {speed:.0f} tokens/s, about {max(0, round(left))} s left"
 
 
-def _copy_of(model: PeftModel) -> dict[str, torch.Tensor]:
+def copy_of(model: PeftModel) -> dict[str, torch.Tensor]:
+    """The adapter's weights as they are now."""
     return {name: weight.detach().clone() for name, weight in get_peft_model_state_dict(model).items()}

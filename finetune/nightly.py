@@ -21,6 +21,7 @@ from finetune import dataset as datasets
 from finetune.child import train_in_a_process_of_its_own
 from finetune.dataset import Dataset
 from finetune.interrupted import mark_interrupted, owes_report
+from finetune.preference_pairs import freeze_preferences
 from finetune.run_directory import (
     ADAPTER,
     CANARY,
@@ -94,6 +95,7 @@ def nightly(
                     night.outcome, night.reason = "skipped", reason
                     return done(db, night, dataset=datasets.summary(dataset))
                 datasets.freeze(dataset, run_dir)
+                freeze_preferences(db, dataset, run_dir)
                 write_recipe(run_dir, recipe_for(settings, base))
                 adapters.expect_whole(db, base)
                 root = asyncio.run(served_root(serving))

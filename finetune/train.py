@@ -18,6 +18,7 @@ from finetune.chat import encode, end_tokens
 from finetune.dataset import Dataset, load
 from finetune.fitting import Example, Outcome, fit, say
 from finetune.low_rank import LowRankLinear
+from finetune.preference import MIN_PREFERENCES, Preferred, load_preferences, prefer
 from finetune.run_directory import ADAPTER, CANARY, CHECKPOINT, MANIFEST, Recipe, pair_hash, read_recipe, write_json
 from serving.base import parameter_count
 
@@ -56,8 +57,10 @@ def train(run_dir: Path) -> Outcome:
         model.enable_input_require_grads()
         model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
     outcome = fit(model, examples, validation, run_dir, recipe)
+    preferences = load_preferences(run_dir, tokenizer, limit=limit, ends=ends)
+    preferred = prefer(model, preferences, validation, recipe) if len(preferences) >= MIN_PREFERENCES else None
     say("writing the adapter and its canary")
-    _write_adapter(model, run_dir, recipe, dataset, outcome)
+    _write_adapter(model, run_dir, recipe, dataset, outcome, preferred)
     say(f"trained: {outcome.updates} updates in {outcome.seconds:.0f} s ({outcome.stopped})")
     return outcome
 
@@ -87,7 +90,14 @@ def lora(recipe: Recipe, model: PreTrainedModel) -> LoraConfig:
     return found
 
 
-def _write_adapter(model: PeftModel, run_dir: Path, recipe: Recipe, dataset: Dataset, outcome: Outcome) -> None:
+def _write_adapter(
+    model: PeftModel,
+    run_dir: Path,
+    recipe: Recipe,
+    dataset: Dataset,
+    outcome: Outcome,
+    preferred: Preferred | None,
+) -> None:
     """Beside its final place, then renamed: `adapter/` is whole whenever it is there."""
     beside = run_dir / f".{ADAPTER}.tmp"
     shutil.rmtree(beside, ignore_errors=True)
@@ -101,6 +111,7 @@ def _write_adapter(model: PeftModel, run_dir: Path, recipe: Recipe, dataset: Dat
         "base_model": recipe.base.model,
         "recipe": asdict(recipe),
         "outcome": asdict(outcome),
+        "preferences": None if preferred is None else asdict(preferred),
         "pairs": pairs,
         "versions": {name: version(name) for name in ("nightshift", "torch", "transformers", "peft")},
     }

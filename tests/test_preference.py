@@ -1,0 +1,117 @@
+"""The preference stage: its loss by hand, what it is given, and that it moves the adapter towards what was sent."""
+
+import json
+import math
+
+import pytest
+import torch
+from night_fixtures import SMALL, answered, asked, pair, prepare_run, small_dataset
+from peft import get_peft_model
+from test_dataset import decide
+
+from data import store
+from finetune import base_model, dataset, preference
+from finetune.chat import encode
+from finetune.fitting import Example, copy_of
+from finetune.preference import Preference, log_likelihoods, prefer, preference_loss, reference_sums
+from finetune.preference_pairs import freeze_preferences
+from finetune.run_directory import read_lines, recipe_for, write_lines
+from finetune.train import lora, train
+from serving.base import identify
+
+
+def test_the_loss_is_dpo_with_the_nats_of_the_chosen_text():
+    found = torch.tensor([[-10.0, -30.0], [-8.0, -4.0]])
+    reference = torch.tensor([[-12.0, -20.0], [-8.0, -4.0]])
+    losses = preference_loss(found, reference, torch.tensor([5, 4]))
+    # Margins: (-10 + 30) - (-12 + 20) = 12, and 0.
+    expected = [0.2 * 10 / 5 + math.log(1 + math.exp(-0.1 * 12)), 0.2 * 8 / 4 + math.log(2)]
+    assert losses.tolist() == pytest.approx(expected)
+
+
+@pytest.fixture(scope="module")
+def tuned(tiny_base):
+    base = identify(str(tiny_base))
+    recipe = recipe_for(SMALL, base)
+    torch.manual_seed(0)
+    model = base_model.load_model(base, torch.float32)
+    return get_peft_model(model, lora(recipe, model)), recipe, base_model.load_tokenizer(base)
+
+
+def preferences(tokenizer, count):
+    sides = [
+        [encode(tokenizer, asked(n), text, limit=256, ends={2}) for text in (answered(n), "Buy a new one, please.")]
+        for n in range(count)
+    ]
+    return [Preference(f"pair-{n}", *both) for n, both in enumerate(sides)]
+
+
+def test_packed_likelihoods_are_those_of_each_text_alone(tuned):
+    model, _, tokenizer = tuned
+    some = preferences(tokenizer, 3)
+    with torch.no_grad():
+        together = log_likelihoods(model, some)
+        alone = torch.cat([log_likelihoods(model, [one]) for one in some])
+    assert torch.allclose(together, alone, atol=1e-4)
+
+
+def test_the_stage_prefers_what_was_sent_and_learns_from_the_adapter_of_sft(tuned):
+    model, recipe, tokenizer = tuned
+    some = preferences(tokenizer, 64)
+    before = reference_sums(model, some, recipe)
+    outcome = prefer(model, some, [], recipe)
+    after = reference_sums(model, some, recipe)
+    assert (outcome.pairs, outcome.updates, outcome.kept) == (64, 8, True)
+    assert outcome.accuracy > 0.9
+    margin = (after - before)[:, 0] - (after - before)[:, 1]
+    assert margin.mean() > 0
+    # The NLL term: the chosen text has not become less likely.
+    assert (after - before)[:, 0].mean() > 0
+
+
+def test_real_edits_of_training_pairs_are_frozen_and_masked(db, tmp_path):
+    store.set_consent(db, "C1", granted_by="U9", granted=True)
+    for number in range(60):
+        draft = f"Please write to jane{number}@example.org."
+        decide(db, number, kind="edited", draft=draft, text=f"We look into number {number} and write to you today.")
+    for number in range(60, 90):
+        draft = f"We look into number {number} and write to you soon."
+        decide(db, number, kind="edited", draft=draft, text=f"We look into number {number} and write to you soon!")
+    built = dataset.build(db)
+    count = freeze_preferences(db, built, prepare(tmp_path, built))
+    lines = read_lines(tmp_path / "dataset" / "preferences.jsonl")
+    learned = {one.id for one in built.train}
+    assert len(lines) == count > 10
+    assert {line["id"] for line in lines} < learned
+    assert {line["rejected"] for line in lines} == {"Please write to [EMAIL_1]."}
+    assert all(line["chosen"].endswith("today.") for line in lines)
+
+
+def prepare(run_dir, built):
+    dataset.freeze(built, run_dir)
+    return run_dir
+
+
+@pytest.mark.parametrize(
+    ("count", "ran"), [(preference.MIN_PREFERENCES, True), (preference.MIN_PREFERENCES - 1, False)]
+)
+def test_a_training_with_enough_edits_has_the_stage(count, ran, tiny_base, tmp_path):
+    run_dir = prepare_run(tmp_path, tiny_base, small_dataset())
+    lines = [{"id": pair(n).id, "messages": asked(n), "chosen": answered(n), "rejected": "No."} for n in range(count)]
+    write_lines(run_dir / "dataset" / "preferences.jsonl", lines)
+    train(run_dir)
+    manifest = json.loads((run_dir / "adapter" / "nightshift.json").read_text())
+    assert (manifest["preferences"] is not None) == ran
+    if ran:
+        assert manifest["preferences"]["pairs"] == count
+
+
+def test_a_stage_that_costs_validation_loss_is_left_out(tuned):
+    model, recipe, tokenizer = tuned
+    # What is rejected is what the validation pairs say.
+    some = [Preference(one.id, one.rejected, one.chosen) for one in preferences(tokenizer, 64)]
+    validation = [Example(one.rejected, 1.0) for one in some[:8]]
+    before = copy_of(model)
+    outcome = prefer(model, some, validation, recipe)
+    assert not outcome.kept
+    assert all(torch.equal(weight, before[name]) for name, weight in copy_of(model).items())
