@@ -84,7 +84,7 @@ def fit(
         _log(run_dir, {"update": 0, "validation_loss": at.before})
     stopped, begin, reported, saved = "all epochs", replace(at), at.seconds, at.seconds
     started = time.monotonic() - at.seconds
-    for batch in _batches(examples, recipe, done=at.update):
+    for batch in batches(examples, recipe, done=at.update):
         factor = rate_factor(_share(at.update, planned, at.seconds, recipe))
         for group in optimizer.param_groups:
             group["lr"] = rate * factor
@@ -215,7 +215,7 @@ def _log(run_dir: Path, line: dict[str, object]) -> None:
         print(json.dumps(line), file=log)
 
 
-def _batches(examples: Sequence[Example], recipe: Recipe, *, done: int) -> Iterator[list[Example]]:
+def batches(examples: Sequence[Example], recipe: Recipe, *, done: int) -> Iterator[list[Example]]:
     """The batches of all epochs, without the first `done`."""
     for epoch in range(recipe.epochs):
         order = list(examples)

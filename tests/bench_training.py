@@ -41,7 +41,7 @@ from finetune import base_model, dataset
 from finetune.attention import ATTENTION
 from finetune.chat import end_tokens
 from finetune.dataset import Dataset
-from finetune.fitting import Example, step
+from finetune.fitting import Example, batches, step
 from finetune.plan import matmul_rate
 from finetune.run_directory import LOSSES, Recipe, read_lines, recipe_for, write_recipe
 from finetune.settings import FinetuneSettings
@@ -137,13 +137,13 @@ def _larger(recipe: Recipe) -> dict[str, float]:
     model.to(base_model.device())
     tokenizer = base_model.load_tokenizer(recipe.base)
     examples, _ = encode_pairs(tokenizer, _tickets().train, limit=recipe.max_length, ends={2})
-    batches = [examples[first : first + recipe.batch_sequences] for first in range(0, 64, recipe.batch_sequences)]
-    flops = [_flops(model, batch) for batch in batches]
+    chosen = [examples[first : first + recipe.batch_sequences] for first in range(0, 64, recipe.batch_sequences)]
+    flops = [_flops(model, batch) for batch in chosen]
     tuned = get_peft_model(model, lora(recipe, model))
     weights = [p for p in tuned.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(weights, lr=1e-4)
     shares, rates = [], []
-    for batch, work in zip(batches, flops, strict=True):
+    for batch, work in zip(chosen, flops, strict=True):
         peak = matmul_rate(base_model.training_dtype())
         started = time.monotonic()
         step(tuned, batch, recipe, weights, optimizer)
@@ -199,6 +199,11 @@ def _packed(recipe: Recipe, pairs: Dataset) -> tuple[float, list[float]]:
         return seconds, _by_quarter([line["loss"] for line in read_lines(run_dir / LOSSES) if "loss" in line])
 
 
+def _in_order(examples: Sequence[Example], recipe: Recipe) -> list[Example]:
+    """As the night's first epoch takes them, so that losses can be compared update by update."""
+    return [one for batch in batches(examples, recipe, done=0) for one in batch]
+
+
 def _by_quarter(losses: Sequence[float]) -> list[float]:
     count = len(losses)
     parts = [losses[count * n // QUARTERS : count * (n + 1) // QUARTERS] for n in range(QUARTERS)]
@@ -222,7 +227,7 @@ def _trainer(recipe: Recipe, examples: Sequence[Example], *, grouped: bool) -> t
             weight_decay=0.0,
             use_cpu=base_model.device().type == "cpu",
             bf16=base_model.training_dtype() == torch.bfloat16,
-            train_sampling_strategy="group_by_length" if grouped else "random",
+            train_sampling_strategy="group_by_length" if grouped else "sequential",
             length_column_name="length",
             save_strategy="no",
             logging_steps=1,
@@ -231,7 +236,12 @@ def _trainer(recipe: Recipe, examples: Sequence[Example], *, grouped: bool) -> t
             seed=recipe.seed,
         )
         collate = DataCollatorForSeq2Seq(tokenizer, label_pad_token_id=IGNORED)
-        trainer = Trainer(model=model, args=arguments, train_dataset=Rows(examples), data_collator=collate)
+        trainer = Trainer(
+            model=model,
+            args=arguments,
+            train_dataset=Rows(examples if grouped else _in_order(examples, recipe)),
+            data_collator=collate,
+        )
         trainer.remove_callback(PrinterCallback)
         started = time.monotonic()
         trainer.train()
