@@ -29,6 +29,7 @@ HELP_CENTRE = re.compile(r"\AHelp centre:\n.*?\n\n", re.DOTALL)
 """The passages of a prompt, as prompts.py writes them: no blank line stands in them."""
 PLACEHOLDER = re.compile(r"\[(?:SECRET|EMAIL|IBAN|CARD|ID|IP|PHONE|ADDRESS)_\d+\]")
 WORD = re.compile(r"[^\W\d_][\w'\u2019-]*")
+WITHIN_A_SENTENCE = re.compile(r"[^\W\d_],? (?=[^\W\d_])")
 POSSESSIVE = re.compile(r"['\u2019]s\Z")
 
 
@@ -66,9 +67,10 @@ class Masker:
             # Never within a longer word: a secret 2041 is no part of LB-20417.
             whole = re.compile(rf"(?<![\w-])(?:{'|'.join(map(re.escape, values))})(?!\w|-\w)")
             own = whole.sub(lambda found: self._values[found[0]], own)
-        # A word that is also a name ("Mark") is one only where it was found as one.
+        # A word that is also a name ("Mark") is one only where it was found as one, or within a sentence.
         named = [found for found in personal_data(own) if found.kind == "NAME"]
         places = {place for found in named for place in range(found.start, found.end)}
+        places |= {found.end() for found in WITHIN_A_SENTENCE.finditer(own)}
         return passages + WORD.sub(lambda word: self._other(word[0], sure=word.start() in places), own)
 
     def _other(self, word: str, *, sure: bool) -> str:

@@ -154,6 +154,12 @@ def test_known_names_are_masked_where_no_word_tells_and_words_that_are_also_name
     assert "Mark." not in masker.mask("Hi, this is Mark. Mark it work?")
 
 
+def test_a_name_that_is_also_a_place_is_the_same_in_prompt_and_target():
+    (one,) = masked(pair("Thank you! This is Sofia again.", "Good to hear from you, Sofia."))
+    assert "Sofia" not in one.messages[-1]["content"] + one.target
+    assert one.target.split()[-1].rstrip(".") in one.messages[-1]["content"]
+
+
 def test_a_short_secret_breaks_no_order_number():
     masker = Masker("t")
     masker.learn("My pin is 2041, order LB-2041.")
