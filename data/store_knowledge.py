@@ -23,6 +23,16 @@ class Chunk:
 
 
 @dataclass(frozen=True)
+class StoredChunk:
+    """A chunk as it is in the store."""
+
+    id: int
+    document_id: str
+    title: str
+    text: str
+
+
+@dataclass(frozen=True)
 class Source:
     """A document, and who looks after it. `url` is where people read it, `stale_after` the last day that it holds."""
 
@@ -146,6 +156,17 @@ def forget_uncited_chunks(db: Database) -> None:
         """,
         [before],
     )
+
+
+def sampled_chunks(db: Database, *, limit: int) -> list[StoredChunk]:
+    """At most so many chunks from all over the help centre, the same ones as long as it stays the same."""
+    # Knuth's multiplicative hash: neighbours by id are of one article.
+    found = rows(
+        db,
+        "select id, document_id, title, text from chunks order by (id * 2654435761) % 4294967296 limit ?",
+        [limit],
+    )
+    return [StoredChunk(**one) for one in found]
 
 
 def passages_matching(db: Database, expression: str, *, limit: int, audience: Audience = "internal") -> list[Passage]:

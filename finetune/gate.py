@@ -17,8 +17,10 @@ import torch
 from data.errors import BrokenAdapter
 from data.models import BASE, TASKS, Base, Message, Task
 from data.prompts import without_examples
+from finetune import closed_book
 from finetune.chat import Tokens, encode, prompt_ids
 from finetune.checks import Check, text_checks
+from finetune.closed_book import Probe
 from finetune.dataset import Case, Dataset, LeakedThreads
 from finetune.evidence import Effect, effect
 from finetune.run_directory import MANIFEST, Recipe, read_json
@@ -82,6 +84,8 @@ class Verdict:
     differences: list[float] = field(default_factory=list)
     leaked_into_incumbent: int = 0
     written: list[WrittenCase] = field(default_factory=list)
+    recited: list[dict[str, object]] = field(default_factory=list)
+    """Facts of the help centre that the candidate says without their passage (closed_book.Recited)."""
 
 
 @dataclass(frozen=True)
@@ -91,6 +95,8 @@ class Rules:
     night_alpha: float
     min_held_out_threads: int
     generated_cases: int
+    probes: Sequence[Probe] = ()
+    """Facts of the help centre that nobody should know without their passage."""
 
     @property
     def alpha(self) -> float:
@@ -186,6 +192,8 @@ def _judge(
     checks, written = _generated(stage, human, incumbent, rules.generated_cases) if rules.generated_cases else ([], [])
     if _threads([one.case for one in accepted]) >= MIN_ACCEPTED_THREADS:
         checks.append(accepted_check(accepted, human))
+    recalled, recited = closed_book.hold(stage, task, rules.probes, candidate=CANDIDATE, incumbent=incumbent.name)
+    checks += recalled
     against_incumbent, against_base = clustered_effect(human, "incumbent"), clustered_effect(human, "base")
     passed, reason = decide(
         against_incumbent=against_incumbent, against_base=against_base, checks=checks, alpha=rules.alpha
@@ -222,6 +230,7 @@ def _judge(
         differences=[gain for gain, _ in gains],
         leaked_into_incumbent=leaked,
         written=written,
+        recited=closed_book.as_json(recited),
     )
 
 

@@ -17,6 +17,7 @@ from data import store, store_supervision
 from data.errors import NightError, NightRunning, NightshiftError
 from data.models import BASE, TASKS, Base, Run, Task
 from data.settings import make_folder
+from data.store_knowledge import sampled_chunks
 from finetune import dataset as datasets
 from finetune.child import train_in_a_process_of_its_own
 from finetune.dataset import Dataset
@@ -47,6 +48,8 @@ log = logging.getLogger(__name__)
 
 KEPT = ("adapter", "promoted", "held", "seconds")
 """What a night notes about itself in its run while it is at work."""
+PROBED_CHUNKS = 2_000
+"""Chunks of the help centre among which facts for the closed-book probe are looked for."""
 HELD = (
     "A supervisor holds promotions since {since} UTC, so the incumbent stays. {adapter} passed for {tasks} and can be "
     "promoted by hand: python -m serving promote."
@@ -226,6 +229,7 @@ async def served_root(serving: ServingSettings) -> str:
 def hold_gate_for(db: Database, run_dir: Path, settings: FinetuneSettings) -> "list[Verdict]":
     """Judge a run's adapter against what serves now, and write gate.json. Stores and promotes nothing."""
     # Here and not above: a skipped night need not wait for torch.
+    from finetune import closed_book
     from finetune.gate import Contender, Rules, as_json, hold_gate
 
     recipe, dataset = read_recipe(run_dir), datasets.load(run_dir)
@@ -233,7 +237,8 @@ def hold_gate_for(db: Database, run_dir: Path, settings: FinetuneSettings) -> "l
     for task in TASKS:
         name = promotion.live_adapter(db, task, recipe.base.hash)
         incumbents[task] = Contender(name, None if name == BASE else Path(store.adapter(db, name).path))
-    rules = Rules(settings.night_alpha, settings.min_held_out_threads, settings.generated_cases)
+    probes = closed_book.probes(sampled_chunks(db, limit=PROBED_CHUNKS), limit=settings.closed_book_cases)
+    rules = Rules(settings.night_alpha, settings.min_held_out_threads, settings.generated_cases, probes)
     verdicts = hold_gate(dataset, recipe, run_dir / ADAPTER, incumbents, rules)
     write_json(run_dir / GATE, {verdict.task: as_json(verdict) for verdict in verdicts})
     return verdicts

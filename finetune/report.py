@@ -7,7 +7,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from data.models import Run
-from finetune import curation
+from finetune import closed_book, curation
 from finetune.dataset import Dataset
 from finetune.evidence import Effect
 from finetune.gate import Verdict
@@ -128,6 +128,9 @@ def _evidence(verdict: Verdict, incumbent: Effect, base: Effect, targets: dict[s
         )
     if verdict.leaked_into_incumbent:
         lines.append(f"- {verdict.leaked_into_incumbent} threads are not scored: the incumbent has learned from them")
+    if verdict.recited:
+        lines += ["", "Facts of the help centre that the candidate says without their passage:", ""]
+        lines += closed_book.lines(verdict.recited)
     if verdict.worse:
         lines += ["", f"{len(verdict.worse)} cases got worse; the worst:", ""]
         for case in verdict.worse[:WORST]:

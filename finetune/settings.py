@@ -54,6 +54,8 @@ class FinetuneSettings(BaseSettings):
 
     generated_cases: int = Field(default=40, ge=0)
     """Held-out cases per task for which the gate also writes texts."""
+    closed_book_cases: int = Field(default=40, ge=0)
+    """Facts of the help centre that the gate asks for without their passage, per task; 0: none."""
 
     @field_validator("time_zone")
     @classmethod

@@ -36,6 +36,7 @@ SMALL_NIGHT = {
     "MIN_HELD_OUT_THREADS": "10",
     "NIGHT_ALPHA": "0.15",
     "GENERATED_CASES": "4",
+    "CLOSED_BOOK_CASES": "4",
     "THREADS": "1",
     "BATCH_SEQUENCES": "8",
     "LEARNING_RATE": "0.005",

@@ -47,7 +47,3 @@ def m016_gaps(db: Database) -> None:
         create index decisions_wrong on decisions (reason) where reason in ('wrong_fact', 'outdated');
         create index suggestions_answers on suggestions (state, created_at) where task = 'answer';
         """)
-    # What is outdated is as wrong as a wrong fact: the view is as it was, without such edits too.
-    (view,) = db.execute("select sql from sqlite_master where name = 'decided_pairs'").fetchone()
-    db.execute("drop view decided_pairs")
-    db.execute(view.replace("<> 'wrong_fact'", "not in ('wrong_fact', 'outdated')"))
