@@ -31,7 +31,7 @@ from bot.slack import PROACTIVE, Address, Request
 from bot.streams import AnswerStream
 from bot.working import waited_for, working
 from bot.workspace import Workspace
-from data import store, store_answers, store_desk, store_names, store_replies
+from data import store, store_answers, store_desk, store_erasure, store_names, store_replies
 from data.errors import DeskError, EmptyText, EmptyThread
 from data.models import Decision, Suggestion, Turn
 from serving.engine import Engine
@@ -160,6 +160,8 @@ class Desk:
                 store_replies.record_drafted_from(self.db, suggestion.id, turns[-1].ts)
             # So that they are masked before anything is learned from this thread.
             store_names.record_names(self.db, self.workspace.known_names())
+            # And that they can be erased with it.
+            store_erasure.record_people(self.db, suggestion.id, (turn.user_id for turn in turns))
         return drafted, draft.remarks
 
     async def _summarise(self, suggestion: Suggestion, progress: Progress) -> tuple[Suggestion, list[str]]:

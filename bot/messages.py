@@ -50,7 +50,8 @@ def turns_of(
         elif (bot_id and bot_id not in allowed_bots) or _asks_us(message, our_user_id):
             continue
         else:
-            turns.append(Turn("agent" if message.get("user") in agents else "customer", text, message["ts"]))
+            user_id = message.get("user") or ""
+            turns.append(Turn("agent" if user_id in agents else "customer", text, message["ts"], user_id))
     return turns
 
 

@@ -16,7 +16,7 @@ from bot.provenance import sources_of
 from bot.reading import Reading, read
 from bot.sections import lines_of, sections_of
 from bot.workspace import Workspace
-from data import prompts, store, store_preferences, store_summaries
+from data import prompts, store, store_erasure, store_preferences, store_summaries
 from data.models import BASE, Example, Suggestion, Turn
 from data.store_summaries import KeptSummary
 from serving import promotion
@@ -80,6 +80,7 @@ async def draft(
             pair_ids=[kept.suggestion_id] if kept else [example.pair_id for example in outcome.examples],
         )
         _record_reading(db, suggestion.id, reading, sources, kept)
+        store_erasure.record_people(db, suggestion.id, (turn.user_id for turn in reading.turns))
     return drafted, [*remarks, *outcome.remarks]
 
 

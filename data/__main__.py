@@ -6,11 +6,12 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 from sqlite_utils import Database
 
-from data import cli, store
+from data import cli, erasure, store, store_erasure
 from data.errors import DatabaseUnusable, NotAllImported
 from data.history import MOST_REPLIES, import_history
 from data.knowledge import import_knowledge
@@ -70,6 +71,20 @@ def _parser() -> argparse.ArgumentParser:
     )
     redaction.add_argument("file", type=Path, metavar="FILE", help='JSON lines of {"text", "spans"}, may be gzipped')
     cli.add_command(commands, "purge", _purge, help="blank the texts that are older than RETAIN_DAYS")
+    erasing = cli.add_command(
+        commands, "erase", _erase, help="erase a person's or a thread's text everywhere, and show that it is gone"
+    )
+    whose = erasing.add_mutually_exclusive_group(required=True)
+    whose.add_argument(
+        "--person", metavar="WHO", help="a Slack user id, or a name or address as it is written in the threads"
+    )
+    whose.add_argument("--thread", metavar="WHICH", help="an id, CHANNEL/TS, or the permalink of a message in it")
+    erasing.add_argument(
+        "--now",
+        action="store_true",
+        help="take adapters that learned from it out of service at once",
+    )
+    erasing.add_argument("--dry-run", action="store_true", help="say what would be erased, and change nothing")
     backup = cli.add_command(commands, "backup", _backup, help="write a copy of the database while it is in use")
     backup.add_argument("path", type=Path, metavar="PATH", help="a file that does not exist yet")
     cli.add_command(commands, "doctor", _doctor, help="check the database and say what is pending")
@@ -176,6 +191,37 @@ def _purge(arguments: argparse.Namespace) -> int:
     with _database() as db:
         count = store.purge(db, before)
     cli.report(arguments, {"blanked": count, "before": before}, [f"blanked the texts of {count} rows before {before}"])
+    return 0
+
+
+def _erase(arguments: argparse.Namespace) -> int:
+    settings, name = _settings(), arguments.person or arguments.thread
+    kind = "person" if arguments.person else "thread"
+    find = partial(store_erasure.find_person if arguments.person else store_erasure.find_thread, name=name)
+    folders = [settings.runs_dir, settings.adapter_store]
+    with _database() as db:
+        erased = erasure.look(db, find, folders)
+        if not (erased.suggestions or erased.history_pairs or erased.files or erased.documents):
+            raise erasure.NothingFound(name)
+        if not arguments.dry_run:
+            erased = erasure.erase(
+                db, find, kind=kind, database=settings.database_path, folders=folders, at_once=arguments.now
+            )
+    verb = "would erase" if arguments.dry_run else "erased"
+    lines = [
+        f"{verb} {erased.suggestions} suggestions, {erased.history_pairs} imported pairs in {erased.threads} threads",
+        *(f"{verb} from {path}" for path in erased.files),
+        *(f"{verb} from the help centre: {source} (mend it where it comes from)" for source in erased.documents),
+        *(f"learned from it, {'out of service' if arguments.now else 'out of service at the next night'}: {adapter}"
+          for adapter in erased.adapters),
+        *(f"now serving {task.split()[0]}: {adapter}" for task, adapter in erased.now_serving.items()),
+        *(f"backup {path}: {what}" for path, what in erased.backups.items()),
+    ]  # fmt: skip
+    if not (arguments.dry_run or erased.remaining):
+        lines.append("looked for the text in every file afterwards: it is in none")
+    cli.report(arguments, {"dry_run": arguments.dry_run} | asdict(erased), lines)
+    if erased.remaining:
+        raise erasure.StillThere(erased.remaining)
     return 0
 
 

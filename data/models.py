@@ -1,6 +1,6 @@
 """The words everyone shares: what flows between Slack, the store, serving and the night."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, TypedDict
 
 Task = Literal["reply", "summary", "answer"]
@@ -32,6 +32,8 @@ class Turn:
     speaker: Speaker
     text: str
     ts: str | None = None
+    user_id: str = field(default="", compare=False)
+    """Who said it, where Slack tells."""
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,10 @@ class DataSettings(BaseSettings):
     """The SQLite file that holds everything."""
     embedding_model: str = DEFAULT_MODEL
     """What makes vectors for search: a folder with a sentence-transformers model, or an installed package with one."""
+    runs_dir: Path = Path("var/runs")
+    """Where nights leave their datasets and reports, which hold texts."""
+    adapter_store: Path = Path("var/adapters")
+    """Where published adapters lie, each with one known completion."""
     retain_days: int = Field(default=90, ge=1)
     """Texts of suggestions, decisions and imported history are blanked after so many days."""
 

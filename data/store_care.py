@@ -9,6 +9,7 @@ from sqlite_utils import Database
 from data import migrations
 from data.errors import BadFile
 from data.store_connection import immediate, rows
+from data.store_erasure import record_backup
 from data.store_ledger import unfinished_runs
 from data.store_suggestions import unfinished_suggestions, unposted_decisions
 
@@ -80,6 +81,7 @@ def backup(db: Database, path: Path) -> int:
         partial.unlink(missing_ok=True)
         db.conn.execute("vacuum into ?", [str(partial)])
         partial.rename(path)
+        record_backup(db, str(path.resolve()))
     except (OSError, sqlite3.OperationalError) as error:
         raise BadFile(f"The backup {path} cannot be written: {error}.") from error
     return path.stat().st_size

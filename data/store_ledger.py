@@ -166,6 +166,19 @@ def promotions(db: Database, task: Task, base: str) -> list[Promotion]:
     return [Promotion(**(one | {"forced": bool(one["forced"])})) for one in found]
 
 
+def standing(db: Database, task: Task, base: str) -> list[str]:
+    """The adapters promoted and not rolled back from, oldest first; the last one serves."""
+    stands: list[str] = []
+    for promotion in promotions(db, task, base):
+        if promotion.cause != "rollback":
+            stands = [*(name for name in stands if name != promotion.adapter), promotion.adapter]
+            continue
+        # What stood above the target is rolled back from.
+        kept = stands.index(promotion.adapter) + 1 if promotion.adapter in stands else 0
+        stands = stands[:kept]
+    return stands
+
+
 def _run(found: dict[str, Any]) -> Run:
     return Run(**(found | {"facts": json.loads(found["facts"])}))
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from filelock import FileLock, Timeout
 from sqlite_utils import Database
 
-from data import store, store_supervision
+from data import store, store_erasure, store_supervision
 from data.errors import NightError, NightRunning, NightshiftError
 from data.models import BASE, TASKS, Base, Run, Task
 from data.settings import make_folder
@@ -143,6 +143,8 @@ def forget(db: Database, runs_dir: Path, *, before: datetime) -> None:
     """Blank the store's texts from before a time, and remove the texts that older runs froze or quoted."""
     if blanked := store.purge(db, store.iso(before)):
         log.info("blanked the texts of %d rows: they are older than RETAIN_DAYS", blanked)
+    for task, adapter in store_erasure.leave_erased(db).items():
+        log.info("the task %s is served by %s: what served it learned from a text that was erased", task, adapter)
     for run in store.runs(db):
         if run.created_at < store.iso(before):
             # The dataset's manifest stays: it has ids and hashes only.

@@ -15,7 +15,7 @@ from typing import TypedDict
 
 from sqlite_utils import Database
 
-from data import store
+from data import store, store_erasure
 from data.errors import BrokenAdapter
 from data.models import BASE, TASKS, Base, Message
 from serving import promotion
@@ -163,7 +163,10 @@ def _kept_names(db: Database, since: str) -> set[str]:
             # Each served until the next one came; the last one still does.
             ends = [*(later.created_at for later in promotions[1:]), store.now()]
             names |= {p.adapter for p, end in zip(promotions, ends, strict=False) if end >= since}
-    return names
+    # What learned from an erased text goes as soon as it serves nothing.
+    live = {store.promotions(db, task, one.base)[-1].adapter for one in store.adapters(db) for task in TASKS
+            if store.promotions(db, task, one.base)}  # fmt: skip
+    return names - (store_erasure.erased_adapters(db) - live)
 
 
 def _place(directory: Path, target: Path, root: str) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from sqlite_utils import Database
 
-from data import store
+from data import store, store_erasure, store_ledger
 from data.errors import BrokenAdapter, ServingError, UnknownAdapter
 from data.models import BASE, TASKS, Adapter, Cause, Task
 
@@ -78,8 +78,9 @@ def roll_back(db: Database, task: Task, base: str) -> str:
     Raises NothingToRollBack.
     """
     with store.immediate(db):
-        standing = _standing(db, task, base)
-        earlier = [name for name in standing[:-1] if name == BASE or Path(store.adapter(db, name).path).is_dir()]
+        erased = store_erasure.erased_adapters(db)
+        standing = [name for name in store_ledger.standing(db, task, base)[:-1] if name not in erased]
+        earlier = [name for name in standing if name == BASE or Path(store.adapter(db, name).path).is_dir()]
         target = earlier[-1] if earlier else BASE
         if target == live_adapter(db, task, base):
             raise NothingToRollBack(task)
@@ -87,23 +88,12 @@ def roll_back(db: Database, task: Task, base: str) -> str:
         return target
 
 
-def _standing(db: Database, task: Task, base: str) -> list[str]:
-    """The adapters promoted and not rolled back from, oldest first; the last one serves."""
-    standing: list[str] = []
-    for promotion in store.promotions(db, task, base):
-        if promotion.cause != "rollback":
-            standing = [*(name for name in standing if name != promotion.adapter), promotion.adapter]
-            continue
-        # What stood above the target is rolled back from.
-        kept = standing.index(promotion.adapter) + 1 if promotion.adapter in standing else 0
-        standing = standing[:kept]
-    return standing
-
-
 def _usable(db: Database, name: str, base: str) -> Adapter:
     adapter = store.adapter(db, name)
     if adapter.base != base:
         raise BrokenAdapter(f"Adapter {name} was trained on another base ({adapter.base[:12]}, not {base[:12]}).")
+    if name in store_erasure.erased_adapters(db):
+        raise BrokenAdapter(f"Adapter {name} learned from texts that were erased since: it may not serve any more.")
     if not Path(adapter.path).is_dir():
         raise UnknownAdapter(name, f"its directory {adapter.path} was removed")
     return adapter

@@ -1,0 +1,263 @@
+"""Rows that hold a person's or a thread's text: find them, blank them, and name the adapters that learned from them."""
+
+import json
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from sqlite_utils import Database
+
+from data.models import BASE, Message, Task
+from data.store_connection import dumps, immediate, new_id, now, rows
+from data.store_ledger import adapters, append_promotion, promotions, standing
+
+PERMALINK = re.compile(r"/archives/([A-Z0-9]+)/p(\d+)(\d{6})(?:\?.*thread_ts=(\d+\.\d+))?")
+SHORTEST = 20
+"""Characters of a said text by which its copies are looked for; shorter ones are said by anybody."""
+COMMON = 2
+"""Other threads that may hold the same text before it counts as a set phrase, which gives nobody away."""
+ERASED = "[erased]"
+
+
+@dataclass
+class Found:
+    """What holds the text: suggestions (and history pairs) by id, threads, and texts by which copies are known."""
+
+    suggestions: set[str] = field(default_factory=set)
+    history: set[str] = field(default_factory=set)
+    threads: set[str] = field(default_factory=set)
+    texts: set[str] = field(default_factory=set)
+
+    @property
+    def pairs(self) -> set[str]:
+        """The ids of the pairs that these rows make or made."""
+        return self.suggestions | self.history
+
+
+def record_people(db: Database, suggestion_id: str, user_ids: Iterable[str]) -> None:
+    """Remember who spoke in what a suggestion was drafted from."""
+    said = [(suggestion_id, user_id) for user_id in sorted(set(user_ids)) if user_id]
+    db.conn.executemany("insert or ignore into suggestion_people (suggestion_id, user_id) values (?, ?)", said)
+
+
+def find_thread(db: Database, name: str) -> Found:
+    """A thread by its id, by CHANNEL/TS, by the permalink of any message in it, or by an imported ticket's id."""
+    if link := PERMALINK.search(name):
+        channel, seconds, rest, thread_ts = link.groups()
+        name = f"{channel}/{thread_ts or f'{seconds}.{rest}'}"
+    channel, _, ts = name.rpartition("/")
+    threads = {
+        one["id"]
+        for one in rows(
+            db,
+            """
+            select id from threads
+            where id = :name or id = 'history/' || :name or (channel_id = :channel and thread_ts = :ts)
+            """,
+            {"name": name, "channel": channel.rpartition("/")[2], "ts": ts},
+        )
+    }
+    return _whole(db, Found(threads=threads))
+
+
+def find_person(db: Database, name: str) -> Found:
+    """A person by a Slack user id, or by a name, mail address or any other text that stands for nobody else."""
+    like = f"%{name.replace('!', '!!').replace('%', '!%').replace('_', '!_')}%"
+    found = rows(
+        db,
+        """
+        select s.thread_id from suggestions s left join decisions d on d.suggestion_id = s.id
+        where :name in (s.requested_by, d.decided_by)
+           or s.id in (select suggestion_id from suggestion_people where user_id = :name)
+           or s.messages like :like escape '!' or s.draft like :like escape '!' or s.request like :like escape '!'
+           or d.text like :like escape '!' or d.reason like :like escape '!'
+        union
+        select thread_id from history_pairs where messages like :like escape '!' or target like :like escape '!'
+        union
+        select thread_id from known_names where thread_id <> '' and name like :like escape '!'
+        """,
+        {"name": name, "like": like},
+    )
+    return _whole(db, Found(threads={one["thread_id"] for one in found if one["thread_id"]}, texts={name}))
+
+
+def _whole(db: Database, found: Found) -> Found:
+    """All rows of these threads, what was said in them, and every other row that holds that."""
+    named = set(found.texts)
+    in_threads = f"thread_id in ({_marks(found.threads)})"
+    threads = sorted(found.threads)
+    suggestions = rows(
+        db,
+        f"""
+        select s.id, s.messages, s.draft, s.request, d.text from suggestions s
+        left join decisions d on d.suggestion_id = s.id where {in_threads}
+        """,
+        threads,
+    )
+    history = rows(db, f"select id, messages, target as draft from history_pairs where {in_threads}", threads)
+    found.suggestions |= {one["id"] for one in suggestions}
+    found.history |= {one["id"] for one in history}
+    for one in (*suggestions, *history):
+        said = [one["draft"], one.get("text"), *_said(json.loads(one["messages"] or "[]"))]
+        found.texts |= {text.strip() for text in said if text and len(text.strip()) >= SHORTEST}
+    # Examples of these threads in the prompts of others, and summaries of channels that they lie in.
+    pairs = sorted(found.pairs)
+    copied = rows(db, f"select suggestion_id from suggestion_sources where pair_id in ({_marks(pairs)})", pairs)
+    others = rows(
+        db,
+        """
+        select id, thread_id, messages, coalesce(draft, '') as draft, 'suggestion' as source from suggestions
+        where messages is not null
+        union all
+        select id, thread_id, messages, target, 'history' from history_pairs where messages is not null
+        """,
+    )
+    others = [one for one in others if one["id"] not in found.pairs]
+    for text in sorted(found.texts):
+        escaped = json.dumps(text, ensure_ascii=False)[1:-1]
+        holders = [one for one in others if escaped in one["messages"] or text in one["draft"]]
+        if len({one["thread_id"] for one in holders}) > COMMON and text not in named:
+            found.texts.discard(text)
+            continue
+        found.suggestions |= {one["id"] for one in holders if one["source"] == "suggestion"}
+        found.history |= {one["id"] for one in holders if one["source"] == "history"}
+    found.suggestions |= {one["suggestion_id"] for one in copied}
+    return found
+
+
+def _said(messages: Sequence[Message]) -> list[str]:
+    """What customers and agents said in the thread of a prompt, without its passages and examples."""
+    if not messages:
+        return []
+    _, mark, thread = messages[-1]["content"].partition("Conversation:\n")
+    if not mark:
+        return [messages[-1]["content"].rpartition("Question: ")[2]]
+    return re.split(r"(?:^|\n)(?:Customer|Agent): ", thread)
+
+
+def documents_with(db: Database, texts: Iterable[str]) -> list[str]:
+    """The sources of help-centre documents that hold one of these texts."""
+    documents = rows(db, "select source, title, text from documents")
+    return [one["source"] for one in documents if any(t in one["text"] or t in one["title"] for t in texts)]
+
+
+def blank(db: Database, found: Found, *, kind: str) -> tuple[str, list[str]]:
+    """Blank the rows' texts, as purge does; returns the erasure's id and the adapters that learned from them."""
+    ids, pairs = _marks(found.suggestions), _marks(found.pairs)
+    suggestions, all_pairs, threads = sorted(found.suggestions), sorted(found.pairs), sorted(found.threads)
+    erasure_id = new_id()
+    with immediate(db):
+        for table in ("decisions", "rating_comments"):
+            db.execute(f"update {table} set text = null where suggestion_id in ({ids})", suggestions)
+        db.execute(f"update decisions set reason = null where suggestion_id in ({ids})", suggestions)
+        db.execute(f"update ratings set seen_sha256 = null where suggestion_id in ({ids})", suggestions)
+        db.execute(
+            f"""
+            update suggestions set messages = null, draft = null, request = '{{}}', error = null,
+                state = case when state in ('requested', 'drafted') then 'failed' else state end
+            where id in ({ids})
+            """,
+            suggestions,
+        )
+        db.execute(f"delete from suggestion_people where suggestion_id in ({ids})", suggestions)
+        db.execute(
+            f"update history_pairs set messages = null, target = null where id in ({_marks(found.history)})",
+            sorted(found.history),
+        )
+        db.execute(f"delete from examples_fts where pair_id in ({pairs})", all_pairs)
+        db.execute(
+            f"update written_cases set before_text = null, after_text = null where pair_id in ({pairs})", all_pairs
+        )
+        db.execute(f"delete from known_names where thread_id in ({_marks(found.threads)})", threads)
+        for text in found.texts:
+            db.execute("delete from known_names where name = ?", [text])
+        for one in rows(db, "select id, report from gate_reports"):
+            if (scrubbed := scrub(json.loads(one["report"]), found.texts)) is not None:
+                db.execute("update gate_reports set report = ? where id = ?", [dumps(scrubbed), one["id"]])
+        for one in rows(db, "select id, article from gap_events where article is not null"):
+            if (scrubbed := scrub(json.loads(one["article"]), found.texts)) is not None:
+                db.execute("update gap_events set article = ? where id = ?", [dumps(scrubbed), one["id"]])
+        for source in documents_with(db, found.texts):
+            db.execute("delete from documents where source = ?", [source])
+        for one in rows(db, "select id, text from retired_chunks"):
+            if any(text in one["text"] for text in found.texts):
+                db.execute("delete from retired_chunks where id = ?", [one["id"]])
+        learned = [
+            one["adapter"]
+            for one in rows(
+                db, f"select distinct adapter from adapter_pairs where pair_id in ({pairs}) order by adapter", all_pairs
+            )
+        ]
+        counts = {"suggestions": len(suggestions), "history_pairs": len(found.history), "adapters": learned}
+        db.execute(
+            "insert into erasures (id, kind, counts, created_at) values (?, ?, ?, ?)",
+            [erasure_id, kind, dumps(counts), now()],
+        )
+        db.conn.executemany(
+            "insert or ignore into erased_adapters (adapter, erasure_id) values (?, ?)",
+            [(adapter, erasure_id) for adapter in learned],
+        )
+    # Words that no row has any more stay in an index until it is written anew, and in the log until it is emptied.
+    for index in ("examples_fts", "chunks_fts"):
+        db.execute(f"insert into {index} ({index}) values ('optimize')")
+    db.conn.execute("vacuum")
+    db.conn.execute("pragma wal_checkpoint(truncate)").fetchall()
+    return erasure_id, learned
+
+
+def erased_adapters(db: Database) -> frozenset[str]:
+    """The adapters that learned from a text which was erased since."""
+    return frozenset(one["adapter"] for one in rows(db, "select adapter from erased_adapters"))
+
+
+def leave_erased(db: Database) -> dict[str, str]:
+    """Take the marked adapters out of service, each for the newest standing one that is not marked, else the base.
+
+    Returns what serves now by task and the base's hash, as `task base`.
+    """
+    served: dict[str, str] = {}
+    with immediate(db):
+        marked = erased_adapters(db)
+        for one in rows(db, "select distinct task, base from promotions"):
+            task: Task = one["task"]
+            kept = {BASE} | {a.name for a in adapters(db) if a.name not in marked and Path(a.path).is_dir()}
+            stands = [name for name in standing(db, task, one["base"]) if name in kept]
+            if promotions(db, task, one["base"])[-1].adapter in marked:
+                target = stands[-1] if stands else BASE
+                append_promotion(db, task=task, base=one["base"], adapter=target, cause="rollback")
+                served[f"{task} {one['base']}"] = target
+    return served
+
+
+def record_backup(db: Database, path: str) -> None:
+    """Remember where a backup lies, so that an erasure finds it."""
+    db.execute("insert or replace into backups (path, created_at) values (?, ?)", [path, now()])
+
+
+def backups(db: Database) -> list[str]:
+    """Where backups were written, oldest first."""
+    return [one["path"] for one in rows(db, "select path from backups order by created_at")]
+
+
+def scrub(value: object, texts: Iterable[str]) -> object | None:
+    """The JSON value with every string that holds one of the texts replaced; None when none does."""
+    changed = False
+
+    def clean_of(one: object) -> object:
+        nonlocal changed
+        if isinstance(one, str) and any(text in one for text in texts):
+            changed = True
+            return ERASED
+        if isinstance(one, list):
+            return [clean_of(part) for part in one]
+        if isinstance(one, dict):
+            return {name: clean_of(part) for name, part in one.items()}
+        return one
+
+    scrubbed = clean_of(value)
+    return scrubbed if changed else None
+
+
+def _marks(values: Iterable[str]) -> str:
+    return ", ".join("?" for _ in values)

@@ -1,0 +1,172 @@
+"""erase: a person's or a thread's text is gone from every file, and what learned from it stops serving."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from data import __main__ as data_commands
+from data import store, store_erasure, store_replies
+from data.history import import_history
+from data.knowledge import import_knowledge
+from data.models import BASE, Base, Turn
+from data.prompts import reply_messages
+from finetune import dataset as datasets
+from serving import promotion
+
+SECRET = "My name is Zorblatt Quemby and the blue kettle has cracked."
+NOTE = "Please post the kettle back to the Quemby desk, we send a new one."
+
+
+def customer(text: str) -> dict[str, str]:
+    return {"role": "customer", "text": text}
+
+
+def agent(text: str) -> dict[str, str]:
+    return {"role": "agent", "text": text}
+
+
+def written(path: Path, *conversations: object) -> Path:
+    path.write_text("\n".join(json.dumps(one) for one in conversations))
+    return path
+
+
+@pytest.fixture
+def team(tmp_path, monkeypatch) -> Path:
+    """A store with Zorblatt's ticket, a stranger's, a frozen dataset, a report, a backup, an article that quotes it."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DATABASE_PATH", str(tmp_path / "var" / "nightshift.db"))
+    db = store.connect(tmp_path / "var" / "nightshift.db")
+    tickets = written(
+        tmp_path / "h.jsonl",
+        {"id": "zorblatt", "turns": [customer(SECRET), agent(NOTE)]},
+        {"id": "stranger", "turns": [customer("My lamp flickers at night."), agent("Turn the lamp's bulb tight.")]},
+    )
+    import_history(db, tickets)
+    tickets.unlink()
+    article = tmp_path / "kettles.md"
+    article.write_text(f"# Kettles\n\nA case: {SECRET}\n")
+    import_knowledge(db, [article])
+    article.unlink()
+    run = tmp_path / "var" / "runs" / "run1"
+    frozen = datasets.split_pairs(store.training_pairs(db), set())
+    datasets.freeze(frozen, run)
+    (run / "report.md").write_text(f"# Night\n\nworse: {NOTE}\n\nbetter: something else\n")
+    (run / "gate.json").write_text(json.dumps({"cases": [{"target": NOTE}, {"target": "Turn the lamp's bulb tight."}]}))
+    pairs = {pair.thread_id: pair.id for pair in store.training_pairs(db)}
+    # Another person's draft was written with Zorblatt's case as an example.
+    asked = store.request_suggestion(
+        db, request_key="k1", task="reply", team_id="T1", channel_id="C1", thread_ts="5.0", requested_by="U1",
+        request={"kind": "shortcut"},
+    )  # fmt: skip
+    store.record_draft(
+        db, asked.id, messages=reply_messages([Turn("customer", f"Like this? {SECRET}")]), draft="Yes.", base="b",
+        adapter=BASE, pair_ids=[pairs["history/zorblatt"]],
+    )  # fmt: skip
+    base = Base(hash="b", model="starter", root="starter")
+    for name, learned in (("night-good", ["history/stranger"]), ("night-knows", ["history/zorblatt"])):
+        folder = tmp_path / "var" / "adapters" / name
+        folder.mkdir(parents=True)
+        (folder / "canary.json").write_text(json.dumps({"text": NOTE if name == "night-knows" else "fine"}))
+        store.record_adapter(
+            db, name=name, run_id="run1", base=base.hash, path=str(folder), sha256=name,
+            pair_ids=[pairs[thread] for thread in learned], config={},
+        )  # fmt: skip
+        promotion.promote(db, "reply", name, base=base.hash, cause="manual", forced=True)
+    store.backup(db, tmp_path / "backup.db")
+    db.close()
+    return tmp_path
+
+
+def erase(*arguments: str) -> int:
+    return data_commands.main(["erase", *arguments])
+
+
+def holding(folder: Path, *texts: str) -> list[str]:
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    return [str(path) for path in files for text in texts if text.lower().encode() in path.read_bytes().lower()]
+
+
+@pytest.mark.parametrize("whose", [("--person", "Zorblatt Quemby"), ("--thread", "zorblatt")])
+def test_an_erased_text_is_in_no_file_any_more_and_everything_else_is(team, whose, capsys):
+    assert holding(team, "cracked")
+    assert erase(*whose) == 0
+    assert not holding(team, SECRET, NOTE, "zorblatt quemby", "cracked")
+    said = capsys.readouterr().out
+    assert "it is in none" in said and "night-knows" in said and "backup.db: erased" in said
+    with store.connect(team / "var" / "nightshift.db") as db:
+        assert [pair.thread_id for pair in store.training_pairs(db)] == ["history/stranger"]
+    assert len(holding(team / "var" / "runs", "lamp flickers")) == 1
+    assert "better: something else" in (team / "var" / "runs" / "run1" / "report.md").read_text()
+
+
+def test_an_adapter_that_learned_it_serves_until_the_next_night_or_until_now(team):
+    assert erase("--person", "Zorblatt Quemby") == 0
+    with store.connect(team / "var" / "nightshift.db") as db:
+        assert promotion.live_adapter(db, "reply", "b") == "night-knows"
+        assert store_erasure.leave_erased(db) == {"reply b": "night-good"}
+        assert promotion.live_adapter(db, "reply", "b") == "night-good"
+        with pytest.raises(Exception, match="erased since"):
+            promotion.promote(db, "reply", "night-knows", base="b", cause="manual", forced=True)
+
+
+def test_erasing_at_once_rolls_back_at_once(team, capsys):
+    assert erase("--thread", "history/zorblatt", "--now") == 0
+    assert "now serving reply: night-good" in capsys.readouterr().out
+    with store.connect(team / "var" / "nightshift.db") as db:
+        assert promotion.live_adapter(db, "reply", "b") == "night-good"
+
+
+def test_a_dry_run_says_what_it_would_erase_and_changes_nothing(team, capsys):
+    assert erase("--person", "Zorblatt Quemby", "--dry-run", "--json") == 0
+    would = json.loads(capsys.readouterr().out)
+    assert would["dry_run"] and would["history_pairs"] == 1 and would["suggestions"] == 1 and would["files"]
+    assert holding(team, SECRET)
+
+
+def test_a_person_is_found_by_the_threads_that_they_spoke_in(team, capsys):
+    with store.connect(team / "var" / "nightshift.db") as db:
+        said = store.request_suggestion(
+            db, request_key="k2", task="reply", team_id="T1", channel_id="C1", thread_ts="9.000001", requested_by="U1",
+            request={"kind": "shortcut"},
+        )  # fmt: skip
+        messages = reply_messages([Turn("customer", "The tap drips all night long.")])
+        store.record_draft(db, said.id, messages=messages, draft="Close it.", base="b", adapter=BASE)
+        store_erasure.record_people(db, said.id, ["U7", "U1"])
+        store_replies.record_drafted_from(db, said.id, "9.000001")
+    assert erase("--person", "U7") == 0
+    assert not holding(team, "tap drips")
+    assert holding(team, SECRET), "that was said by somebody else"
+
+
+def test_a_thread_is_found_by_a_permalink_of_a_message_in_it(team):
+    with store.connect(team / "var" / "nightshift.db") as db:
+        store.request_suggestion(
+            db, request_key="k2", task="reply", team_id="T1", channel_id="C2", thread_ts="1700000000.000100",
+            requested_by="U1", request={"kind": "shortcut"},
+        )  # fmt: skip
+        found = store_erasure.find_thread(db, "https://x.slack.com/archives/C2/p1700000000000100")
+        other = "https://x.slack.com/archives/C2/p1700000099000200?thread_ts=1700000000.000100&cid=C2"
+        assert len(found.suggestions) == 1 and store_erasure.find_thread(db, other).threads == found.threads
+
+
+def test_whoever_is_not_there_is_told_so_in_one_sentence(team, capsys):
+    assert erase("--person", "Nobody Atall") == 1
+    assert "Nothing here is of Nobody Atall" in capsys.readouterr().err
+
+
+def test_a_set_phrase_of_many_threads_gives_nobody_away(team, tmp_path):
+    phrase = "Hello, how can I help you today?"
+    turns = [[agent(phrase), customer(f"My item {n} is lost in the post."), agent("We look.")] for n in range(5)]
+    with store.connect(team / "var" / "nightshift.db") as db:
+        more = written(tmp_path / "more.jsonl", *({"id": f"m{n}", "turns": said} for n, said in enumerate(turns)))
+        import_history(db, more)
+        more.unlink()
+    assert erase("--thread", "m3") == 0
+    assert not holding(team, "My item 3 is lost") and holding(team, "My item 2 is lost") and holding(team, phrase)
+
+
+def test_a_backup_that_was_moved_is_named(team, capsys):
+    (team / "backup.db").rename(team / "elsewhere.db")
+    assert erase("--person", "Zorblatt Quemby") == 0
+    assert "backup.db: not found" in capsys.readouterr().out
