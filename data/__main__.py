@@ -13,9 +13,10 @@ from sqlite_utils import Database
 
 from data import cli, erasure, store, store_erasure
 from data.errors import DatabaseUnusable, NotAllImported
+from data.export_formats import FORMATS
 from data.history import MOST_REPLIES, import_history
 from data.knowledge import import_knowledge
-from data.models import AUDIENCES
+from data.models import AUDIENCES, TASKS
 from data.readers.files import SUFFIXES
 from data.search import evaluate_search, search
 from data.settings import DataSettings
@@ -71,6 +72,15 @@ def _parser() -> argparse.ArgumentParser:
     )
     redaction.add_argument("file", type=Path, metavar="FILE", help='JSON lines of {"text", "spans"}, may be gzipped')
     cli.add_command(commands, "purge", _purge, help="blank the texts that are older than RETAIN_DAYS")
+    exporting = cli.add_command(
+        commands, "export", _export, help="write pairs as a hosted model's fine-tuning takes them"
+    )
+    exporting.add_argument("--format", required=True, choices=FORMATS)
+    exporting.add_argument("--out", required=True, type=Path, metavar="FILE", help="JSON lines to train on")
+    exporting.add_argument(
+        "--validation", type=Path, metavar="FILE", help="JSON lines of the held-out threads (default: left out)"
+    )
+    exporting.add_argument("--task", choices=TASKS, help="only this task (default: all)")
     erasing = cli.add_command(
         commands, "erase", _erase, help="erase a person's or a thread's text everywhere, and show that it is gone"
     )
@@ -191,6 +201,21 @@ def _purge(arguments: argparse.Namespace) -> int:
     with _database() as db:
         count = store.purge(db, before)
     cli.report(arguments, {"blanked": count, "before": before}, [f"blanked the texts of {count} rows before {before}"])
+    return 0
+
+
+def _export(arguments: argparse.Namespace) -> int:
+    # Here and not above: it masks personal data, and the lists for that take a while to read.
+    from data.export import export
+
+    with _database() as db:
+        counts = export(
+            db, arguments.format, arguments.out, task=arguments.task, validation=arguments.validation, progress=True
+        )
+    lines = [f"wrote {counts['train']} lines to {arguments.out} ({arguments.format})"]
+    if arguments.validation:
+        lines.append(f"wrote {counts['validation']} lines of held-out threads to {arguments.validation}")
+    cli.report(arguments, {"format": arguments.format, "out": str(arguments.out)} | counts, lines)
     return 0
 
 
