@@ -53,6 +53,9 @@ class Supervision:
     gaps: Sequence[Gap]
     closed_gaps: Sequence[Gap]
     learning: Sequence[Consent]
+    disagreements: int = 0
+    """Of `rated_by_several` texts, those that some raters liked and others did not."""
+    rated_by_several: int = 0
 
 
 @dataclass(frozen=True)
@@ -97,6 +100,9 @@ def supervision_blocks(found: Supervision, page: HomePage) -> list[Json]:
                 for user, text in found.comments.get(draft.suggestion_id, ())[:ROWS_SHOWN]]  # fmt: skip
         blocks.append(_draft(draft, f"{votes} · {fate(draft)}", page, said))
     blocks += [] if found.worst else [note("No text has more thumbs down than up.")]
+    if found.disagreements:
+        texts = f"{found.disagreements} of {found.rated_by_several} texts that several people rated"
+        blocks.append(note(f"Raters disagree on {texts}: each weighs less in training, or is left out."))
     blocks += [DIVIDER, _header("Dismissed")]
     blocks += [_draft(draft, f"dismissed by {_name(draft.decided_by, page)}: {reason(draft.reason)}", page, ())
                for draft in found.dismissed]  # fmt: skip

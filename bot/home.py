@@ -22,7 +22,7 @@ from bot.acceptance import DAYS, acceptance_by
 from bot.blocks_home import HomePage, Supervision
 from bot.desk import Desk
 from bot.slack import Click, Json
-from data import store, store_desk, store_gaps, store_preferences, store_supervision
+from data import store, store_circumstances, store_desk, store_gaps, store_preferences, store_supervision
 from data.errors import NotAllowed
 from data.models import TASKS, GateReport, Run
 from data.preferences import LANGUAGES, Preferences
@@ -207,6 +207,8 @@ def _supervision(desk: Desk) -> Supervision:
         gaps=store_gaps.open_gaps(desk.db, limit=blocks_gaps.OPEN_SHOWN),
         closed_gaps=store_gaps.closed_gaps(desk.db, since=closed_since, limit=blocks_gaps.CLOSED_SHOWN),
         learning=store_supervision.learning_channels(desk.db),
+        disagreements=len(store_circumstances.disagreements(desk.db)),
+        rated_by_several=store_circumstances.rated_by_several(desk.db),
     )
 
 

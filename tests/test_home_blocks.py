@@ -66,6 +66,7 @@ def fullest_page() -> HomePage:
         gaps=[gap(n) for n in range(blocks_gaps.OPEN_SHOWN)],
         closed_gaps=[gap(n, "answered") for n in range(blocks_gaps.CLOSED_SHOWN)],
         learning=[Consent(f"C{n}", "U1", True, AT) for n in range(50)],
+        disagreements=12, rated_by_several=30,
     )  # fmt: skip
     links = {f"{kind}{n}": link for kind in "sp" for n in range(300)}
     preferences = Preferences("German", "warm", "18:00", "08:00")
@@ -79,6 +80,7 @@ def test_the_fullest_home_tab_is_one_that_slack_takes_and_pings_nobody():
     blocks = blocks_home.home_blocks(fullest_page())
     rules.check_view({"type": "home", "blocks": json.loads(json.dumps(blocks))}, "home")
     assert len(blocks) <= 100
+    assert "Raters disagree on 12 of 30 texts" in json.dumps(blocks)
     for block in blocks:
         text = block.get("text", {})
         if text.get("type") == "mrkdwn":

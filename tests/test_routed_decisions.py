@@ -130,6 +130,8 @@ def test_every_decision_that_is_no_pair_is_counted_with_its_reason(channel):
         "channel without consent": 1,
         "thumbs down": 1,
     }
+    store.purge(channel, "9999-01-01T00:00:00.000000+00:00")
+    assert unlearned(channel)["text erased by retention"] == 3
 
 
 @pytest.mark.parametrize(
