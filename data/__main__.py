@@ -11,7 +11,7 @@ from pathlib import Path
 
 from sqlite_utils import Database
 
-from data import cli, erasure, store, store_erasure
+from data import cli, erasure, lineage, store, store_erasure
 from data.errors import DatabaseUnusable, NotAllImported
 from data.export_formats import FORMATS
 from data.history import MOST_REPLIES, import_history
@@ -72,6 +72,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     redaction.add_argument("file", type=Path, metavar="FILE", help='JSON lines of {"text", "spans"}, may be gzipped')
     cli.add_command(commands, "purge", _purge, help="blank the texts that are older than RETAIN_DAYS")
+    why = cli.add_command(
+        commands, "why", _why, help="trace a message that was sent to adapter, run, verdicts and the pairs behind it"
+    )
+    why.add_argument("message", metavar="MESSAGE", help="a suggestion's id, CHANNEL/TS, or the message's permalink")
     exporting = cli.add_command(
         commands, "export", _export, help="write pairs as a hosted model's fine-tuning takes them"
     )
@@ -201,6 +205,13 @@ def _purge(arguments: argparse.Namespace) -> int:
     with _database() as db:
         count = store.purge(db, before)
     cli.report(arguments, {"blanked": count, "before": before}, [f"blanked the texts of {count} rows before {before}"])
+    return 0
+
+
+def _why(arguments: argparse.Namespace) -> int:
+    with _database() as db:
+        traced = lineage.trace(db, arguments.message)
+    cli.report(arguments, asdict(traced), lineage.lines_of(traced))
     return 0
 
 

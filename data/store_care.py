@@ -8,6 +8,7 @@ from sqlite_utils import Database
 
 from data import migrations
 from data.errors import BadFile
+from data.store_chain import breaks
 from data.store_connection import immediate, rows
 from data.store_erasure import record_backup
 from data.store_ledger import unfinished_runs
@@ -66,6 +67,7 @@ def ailments(db: Database) -> list[str]:
         ]
         for index in ("chunks_fts", "examples_fts"):
             db.execute(f"insert into {index} ({index}) values ('integrity-check')")
+        wrong += breaks(db)
     except sqlite3.DatabaseError as error:
         return [str(error)]
     return wrong

@@ -9,6 +9,7 @@ from pathlib import Path
 from sqlite_utils import Database
 
 from data.models import BASE, Message, Task
+from data.store_chain import link
 from data.store_connection import dumps, immediate, new_id, now, rows
 from data.store_ledger import adapters, append_promotion, promotions, standing
 
@@ -175,6 +176,7 @@ def blank(db: Database, found: Found, *, kind: str) -> tuple[str, list[str]]:
         for one in rows(db, "select id, report from gate_reports"):
             if (scrubbed := scrub(json.loads(one["report"]), found.texts)) is not None:
                 db.execute("update gate_reports set report = ? where id = ?", [dumps(scrubbed), one["id"]])
+                link(db, "gate_report", one["id"])
         for one in rows(db, "select id, article from gap_events where article is not null"):
             if (scrubbed := scrub(json.loads(one["article"]), found.texts)) is not None:
                 db.execute("update gap_events set article = ? where id = ?", [dumps(scrubbed), one["id"]])

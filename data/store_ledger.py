@@ -8,6 +8,7 @@ from sqlite_utils import Database
 
 from data.errors import UnknownAdapter, UnknownGateReport, UnknownRun
 from data.models import Adapter, Base, Cause, GateReport, Promotion, Run, Task
+from data.store_chain import link
 from data.store_connection import clean, dumps, immediate, new_id, now, row, rows
 
 FINISHED = ("done", "failed")
@@ -94,6 +95,7 @@ def record_adapter(
                 "insert or ignore into adapter_pairs (adapter, pair_id) values (?, ?)",
                 [(name, pair_id) for pair_id in pair_ids],
             )
+            link(db, "adapter", name)
 
 
 def adapter(db: Database, name: str) -> Adapter:
@@ -117,10 +119,12 @@ def adapter_pairs(db: Database, name: str) -> set[str]:
 def record_gate_report(db: Database, *, run_id: str, task: Task, passed: bool, report: dict[str, Any]) -> str:
     """Append a gate's verdict, passed or not, and return its id."""
     report_id = new_id()
-    db.execute(
-        "insert into gate_reports (id, run_id, task, passed, report, created_at) values (?, ?, ?, ?, ?, ?)",
-        [report_id, run_id, task, passed, dumps(report), now()],
-    )
+    with immediate(db):
+        db.execute(
+            "insert into gate_reports (id, run_id, task, passed, report, created_at) values (?, ?, ?, ?, ?, ?)",
+            [report_id, run_id, task, passed, dumps(report), now()],
+        )
+        link(db, "gate_report", report_id)
     return report_id
 
 
@@ -157,7 +161,9 @@ def append_promotion(
             """,
             [task, base, adapter, cause, gate_report_id, forced, now()],
         )
-        return promotions(db, task, base)[-1]
+        promoted = promotions(db, task, base)[-1]
+        link(db, "promotion", promoted.id)
+        return promoted
 
 
 def promotions(db: Database, task: Task, base: str) -> list[Promotion]:
