@@ -92,7 +92,7 @@ def lines_of(traced: Lineage) -> list[str]:
     """The lineage for people."""
     about, adapter, run = traced.suggestion, traced.adapter, traced.run
     lines = [
-        f"suggestion {about['id']} ({about['task']}), {about['created_at'][:19]}, asked for by {about['requested_by']}, "
+        f"suggested: {about['id']} ({about['task']}), {about['created_at'][:19]}, for {about['requested_by']}: "
         + (about["decision"] or "not decided on"),
         f"written by {about['adapter'] or 'nobody yet'} on base {(about['base'] or 'none')[:12]}",
     ]
