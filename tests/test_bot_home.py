@@ -145,7 +145,7 @@ def test_the_messages_tab_publishes_no_home(bot, sandbox, model):
 
 
 def test_settings_are_saved_shown_and_kept_append_only(bot, sandbox, model):
-    home(sandbox, AGENT, "as the model writes them")
+    home(sandbox, AGENT, "the language of what was said")
     set_wishes(sandbox, AGENT, language="German", tone="warm", quiet_from="18:00", quiet_until="08:30")
     seen = written(shown(sandbox, AGENT, "Your settings are saved."))
     assert "German" in seen and "18:00 to 08:30 (Europe/London" in seen
