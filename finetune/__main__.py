@@ -20,6 +20,8 @@ from serving.settings import ServingSettings
 if TYPE_CHECKING:
     from finetune.dataset import Dataset
 
+CASES = "replies scored in each part, at even distances; %(default)s"
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
@@ -45,6 +47,14 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("--leashed", action="store_true", help="end when standard input closes")
     gate = cli.add_command(commands, "gate", _gate, help="judge a folder's adapter; promotes nothing")
     gate.add_argument("run_dir", type=Path, metavar="RUN_DIR")
+    old = cli.add_command(
+        commands, "backtest", _backtest, help="play old conversations: what would a team have gained?"
+    )
+    old.add_argument("file", type=Path, metavar="FILE", help="conversations as import-history reads them")
+    old.add_argument("--nights", type=cli.whole_number(1, 365), required=True, metavar="N", help="nights to play")
+    old.add_argument("--cases", type=cli.whole_number(1, 100_000), default=200, metavar="N", help=CASES)
+    old.add_argument("--by", metavar="KEY", help="report apart by what each agent turn has under this key")
+    old.add_argument("--folder", type=Path, default=Path("var/backtest"), help="results go below it: %(default)s")
     cli.add_command(commands, "report", _report, help="write the report of a night that was killed before it could")
     cli.add_command(commands, "clock", _clock, help="run the night every day at SCHEDULE")
     # No prefix is an option here: every argument, --help too, is pretrain's own.
@@ -145,6 +155,18 @@ def _gate(arguments: argparse.Namespace) -> int:
     verdicts = hold_gate_for(_database(), arguments.run_dir, _settings())
     document = {verdict.task: asdict(verdict) for verdict in verdicts}
     cli.report(arguments, document, [f"{v.task}: {'passed' if v.passed else 'kept'}. {v.reason}" for v in verdicts])
+    return 0
+
+
+def _backtest(arguments: argparse.Namespace) -> int:
+    from finetune.backtest import Wanted, backtest
+    from finetune.backtest_report import table, write_report
+
+    settings, serving = _settings(), cli.load_settings(ServingSettings)
+    wanted = Wanted(arguments.file, arguments.nights, arguments.cases, arguments.by)
+    document = backtest(wanted, settings, serving, os.environ, root=arguments.folder)
+    document["report"] = str(write_report(document))
+    cli.report(arguments, document, [*table(document), f"report: {document['report']}"])
     return 0
 
 

@@ -47,7 +47,7 @@ def encode(
     if len(whole) <= limit:
         return whole
     messages = without_examples(messages)
-    for cut in _ever_shorter(messages[-1]["content"], tokenizer, limit - len(whole.target)):
+    for cut in ever_shorter(messages[-1]["content"], tokenizer, limit - len(whole.target)):
         shorter = [messages[0], Message(role="user", content=cut)]
         tokens = _encode(tokenizer, shorter, target, set(ends))
         if len(tokens) <= limit:
@@ -81,7 +81,7 @@ def _alone(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
     return tokenizer(text, add_special_tokens=False)["input_ids"]
 
 
-def _ever_shorter(content: str, tokenizer: PreTrainedTokenizerBase, room: int) -> Iterable[str]:
+def ever_shorter(content: str, tokenizer: PreTrainedTokenizerBase, room: int) -> Iterable[str]:
     """The asked text with fewer and fewer of its oldest turns, and at last without its passages."""
     yield content
     head, mark, thread = content.rpartition(CONVERSATION)
