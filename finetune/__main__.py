@@ -162,6 +162,9 @@ def _backtest(arguments: argparse.Namespace) -> int:
     from finetune.backtest import Wanted, backtest
     from finetune.backtest_report import table, write_report
 
+    # They tell each of thousands of requests.
+    for library in ("httpx2", "openai", "serving.engine"):
+        logging.getLogger(library).setLevel(logging.WARNING)
     settings, serving = _settings(), cli.load_settings(ServingSettings)
     wanted = Wanted(arguments.file, arguments.nights, arguments.cases, arguments.by)
     document = backtest(wanted, settings, serving, os.environ, root=arguments.folder)

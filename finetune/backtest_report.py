@@ -88,8 +88,8 @@ def verdict(last: Mapping[str, Any]) -> str:
     sure = "" if low > 0 else " (no proven gain)"
     return (
         f"After the last night, what is served has a loss of {last['loss']:.3f} on what humans sent, against "
-        f"{before:.3f} of {name}, the better of the two without an adapter: {share:+.1%}, {last['gain']:+.3f} nats per token "
-        f"({low:+.3f} to {high:+.3f}){sure}. Simulated acceptance: {last['acceptance']:.1%}, "
+        f"{before:.3f} of {name}, the better of the two without an adapter: {share:+.1%}, {last['gain']:+.3f} nats per "
+        f"token ({low:+.3f} to {high:+.3f}){sure}. Simulated acceptance: {last['acceptance']:.1%}, "
         f"the bare base's {last['base_acceptance']:.1%}."
     )
 
@@ -122,7 +122,7 @@ def _line(axes: Axes, nights: Sequence[Mapping[str, Any]], label: str, key: str)
 
 def _losses(nights: Sequence[Mapping[str, Any]]) -> list[str]:
     lines = [
-        "| night | pairs | replies | base | few-shot | candidate | served | won over the better | per byte: base, served |",
+        "| night | pairs | replies | base | few-shot | candidate | served | won over the better | per byte |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
     for night in nights:
