@@ -1,8 +1,8 @@
 """The curve of quality over the number of pairs, for each rung of the ladder: base, few-shot, adapter, both.
 
-`python tests/bench_ladder.py [--pairs 0,10,30,100,300,1000]` trains an adapter on so many replies of DSTC11-T5 dev by the
-night's own code and scores every rung on the last replies, which none has learned. What was scored is kept in var/ladder
-and not computed again; docs/ladder.md and docs/ladder.png are drawn from all of it.
+`python tests/bench_ladder.py [--pairs 0,10,30,100,300,1000]` trains an adapter on so many replies of DSTC11-T5 dev by
+the night's own code and scores every rung on the last replies, which none has learned. What was scored is kept in
+var/ladder and not computed again; docs/ladder.md and docs/ladder.png are drawn from all of it.
 """
 
 import argparse
@@ -177,8 +177,9 @@ def report(found: list[dict]) -> list[str]:
     lines = [
         "# The ladder: quality over the number of pairs",
         "",
-        f"Loss in nats per token on the last {found[0]['unseen']} human replies of DSTC11-T5 dev (95 %, by reply), on the "
-        "starter and the night's own recipe: `python tests/bench_ladder.py`. The tokens are those of a prompt, on average.",
+        f"Loss in nats per token on the last {found[0]['unseen']} human replies of DSTC11-T5 dev (95 %, by reply), on "
+        "the starter and the night's own recipe: `python tests/bench_ladder.py`. The tokens are those of a prompt, on "
+        "average.",
         "",
         "![Loss by number of pairs](ladder.png)",
         "",
