@@ -11,7 +11,7 @@ import shutil
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -22,7 +22,7 @@ from sqlite_utils import Database
 from data import store
 from data.errors import NightRunning
 from data.history import history_pairs
-from data.models import BASE, Base
+from data.models import BASE, Base, Message
 from data.settings import make_folder
 from data.store_backtest import set_salt
 from finetune import backtest_cases as scoring
@@ -75,8 +75,12 @@ class Stalls:
         return self.folder / "work" / "runs"
 
     def night(self, number: int) -> Path:
-        """What a finished night came to."""
+        """What a night that is scored came to."""
         return self.folder / "work" / f"night-{number}.json"
+
+    def slept(self, number: int) -> Path:
+        """What a night did, before it is scored."""
+        return self.folder / "work" / f"slept-{number}.json"
 
 
 @dataclass(frozen=True)
@@ -136,6 +140,7 @@ def play(scene: Scene, parts: Parts, stalls: Stalls, environment: Mapping[str, s
     """Night after night; those that an interrupted backtest had finished are read."""
     began = time.monotonic()
     nights: list[dict] = []
+    known: dict[str, Reading] = {}
     played = 0
     for number, learned in enumerate(parts.slices, start=1):
         if stalls.night(number).exists():
@@ -143,9 +148,12 @@ def play(scene: Scene, parts: Parts, stalls: Stalls, environment: Mapping[str, s
             continue
         log.info("backtest: night %d of %d, %d conversations before it", number, len(parts.slices), len(learned))
         learn(scene.db, learned)
-        night = nightly(scene.db, scene.settings, scene.serving, environment, retain=FOREVER)
+        if not stalls.slept(number).exists():
+            night = nightly(scene.db, scene.settings, scene.serving, environment, retain=FOREVER)
+            write_json(stalls.slept(number), asdict(night))
+        night = Night(**read_json(stalls.slept(number)))
         following = parts.slices[number] if number < len(parts.slices) else parts.final
-        nights.append({"night": number, **report_night(scene, night, parts.final, following)})
+        nights.append({"night": number, **report_night(scene, night, parts.final, following, known)})
         write_json(stalls.night(number), nights[-1])
         played += 1
         left = (time.monotonic() - began) / played * (len(parts.slices) - number)
@@ -168,8 +176,11 @@ def learn(db: Database, conversations: list[Old]) -> None:
             )
 
 
-def report_night(scene: Scene, night: Night, final: list[Old], following: list[Old]) -> dict:
-    """One night in the words of design.md, on the final part; the next slice in the same words beside it."""
+def report_night(scene: Scene, night: Night, final: list[Old], following: list[Old], known: dict[str, Reading]) -> dict:
+    """One night in the words of design.md, on the final part; the next slice in the same words beside it.
+
+    `known` keeps what base and adapters make of the final part, which is the same every night.
+    """
     run = store.run(scene.db, night.run_id)
     live = promotion.live_adapter(scene.db, "reply", scene.base.hash)
     adapters = {SERVED: Path(store.adapter(scene.db, live).path)} if live != BASE else {}
@@ -178,8 +189,8 @@ def report_night(scene: Scene, night: Night, final: list[Old], following: list[O
         adapters[CANDIDATE] = candidate
     stage = Stage(scene.base, adapters)
     tries = CANDIDATE in adapters
-    found = scored(scene, stage, live, final, tries=tries)
-    beside = found if following is final else scored(scene, stage, live, following, tries=tries)
+    found = scored(scene, stage, live, final, known, tries=tries)
+    beside = found if following is final else scored(scene, stage, live, following, {}, tries=tries)
     dataset = run.facts.get("dataset", {})
     return {
         "pairs": dataset.get("train", 0) + dataset.get("validation", 0),
@@ -193,23 +204,24 @@ def report_night(scene: Scene, night: Night, final: list[Old], following: list[O
     }
 
 
-def scored(scene: Scene, stage: Stage, live: str, part: list[Old], *, tries: bool) -> dict:
+def scored(scene: Scene, stage: Stage, live: str, part: list[Old], known: dict[str, Reading], *, tries: bool) -> dict:
     """Every contender on the replies of a part. Without an adapter the desk serves the base with examples.
 
-    `tries`: whether the stage has tonight's candidate.
+    `known`: readings of this very part; new ones are added. `tries`: whether the stage has tonight's candidate.
     """
     asked = scoring.cases(scene.db, stage, part, most=scene.wanted.cases)
     size = scene.settings.tokens_per_pass
+
+    def read(name: str, served: str, prompts: list[list[Message]]) -> Reading:
+        return scoring.read(stage, scene.serving, name, served, prompts, asked, tokens_per_pass=size)
+
     bare, retrieved = scoring.plain(asked), scoring.with_retrieved(scene.db, asked)
-    readings = {
-        BASE: scoring.read(stage, scene.serving, BASE, BASE, bare, asked, tokens_per_pass=size),
-        FEWSHOT: scoring.read(stage, scene.serving, BASE, BASE, retrieved, asked, tokens_per_pass=size),
-    }
-    readings[SERVED] = (
-        readings[FEWSHOT]
-        if live == BASE
-        else scoring.read(stage, scene.serving, SERVED, live, bare, asked, tokens_per_pass=size)
-    )
+    if BASE not in known:
+        known[BASE] = read(BASE, BASE, bare)
+    if live not in known:
+        known[live] = read(SERVED, live, bare)
+    fewshot = read(BASE, BASE, retrieved)
+    readings = {BASE: known[BASE], FEWSHOT: fewshot, SERVED: fewshot if live == BASE else known[live]}
     tried = scoring.read_nats(stage, CANDIDATE, bare, asked, tokens_per_pass=size) if tries else None
     document = in_words(readings, tried, asked)
     kinds = sorted({one.kind for one in asked} - {""})
