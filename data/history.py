@@ -14,7 +14,6 @@ from tqdm import tqdm
 from data import store, store_names
 from data.errors import BadFile
 from data.exports.records import Record, Unusable, read_records
-from data.jsonlines import BadLine, objects
 from data.models import HistoryPair, Speaker, Turn
 from data.prompts import reply_messages, summary_messages
 from data.search import customers_read, search
@@ -35,7 +34,7 @@ T = TypeVar("T")
 
 
 class BadConversation(ValueError):
-    """Why one line is no conversation. It never leaves this file."""
+    """Why one record is no conversation: whoever reads records passes it over."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +80,7 @@ def import_history(db: Database, path: Path, *, progress: bool = False) -> dict[
     records = read_records(path)
     for record in tqdm(records.found, total=records.total, unit=" records", disable=None if progress else True):
         try:
-            found = _conversation_of(record)
+            found = conversation_of(record)
         except BadConversation as reason:
             log.warning("%s: %s skipped: %s", path.name, record.place, reason)
             counts["skipped"] += 1
@@ -112,17 +111,11 @@ def import_history(db: Database, path: Path, *, progress: bool = False) -> dict[
     return counts
 
 
-def conversations(lines: list[bytes]) -> Iterator[Conversation | BadLine]:
-    """Each line as a conversation, or what is wrong with it."""
-    for found in objects(lines):
-        if isinstance(found, BadLine):
-            yield found
-            continue
-        number, value = found
-        try:
-            yield _conversation(value)
-        except BadConversation as reason:
-            yield BadLine(number, str(reason))
+def conversation_of(record: Record | Unusable) -> Conversation:
+    """A record as a conversation; raises BadConversation."""
+    if isinstance(record, Unusable):
+        raise BadConversation(record.reason)
+    return _conversation(record.value)
 
 
 def history_pairs(db: Database, conversation: Conversation) -> Iterator[HistoryPair]:
@@ -171,12 +164,6 @@ def _store(db: Database, batch: list[tuple[Conversation, str, list[HistoryPair]]
             counts["held_out"] += held_out and not known
             for pair in new:
                 counts[pair.task] += 1
-
-
-def _conversation_of(record: Record | Unusable) -> Conversation:
-    if isinstance(record, Unusable):
-        raise BadConversation(record.reason)
-    return _conversation(record.value)
 
 
 def _conversation(value: dict[str, object]) -> Conversation:

@@ -123,7 +123,7 @@ def backtest(
             "base": base.hash,
             "conversations": sum(map(len, parts.slices)) + len(parts.final),
             "final_conversations": len(parts.final),
-            "skipped_lines": parts.skipped_lines,
+            "skipped": parts.skipped,
             "repeated": parts.repeated,
             "nights": nights,
             "seconds": round(time.monotonic() - started, 1),

@@ -16,7 +16,7 @@ from finetune.backtest_parts import Old
 from finetune.chat import encode, ever_shorter, prompt_ids
 from finetune.dataset import EXAMPLES
 from finetune.scoring import Stage
-from serving.engine import Engine
+from serving.engine import Engine, Timeouts
 from serving.settings import ServingSettings
 
 AT_ONCE = 16
@@ -24,6 +24,8 @@ AT_ONCE = 16
 LONGEST = 320
 """Tokens of a draft, as at the desk; and at most a quarter of the context."""
 NEW_SHARE = 4
+PATIENT = Timeouts(between_tokens=900, whole=3600)
+"""Nobody waits for these drafts, and a busy machine must not end hours of work."""
 
 
 @dataclass(frozen=True)
@@ -127,7 +129,7 @@ def read(
 
 
 async def _drafts(serving: ServingSettings, model: str, prompts: Sequence[list[Message]], longest: int) -> list[str]:
-    engine = Engine(serving.llm_base_url, serving.llm_api_key)
+    engine = Engine(serving.llm_base_url, serving.llm_api_key, PATIENT)
     room = asyncio.Semaphore(AT_ONCE)
     bar = tqdm(total=len(prompts), desc=f"drafts by {model}", unit="draft", leave=False, disable=None)
 

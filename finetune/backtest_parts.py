@@ -1,6 +1,5 @@
 """Old conversations in the order of their time: one part that no night trains on, and a slice for each night. Pure."""
 
-import json
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,8 +9,8 @@ from pathlib import Path
 from tqdm import tqdm
 
 from data.errors import BadFile, NightError
-from data.history import Conversation, conversations, replies
-from data.jsonlines import BadLine, read_lines
+from data.exports.records import Record, Unusable, read_records
+from data.history import BadConversation, Conversation, conversation_of, replies
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +44,7 @@ class Parts:
 
     slices: list[list[Old]]
     final: list[Old]
-    skipped_lines: int
+    skipped: int
     repeated: int
 
 
@@ -55,17 +54,16 @@ def read_parts(path: Path, *, nights: int, by: str | None = None) -> Parts:
     A conversation that says the very same as an earlier one, or has its id, is left out: on both sides of the cut it
     would be known before it is scored.
     """
-    lines = read_lines(path)
     kept: list[Old] = []
     ids: set[str] = set()
     texts: set[tuple[str, ...]] = set()
     skipped = repeated = 0
-    for number, line in enumerate(tqdm(lines, unit="line", leave=False, disable=None), start=1):
-        found = next(conversations([line]), None)
-        if found is None:
-            continue
-        if isinstance(found, BadLine):
-            log.warning("%s: line %d skipped: %s", path.name, number, found.reason)
+    records = read_records(path)
+    for record in tqdm(records.found, total=records.total, unit=" records", leave=False, disable=None):
+        try:
+            found = conversation_of(record)
+        except BadConversation as reason:
+            log.warning("%s: %s skipped: %s", path.name, record.place, reason)
             skipped += 1
             continue
         said = tuple(f"{one.turn.speaker} {one.turn.text}" for one in found.turns)
@@ -75,9 +73,12 @@ def read_parts(path: Path, *, nights: int, by: str | None = None) -> Parts:
         ids.add(found.id)
         texts.add(said)
         if replies(found):
-            kept.append(Old(found, _kinds(line, by)))
+            kept.append(Old(found, _kinds(record, by)))
     if not ids:
-        raise BadFile(f'{path} holds no conversation: each line must be {{"id": …, "turns": [{{"role", "text"}}]}}.')
+        raise BadFile(
+            f'{path} holds no conversation: each line must be {{"id": …, "turns": [{{"role", "text"}}]}}, '
+            "or the file one that `python -m data import-history` reads."
+        )
     needed = max(FEWEST, 2 * nights)
     if len(kept) < needed:
         raise TooFewConversations(path, len(kept), needed, nights)
@@ -100,9 +101,9 @@ def slices(found: Sequence[Old], count: int) -> list[list[Old]]:
     return [list(found[first:end]) for first, end in pairwise(bounds)]
 
 
-def _kinds(line: bytes, by: str | None) -> dict[int, str]:
+def _kinds(record: Record | Unusable, by: str | None) -> dict[int, str]:
     """Positions as in the conversation, which has no empty turns."""
-    if by is None:
+    if by is None or isinstance(record, Unusable):
         return {}
-    said = [turn for turn in json.loads(line)["turns"] if turn["text"].strip()]
+    said = [turn for turn in record.value["turns"] if turn["text"].strip()]
     return {at: str(turn[by]) for at, turn in enumerate(said) if turn.get(by) is not None}

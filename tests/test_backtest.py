@@ -57,7 +57,7 @@ def test_what_was_said_before_is_not_played_again(tmp_path):
     copy = conversation(3) | {"id": "another"}
     file = written(tmp_path / "old.jsonl", *(conversation(n) for n in range(25)), copy, conversation(4), '{"id": 1')
     parts = read_parts(file, nights=1)
-    assert (parts.repeated, parts.skipped_lines) == (2, 1)
+    assert (parts.repeated, parts.skipped) == (2, 1)
     assert "another" not in ids(parts.final)
 
 
