@@ -34,6 +34,8 @@ test: $(READY)
 bench: $(READY)
 	@$(BIN)/python tests/bench_starter.py
 	@$(BIN)/python tests/bench_training.py
+	@$(BIN)/python tests/bench_ladder.py
+	@$(BIN)/python tests/bench_backtest.py
 
 # The kill tests five times over: what fails once in a while fails here. Then a shift of 50 agents.
 soak: $(READY)

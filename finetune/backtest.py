@@ -20,7 +20,7 @@ from filelock import FileLock, Timeout
 from sqlite_utils import Database
 
 from data import store
-from data.errors import NightRunning
+from data.errors import BrokenAdapter, NightRunning, TrainingFailed
 from data.history import history_pairs
 from data.models import BASE, Base, Message
 from data.settings import make_folder
@@ -149,8 +149,7 @@ def play(scene: Scene, parts: Parts, stalls: Stalls, environment: Mapping[str, s
         log.info("backtest: night %d of %d, %d conversations before it", number, len(parts.slices), len(learned))
         learn(scene.db, learned)
         if not stalls.slept(number).exists():
-            night = nightly(scene.db, scene.settings, scene.serving, environment, retain=FOREVER)
-            write_json(stalls.slept(number), asdict(night))
+            write_json(stalls.slept(number), asdict(sleep_through(scene, environment)))
         night = Night(**read_json(stalls.slept(number)))
         following = parts.slices[number] if number < len(parts.slices) else parts.final
         nights.append({"night": number, **report_night(scene, night, parts.final, following, known)})
@@ -176,6 +175,15 @@ def learn(db: Database, conversations: list[Old]) -> None:
             )
 
 
+def sleep_through(scene: Scene, environment: Mapping[str, str]) -> Night:
+    """The night's own code. One whose training fails changes nothing, as in life: the incumbent serves on."""
+    try:
+        return nightly(scene.db, scene.settings, scene.serving, environment, retain=FOREVER)
+    except (TrainingFailed, BrokenAdapter) as failure:
+        log.warning("the night failed: %s", failure)
+        return Night(store.runs(scene.db)[-1].id, "failed", str(failure))
+
+
 def report_night(scene: Scene, night: Night, final: list[Old], following: list[Old], known: dict[str, Reading]) -> dict:
     """One night in the words of design.md, on the final part; the next slice in the same words beside it.
 
@@ -185,7 +193,7 @@ def report_night(scene: Scene, night: Night, final: list[Old], following: list[O
     live = promotion.live_adapter(scene.db, "reply", scene.base.hash)
     adapters = {SERVED: Path(store.adapter(scene.db, live).path)} if live != BASE else {}
     candidate = scene.settings.runs_dir / night.run_id / ADAPTER
-    if candidate.is_dir():
+    if candidate.is_dir() and night.outcome != "failed":
         adapters[CANDIDATE] = candidate
     stage = Stage(scene.base, adapters)
     tries = CANDIDATE in adapters
