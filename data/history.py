@@ -153,13 +153,27 @@ def spread(found: Sequence[T], most: int) -> Sequence[T]:
     return [found[round(n * (len(found) - 1) / (most - 1))] for n in range(most)]
 
 
+def thread_of(conversation: Conversation) -> str:
+    """The thread's id in the store."""
+    return f"history/{conversation.id}"
+
+
+def remember(
+    db: Database, conversation: Conversation, pairs: Sequence[HistoryPair], *, time: str
+) -> tuple[bool, list[HistoryPair]]:
+    """Store a conversation's pairs and the names that it tells. Returns held out?, and what was new."""
+    thread_id = thread_of(conversation)
+    with store.immediate(db):
+        found = store.record_history(db, thread_id, team_id=conversation.team, created_at=time, pairs=pairs)
+        store_names.record_names(db, conversation.names, thread_id=thread_id)
+    return found
+
+
 def _store(db: Database, batch: list[tuple[Conversation, str, list[HistoryPair]]], counts: dict[str, int]) -> None:
     with store.immediate(db):
         for conversation, time, pairs in batch:
-            thread_id = f"history/{conversation.id}"
-            known = store.thread_known(db, thread_id)
-            held_out, new = store.record_history(db, thread_id, team_id=conversation.team, created_at=time, pairs=pairs)
-            store_names.record_names(db, conversation.names, thread_id=thread_id)
+            known = store.thread_known(db, thread_of(conversation))
+            held_out, new = remember(db, conversation, pairs, time=time)
             counts["known" if known else "new"] += 1
             counts["held_out"] += held_out and not known
             for pair in new:

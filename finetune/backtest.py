@@ -8,12 +8,12 @@ import hashlib
 import json
 import logging
 import shutil
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from time import monotonic
 
 import torch
 from filelock import FileLock, Timeout
@@ -21,7 +21,7 @@ from sqlite_utils import Database
 
 from data import store
 from data.errors import BrokenAdapter, NightRunning, TrainingFailed
-from data.history import history_pairs
+from data.history import history_pairs, remember
 from data.models import BASE, Base, Message
 from data.settings import make_folder
 from data.store_backtest import set_salt
@@ -106,7 +106,7 @@ def backtest(
 
     Raises BadFile, TooFewConversations, CannotServe, NightRunning, and the night's own errors.
     """
-    started = time.monotonic()
+    started = monotonic()
     torch.set_num_threads(settings.cpu_threads)
     base = identify(serving.base_model)
     parts = read_parts(wanted.file, nights=wanted.nights, by=wanted.by)
@@ -126,7 +126,7 @@ def backtest(
             "skipped": parts.skipped,
             "repeated": parts.repeated,
             "nights": nights,
-            "seconds": round(time.monotonic() - started, 1),
+            "seconds": round(monotonic() - started, 1),
             "folder": str(stalls.folder),
         }
         write_json(stalls.folder / RESULT, document)
@@ -138,7 +138,7 @@ def backtest(
 
 def play(scene: Scene, parts: Parts, stalls: Stalls, environment: Mapping[str, str]) -> list[dict]:
     """Night after night; those that an interrupted backtest had finished are read."""
-    began = time.monotonic()
+    began = monotonic()
     nights: list[dict] = []
     known: dict[str, Reading] = {}
     played = 0
@@ -155,7 +155,7 @@ def play(scene: Scene, parts: Parts, stalls: Stalls, environment: Mapping[str, s
         nights.append({"night": number, **report_night(scene, night, parts.final, following, known)})
         write_json(stalls.night(number), nights[-1])
         played += 1
-        left = (time.monotonic() - began) / played * (len(parts.slices) - number)
+        left = (monotonic() - began) / played * (len(parts.slices) - number)
         log.info("backtest: night %d is scored; about %.0f min left", number, left / 60)
     return nights
 
@@ -166,13 +166,8 @@ def learn(db: Database, conversations: list[Old]) -> None:
     with store.immediate(db):
         for place, one in enumerate(conversations):
             told = one.conversation
-            store.record_history(
-                db,
-                f"history/{told.id}",
-                team_id=told.team,
-                created_at=told.closed_at or store.iso(now + timedelta(microseconds=place)),
-                pairs=list(history_pairs(db, told)),
-            )
+            time = told.closed_at or store.iso(now + timedelta(microseconds=place))
+            remember(db, told, list(history_pairs(db, told)), time=time)
 
 
 def sleep_through(scene: Scene, environment: Mapping[str, str]) -> Night:

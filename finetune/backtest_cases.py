@@ -8,7 +8,7 @@ from sqlite_utils import Database
 from tqdm import tqdm
 
 from data import store
-from data.history import MOST_REPLIES, history_pairs, replies, spread
+from data.history import MOST_REPLIES, history_pairs, replies, spread, thread_of
 from data.models import Message
 from data.prompts import with_examples, without_examples
 from finetune.backtest_metrics import Reading, Sent
@@ -32,7 +32,7 @@ PATIENT = Timeouts(between_tokens=900, whole=3600)
 class Asked:
     """One turn at which the agent would have asked for a draft. `messages` have no examples."""
 
-    conversation: str
+    thread: str
     messages: list[Message]
     target: str
     customer_said: str
@@ -62,7 +62,7 @@ def cases(db: Database, stage: Stage, part: Sequence[Old], *, most: int) -> list
             kind = one.kinds.get(reply.position, "")
             asked.append(
                 Asked(
-                    one.conversation.id,
+                    thread_of(one.conversation),
                     pair.messages,
                     pair.target,
                     reply.customer_said,
@@ -75,7 +75,7 @@ def cases(db: Database, stage: Stage, part: Sequence[Old], *, most: int) -> list
 
 def sent(asked: Sequence[Asked]) -> Sent:
     """What the humans sent."""
-    return Sent([one.conversation for one in asked], [one.target for one in asked], [one.tokens for one in asked])
+    return Sent([one.thread for one in asked], [one.target for one in asked], [one.tokens for one in asked])
 
 
 def plain(asked: Sequence[Asked]) -> list[list[Message]]:
@@ -93,7 +93,7 @@ def with_retrieved(db: Database, asked: Sequence[Asked]) -> list[list[Message]]:
                 "reply",
                 text=one.customer_said,
                 limit=EXAMPLES,
-                exclude_thread=f"history/{one.conversation}",
+                exclude_thread=one.thread,
             ),
         )
         for one in asked
