@@ -18,6 +18,7 @@ from finetune.chat import encode, end_tokens
 from finetune.dataset import Dataset, load
 from finetune.fitting import Example, Outcome, fit, say
 from finetune.low_rank import LowRankLinear
+from finetune.norms import slice_norms
 from finetune.preference import MIN_PREFERENCES, Preferred, load_preferences, prefer
 from finetune.run_directory import ADAPTER, CANARY, CHECKPOINT, MANIFEST, Recipe, pair_hash, read_recipe, write_json
 from serving.base import parameter_count
@@ -51,6 +52,7 @@ def train(run_dir: Path) -> Outcome:
         raise NotEnoughPairs(found=0, needed=1)
     if too_long:
         say(f"{too_long} pairs are left out: their answers alone are longer than {limit} tokens")
+    slice_norms(model)
     model = get_peft_model(model, lora(recipe, model))
     if not needed.kept:
         say("to save memory, activations are computed anew: this takes a third longer")

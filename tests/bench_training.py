@@ -42,6 +42,7 @@ from finetune.attention import ATTENTION
 from finetune.chat import end_tokens
 from finetune.dataset import Dataset
 from finetune.fitting import Example, batches, step
+from finetune.norms import slice_norms
 from finetune.plan import matmul_rate
 from finetune.run_directory import LOSSES, Recipe, read_lines, recipe_for, write_recipe
 from finetune.settings import FinetuneSettings
@@ -139,6 +140,7 @@ def _larger(recipe: Recipe) -> dict[str, float]:
     examples, _ = encode_pairs(tokenizer, _tickets().train, limit=recipe.max_length, ends={2})
     chosen = [examples[first : first + recipe.batch_sequences] for first in range(0, 64, recipe.batch_sequences)]
     flops = [_flops(model, batch) for batch in chosen]
+    slice_norms(model)
     tuned = get_peft_model(model, lora(recipe, model))
     weights = [p for p in tuned.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(weights, lr=1e-4)
