@@ -142,10 +142,16 @@ def _train(arguments: argparse.Namespace) -> int:
         from finetune.child import end_with_parent
 
         end_with_parent()
+    from finetune import parallel
     from finetune.train import train
 
-    outcome = train(arguments.run_dir)
-    cli.report(arguments, asdict(outcome), [f"{outcome.updates} updates; adapter in {arguments.run_dir / 'adapter'}"])
+    with parallel.joined():
+        outcome = train(arguments.run_dir)
+        leads = parallel.leads()
+    if leads:
+        cli.report(
+            arguments, asdict(outcome), [f"{outcome.updates} updates; adapter in {arguments.run_dir / 'adapter'}"]
+        )
     return 0
 
 

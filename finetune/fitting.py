@@ -14,7 +14,7 @@ import torch
 from peft import PeftModel, get_peft_model_state_dict, set_peft_model_state_dict
 
 from data.errors import TrainingFailed
-from finetune import base_model
+from finetune import base_model, parallel
 from finetune.chat import Tokens
 from finetune.packing import fill_rows, pack, target_nats
 from finetune.run_directory import CHECKPOINT, LOSSES, Recipe
@@ -91,7 +91,7 @@ def fit(
         loss = step(model, batch, recipe, weights, optimizer)
         at.update += 1
         at.seen += sum(len(e.tokens) for e in batch)
-        at.seconds = time.monotonic() - started
+        at.seconds = parallel.agreed(time.monotonic() - started, model.device)
         line: dict[str, object] = {"update": at.update, "loss": loss, "rate": rate * factor, "tokens": at.seen}
         if at.seconds - reported >= REPORT_SECONDS:
             reported = at.seconds
@@ -133,11 +133,13 @@ def validation_loss(model: torch.nn.Module, examples: Sequence[Example], recipe:
     model.eval()
     nats = tokens = 0.0
     with torch.inference_mode():
-        for row in fill_rows([len(e.tokens) for e in examples], recipe.tokens_per_pass):
+        for row in parallel.share(fill_rows([len(e.tokens) for e in examples], recipe.tokens_per_pass)):
             found = target_nats(model, pack([examples[at].tokens for at in row], model.device))
             nats, tokens = nats + found.sum().item(), tokens + len(found)
     model.train()
-    return nats / tokens
+    sums = torch.tensor([nats, tokens], dtype=torch.float64, device=model.device)
+    parallel.add_up([sums])
+    return (sums[0] / sums[1]).item()
 
 
 def step(
@@ -151,13 +153,14 @@ def step(
     model.train()
     whole = sum(e.weight * len(e.tokens.target) for e in batch)
     loss = 0.0
-    for places in fill_rows([len(e.tokens) for e in batch], recipe.tokens_per_pass):
+    for places in parallel.share(fill_rows([len(e.tokens) for e in batch], recipe.tokens_per_pass)):
         chosen = [batch[at] for at in places]
         row = pack([e.tokens for e in chosen], model.device)
         weight = torch.tensor([e.weight for e in chosen], device=model.device)[row.owners]
         share = (target_nats(model, row) * weight).sum() / whole
         share.backward()
         loss += share.item()
+    loss = _added_up(loss, weights)
     if not math.isfinite(loss):
         raise TrainingFailed("The loss is no longer a number: set a lower LEARNING_RATE.")
     torch.nn.utils.clip_grad_norm_(weights, CLIP)
@@ -166,9 +169,20 @@ def step(
     return loss
 
 
+def _added_up(loss: float, weights: Sequence[torch.nn.Parameter]) -> float:
+    """The loss of the whole batch, with its gradients in the weights."""
+    for weight in weights:
+        # A process without a row of this batch has none.
+        weight.grad = torch.zeros_like(weight) if weight.grad is None else weight.grad
+    whole = torch.tensor([loss], dtype=torch.float64, device=weights[0].device)
+    parallel.add_up([whole, *(weight.grad for weight in weights if weight.grad is not None)])
+    return whole.item()
+
+
 def say(text: str) -> None:
     """One line for the person who watches."""
-    print(f"train: {text}", file=sys.stderr, flush=True)
+    if parallel.leads():
+        print(f"train: {text}", file=sys.stderr, flush=True)
 
 
 def _resume(
@@ -177,7 +191,8 @@ def _resume(
     """Where the folder's training stands, and its best weights; model, optimizer and random state are put there."""
     file, log = run_dir / CHECKPOINT, run_dir / LOSSES
     if not file.exists():
-        log.unlink(missing_ok=True)
+        if parallel.leads():
+            log.unlink(missing_ok=True)
         return Progress(), copy_of(model)
     found = torch.load(file, map_location=model.device, weights_only=True)
     set_peft_model_state_dict(model, found["weights"])
@@ -186,7 +201,8 @@ def _resume(
     at = Progress(**found["progress"])
     lines = log.read_text(encoding="utf-8").split("\n")
     # What was logged after the checkpoint is done, and logged, again.
-    log.write_text("".join(f"{line}\n" for line in lines[: at.update + 1]), encoding="utf-8")
+    if parallel.leads():
+        log.write_text("".join(f"{line}\n" for line in lines[: at.update + 1]), encoding="utf-8")
     say(f"going on after update {at.update}, where a training in this folder was ended")
     return at, found["best"]
 
@@ -195,6 +211,8 @@ def _save(
     run_dir: Path, model: PeftModel, optimizer: torch.optim.Optimizer, at: Progress, kept: dict[str, torch.Tensor]
 ) -> None:
     """Beside its place, then renamed: a checkpoint is whole, or an older one."""
+    if not parallel.leads():
+        return
     beside = run_dir / f".{CHECKPOINT}.tmp"
     state = {
         "weights": copy_of(model),
@@ -211,8 +229,9 @@ def _save(
 
 
 def _log(run_dir: Path, line: dict[str, object]) -> None:
-    with (run_dir / LOSSES).open("a", encoding="utf-8") as log:
-        print(json.dumps(line), file=log)
+    if parallel.leads():
+        with (run_dir / LOSSES).open("a", encoding="utf-8") as log:
+            print(json.dumps(line), file=log)
 
 
 def batches(examples: Sequence[Example], recipe: Recipe, *, done: int) -> Iterator[list[Example]]:

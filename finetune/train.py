@@ -12,7 +12,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from data.errors import BadFile, NotEnoughPairs
 from data.models import Pair
-from finetune import base_model, memory
+from finetune import base_model, memory, parallel
 from finetune.canary import make_canary
 from finetune.chat import encode, end_tokens
 from finetune.dataset import Dataset, load
@@ -62,7 +62,8 @@ def train(run_dir: Path) -> Outcome:
     preferences = load_preferences(run_dir, tokenizer, limit=limit, ends=ends)
     preferred = prefer(model, preferences, validation, recipe) if len(preferences) >= MIN_PREFERENCES else None
     say("writing the adapter and its canary")
-    _write_adapter(model, run_dir, recipe, dataset, outcome, preferred)
+    if parallel.leads():
+        _write_adapter(model, run_dir, recipe, dataset, outcome, preferred)
     say(f"trained: {outcome.updates} updates in {outcome.seconds:.0f} s ({outcome.stopped})")
     return outcome
 

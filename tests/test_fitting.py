@@ -1,0 +1,67 @@
+"""The night's updates are those of a plain loop: padded batches, PEFT's own layers, transformers' own attention."""
+
+import pytest
+import torch
+from night_fixtures import SMALL, answered, asked
+from peft import LoraConfig, get_peft_model
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from finetune.attention import ATTENTION
+from finetune.chat import encode
+from finetune.fitting import CLIP, Example, step
+from finetune.norms import slice_norms
+from finetune.run_directory import recipe_for
+from finetune.train import lora
+from serving.base import identify
+
+RATE = 5e-3
+
+
+def test_packed_updates_have_the_losses_of_padded_ones(tiny_base):
+    tokenizer = AutoTokenizer.from_pretrained(tiny_base)
+    recipe = recipe_for(SMALL, identify(str(tiny_base)))
+    examples = [
+        Example(encode(tokenizer, asked(n), answered(n) * (1 + n % 3), limit=256, ends={2}), 0.5 + n % 2)
+        for n in range(48)
+    ]
+    batches = [examples[first : first + 8] for first in range(0, 48, 8)]
+    ours = tuned(tiny_base, ATTENTION, lambda model: lora(recipe, model), norms=True)
+    plain = tuned(tiny_base, "sdpa", lambda _: LoraConfig(r=16, lora_alpha=32, target_modules="all-linear"))
+    weights, optimizer = learned(ours)
+    found = [step(ours, batch, recipe, weights, optimizer) for batch in batches]
+    weights, optimizer = learned(plain)
+    expected = [padded_step(plain, batch, weights, optimizer) for batch in batches]
+    assert found == pytest.approx(expected, rel=1e-3)
+    assert expected[-1] < 0.9 * expected[0]
+
+
+def tuned(base, attention, config, *, norms=False):
+    model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32, attn_implementation=attention)
+    if norms:
+        slice_norms(model)
+    torch.manual_seed(0)
+    return get_peft_model(model, config(model)).train()
+
+
+def learned(model):
+    weights = [p for p in model.parameters() if p.requires_grad]
+    return weights, torch.optim.AdamW(weights, lr=RATE, weight_decay=0.0)
+
+
+def padded_step(model, batch, weights, optimizer):
+    width = max(len(e.tokens) for e in batch)
+    ids, mask, targets = (torch.zeros(len(batch), width, dtype=torch.long) for _ in range(3))
+    weight = torch.zeros(len(batch), width)
+    for row, e in enumerate(batch):
+        whole = torch.tensor([*e.tokens.prompt, *e.tokens.target])
+        ids[row, : len(whole)], mask[row, : len(whole)] = whole, 1
+        asking = slice(len(e.tokens.prompt) - 1, len(whole) - 1)
+        targets[row, asking], weight[row, asking] = torch.tensor(e.tokens.target), e.weight
+    logits = model(input_ids=ids, attention_mask=mask, use_cache=False).logits
+    nats = torch.nn.functional.cross_entropy(logits.transpose(1, 2), targets, reduction="none")
+    loss = (nats * weight).sum() / weight.sum()
+    loss.backward()
+    torch.nn.utils.clip_grad_norm_(weights, CLIP)
+    optimizer.step()
+    optimizer.zero_grad()
+    return loss.item()
