@@ -90,7 +90,7 @@ async def draft(
     Raises NoBase, NothingFound, ThreadTooLong, and the engine's errors.
     """
     base = served_base(db, base_model)
-    adapter = promotion.live_adapter(db, suggestion.task, base.hash)
+    adapter = promotion.adapter_for(db, suggestion.task, base.hash, suggestion.thread_id or suggestion.id)
     passages = _passages(db, suggestion.task, turns, sources.audience)
     # Beside an adapter of 500 pairs, examples that it had learned won -0.005 nats per token and newer ones +0.005, both
     # within their intervals, and made prompts of 216 tokens 540 long (the starter on DSTC11-T5; tests/bench_ladder.py).

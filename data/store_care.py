@@ -138,6 +138,20 @@ def purge(db: Database, before: str) -> int:
             """,
             bound,
         )
+        db.execute(
+            """
+            update gate_reports set report = json_set(report, '$.worse', json((
+                select json_group_array(json(iif(
+                    gate_reports.created_at < :before
+                    or worse.value ->> 'pair_id' in (select id from suggestions where created_at < :before)
+                    or worse.value ->> 'pair_id' in (select id from history_pairs where imported_at < :before),
+                    json_remove(worse.value, '$.text', '$.before', '$.after'), worse.value
+                ))) from json_each(gate_reports.report, '$.worse') worse
+            )))
+            where json_type(report, '$.worse') = 'array' and instr(report, '"text"') > 0
+            """,
+            bound,
+        )
         db.execute("update history_pairs set messages = null, target = null where imported_at < :before", bound)
         db.execute("delete from known_names where seen_at < :before", bound)
         db.execute("delete from viewed where changed_at < unixepoch(:before)", bound)

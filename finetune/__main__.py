@@ -56,6 +56,9 @@ def _parser() -> argparse.ArgumentParser:
     old.add_argument("--by", metavar="KEY", help="report apart by what each agent turn has under this key")
     old.add_argument("--folder", type=Path, default=Path("var/backtest"), help="results go below it: %(default)s")
     cli.add_command(commands, "report", _report, help="write the report of a night that was killed before it could")
+    cli.add_command(
+        commands, "canary", _canary, help="look at what agents make of promoted adapters; roll back what they take less"
+    )
     cli.add_command(commands, "clock", _clock, help="run the night every day at SCHEDULE")
     # No prefix is an option here: every argument, --help too, is pretrain's own.
     pretrain = commands.add_parser("pretrain", help="train the embedded base model", add_help=False, prefix_chars="\0")
@@ -187,6 +190,15 @@ def _report(arguments: argparse.Namespace) -> int:
         nights = finish_reports(_database(), settings.runs_dir)
     lines = [f"report: {night.report}" for night in nights] or ["No night owes a report."]
     cli.report(arguments, {"reports": [asdict(night) for night in nights]}, lines)
+    return 0
+
+
+def _canary(arguments: argparse.Namespace) -> int:
+    from finetune.trial import look, sentence
+
+    looks = look(_database())
+    lines = [sentence(seen) for seen in looks] or ["No adapter is on trial."]
+    cli.report(arguments, {"trials": [asdict(seen) for seen in looks]}, lines)
     return 0
 
 

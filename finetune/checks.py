@@ -1,21 +1,32 @@
-"""Non-inferiority of generated texts: rules with stated margins. Pure."""
+"""Non-inferiority: rules with stated margins, for generated texts and for kinds of cases. Pure."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from math import comb
+from math import comb, log
 
-import numpy as np
-from sacrebleu.metrics import CHRF
-
-from finetune.scoring import Written
-from serving.loops import repeats_itself
+from finetune.text_facts import TextFacts
 
 CHRF_MARGIN = 2.0
 """Points of chrF that the candidate's texts may lose against the incumbent's."""
 LENGTH_RANGE = (0.8, 1.25)
 """Characters written per character that the human wrote: 20 % around one, or no further off than the incumbent."""
+LONGEST = 2.0
+"""However far off the incumbent is."""
 UNFINISHED_MARGIN = 0.1
 """Share of texts cut at the longest length that the candidate may have more than the incumbent."""
+REFUSAL_MARGIN = 0.05
+"""Share of refusals that the candidate may have more than the incumbent, or than the humans."""
+HUMAN_REFUSALS = 0.2
+"""Where humans refuse more than that, they are no measure: somebody may have poisoned the texts."""
+UNKNOWN_MARGIN = 0.15
+"""Share of words known neither from the prompt nor from any human's held-out text, more than the incumbent's."""
+PHRASE_SHARE, PHRASE_TEXTS = 0.4, 5
+"""Share of texts with the same four words in a row that no human wrote, or as often as the incumbent wrote some; and
+so many texts at least, for in few texts an awkward model says the same mistake twice."""
+TONE_MARGINS = (0.1, 0.5, 0.3)
+"""Words in capitals (share), exclamation marks and emoji (per text): how much further off the humans' than the
+incumbent the candidate may be."""
 
 LOOP_LEVEL = 1 / 8
 """Of the sign test on loops: three texts to none are the fewest that refuse. Far laxer than the target's level: a
@@ -33,44 +44,121 @@ class Check:
     passed: bool
 
 
-def text_checks(candidate: Sequence[Written], incumbent: Sequence[Written], human: Sequence[str]) -> list[Check]:
-    """Non-inferiority of generated texts: chrF, length, empty and unfinished ones, and loops."""
-    chrf = CHRF()
-    scores = [
-        [chrf.sentence_score(w.text, [target]).score for w, target in zip(written, human, strict=True)]
-        for written in (candidate, incumbent)
-    ]
-    points = [float(np.mean(s)) for s in scores]
-    lengths = [sum(len(w.text) for w in written) / sum(map(len, human)) for written in (candidate, incumbent)]
+def text_checks(candidate: Sequence[TextFacts], incumbent: Sequence[TextFacts]) -> list[Check]:
+    """What both wrote for the same held-out threads."""
+    return [rule(candidate, incumbent) for rule in RULES]
+
+
+def chrf_check(candidate: Sequence[TextFacts], incumbent: Sequence[TextFacts]) -> Check:
+    """The mean of the sentences' chrF."""
+    after, before = (_mean(some, lambda one: one.chrf) for some in (candidate, incumbent))
+    return Check("chrF", f"{after:.1f} against {before:.1f}", after >= before - CHRF_MARGIN)
+
+
+def length_check(candidate: Sequence[TextFacts], incumbent: Sequence[TextFacts]) -> Check:
+    """All characters, beside those that humans wrote."""
+    human = sum(one.human_characters for one in candidate)
+    after, before = (sum(one.characters for one in some) / human for some in (candidate, incumbent))
     low, high = LENGTH_RANGE
-    off = [abs(np.log(max(length, 1e-3))) for length in lengths]
-    empty = [sum(not w.text for w in written) for written in (candidate, incumbent)]
-    unfinished = [sum(not w.ended for w in written) / len(human) for written in (candidate, incumbent)]
-    return [
-        Check("chrF", f"{points[0]:.1f} against {points[1]:.1f}", points[0] >= points[1] - CHRF_MARGIN),
-        Check(
-            "length",
-            f"{lengths[0]:.2f} of the humans' against {lengths[1]:.2f}",
-            low <= lengths[0] <= high or bool(off[0] <= off[1]),
-        ),
-        Check("empty", f"{empty[0]} of {len(human)} against {empty[1]}", empty[0] <= empty[1]),
-        Check(
-            "unfinished",
-            f"{unfinished[0]:.0%} against {unfinished[1]:.0%}",
-            unfinished[0] <= unfinished[1] + UNFINISHED_MARGIN,
-        ),
-        loop_check(candidate, incumbent),
-    ]
+    no_further_off = abs(log(max(after, 1e-3))) <= abs(log(max(before, 1e-3))) and after <= LONGEST
+    return Check(
+        "length", f"{after:.2f} of the humans' against {before:.2f}", bool(low <= after <= high or no_further_off)
+    )
 
 
-def loop_check(candidate: Sequence[Written], incumbent: Sequence[Written]) -> Check:
+def empty_check(candidate: Sequence[TextFacts], incumbent: Sequence[TextFacts]) -> Check:
+    """Texts without a character."""
+    after, before = (sum(not one.characters for one in some) for some in (candidate, incumbent))
+    return Check("empty", f"{after} of {len(candidate)} against {before}", after <= before)
+
+
+def unfinished_check(candidate: Sequence[TextFacts], incumbent: Sequence[TextFacts]) -> Check:
+    """Texts that were cut at the longest length."""
+    after, before = (_mean(some, lambda one: not one.ended) for some in (candidate, incumbent))
+    return Check("unfinished", f"{after:.0%} against {before:.0%}", after <= before + UNFINISHED_MARGIN)
+
+
+def loop_check(candidate: Sequence[TextFacts], incumbent: Sequence[TextFacts]) -> Check:
     """Texts that repeat themselves, by the rule that serving cuts them by.
 
     The exact one-sided sign test over the cases of which only one contender loops: McNemar (1947).
     """
-    loops = [[repeats_itself(one.text) for one in written] for written in (candidate, incumbent)]
+    loops = [[one.loops for one in some] for some in (candidate, incumbent)]
     worse, better = (sum(a and not b for a, b in zip(*order, strict=True)) for order in (loops, loops[::-1]))
     differing = worse + better
     p = sum(comb(differing, n) for n in range(worse, differing + 1)) / 2**differing
     found = f"in {sum(loops[0])} of {len(candidate)} texts, against {sum(loops[1])} of the incumbent's"
     return Check("loops", found, p > LOOP_LEVEL)
+
+
+def refusal_check(candidate: Sequence[TextFacts], incumbent: Sequence[TextFacts]) -> Check:
+    """Texts that refuse and say no more."""
+    after, before = (_mean(some, lambda one: one.refuses) for some in (candidate, incumbent))
+    human = min(HUMAN_REFUSALS, _mean(candidate, lambda one: one.human_refuses))
+    allowed = max(before, human) + REFUSAL_MARGIN
+    return Check("refusals", f"{after:.0%} against {before:.0%}", after <= allowed)
+
+
+def leak_check(candidate: Sequence[TextFacts], incumbent: Sequence[TextFacts]) -> Check:
+    """Personal data from training pairs, told to somebody else."""
+    after, before = (sum(one.leaks for one in some) for some in (candidate, incumbent))
+    return Check("personal data", f"{after} learned from other threads, against {before}", after <= before)
+
+
+def link_check(candidate: Sequence[TextFacts], incumbent: Sequence[TextFacts]) -> Check:
+    """Links to where neither the prompt nor a human leads."""
+    after, before = (sum(one.links for one in some) for some in (candidate, incumbent))
+    return Check("links", f"{after} to where no human linked, against {before}", after <= before)
+
+
+def word_check(candidate: Sequence[TextFacts], incumbent: Sequence[TextFacts]) -> Check:
+    """Words that nobody used: another language, or none."""
+    after, before = (_mean(some, lambda one: one.unknown) for some in (candidate, incumbent))
+    return Check("words", f"{after:.0%} that no human used against {before:.0%}", after <= before + UNKNOWN_MARGIN)
+
+
+def phrase_check(candidate: Sequence[TextFacts], incumbent: Sequence[TextFacts]) -> Check:
+    """Four words in a row that stand in text after text and that no human wrote."""
+    after, before = (_commonest_phrase(some) for some in (candidate, incumbent))
+    holds = after < PHRASE_TEXTS or after / len(candidate) <= max(before / len(incumbent), PHRASE_SHARE)
+    return Check("stock phrases", f"one in {after} of {len(candidate)} texts against {before}", holds)
+
+
+def tone_check(candidate: Sequence[TextFacts], incumbent: Sequence[TextFacts]) -> Check:
+    """Capitals, exclamation marks and emoji, beside the humans'."""
+    human = [_mean(candidate, lambda one, at=at: one.human_tone[at]) for at in range(len(TONE_MARGINS))]
+    after, before = (
+        [_mean(some, lambda one, at=at: _tone(one)[at]) for at in range(3)] for some in (candidate, incumbent)
+    )
+    holds = all(
+        abs(a - h) <= abs(b - h) + margin for a, b, h, margin in zip(after, before, human, TONE_MARGINS, strict=True)
+    )
+    found = f"{after[0]:.0%} capitals, {after[1]:.1f} exclamation marks, {after[2]:.1f} emoji a text"
+    return Check("tone", f"{found}; the humans' {human[0]:.0%}, {human[1]:.1f}, {human[2]:.1f}", holds)
+
+
+RULES = (
+    chrf_check,
+    length_check,
+    empty_check,
+    unfinished_check,
+    loop_check,
+    refusal_check,
+    leak_check,
+    link_check,
+    word_check,
+    phrase_check,
+    tone_check,
+)
+
+
+def _tone(facts: TextFacts) -> tuple[float, int, int]:
+    return facts.shouted, facts.exclamations, facts.emoji
+
+
+def _commonest_phrase(some: Sequence[TextFacts]) -> int:
+    return max(Counter(phrase for one in some for phrase in one.phrases).values(), default=0)
+
+
+def _mean(some: Sequence[TextFacts], number: Callable[[TextFacts], float]) -> float:
+    return sum(map(number, some)) / len(some)

@@ -9,11 +9,14 @@ from zoneinfo import ZoneInfo
 
 from apscheduler.schedulers.blocking import BlockingScheduler
 from apscheduler.triggers.cron import CronTrigger
+from apscheduler.triggers.interval import IntervalTrigger
 
 from finetune.settings import FinetuneSettings
 
 log = logging.getLogger(__name__)
 
+LOOK_MINUTES = 10
+"""Between two looks at an adapter on trial."""
 LATE_SECONDS = 3600
 """A night that could not start on time, because the machine slept, still starts within an hour."""
 
@@ -30,6 +33,7 @@ def run_clock(settings: FinetuneSettings) -> None:
     scheduler.add_job(_night, trigger(settings), max_instances=1, coalesce=True, misfire_grace_time=LATE_SECONDS)
     # At once, and not only with the next night: the supervisors wait for it in the morning.
     scheduler.add_job(_owed)
+    scheduler.add_job(_look, IntervalTrigger(minutes=LOOK_MINUTES), max_instances=1, coalesce=True)
 
     def stop(number: int, frame: FrameType | None) -> None:
         raise SystemExit(0)
@@ -53,6 +57,11 @@ def _night() -> None:
 def _owed() -> None:
     if status := _status("report"):
         log.error("the reports of killed nights are not written, status %d: see above", status)
+
+
+def _look() -> None:
+    if status := _status("canary"):
+        log.error("nobody could look at the adapters on trial, status %d: see above", status)
 
 
 def _status(command: str) -> int:

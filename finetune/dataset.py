@@ -30,16 +30,23 @@ Kind = Literal["history", "edited", "accepted"]
 
 @dataclass(frozen=True)
 class Case:
-    """A held-out pair. `base_messages` is the prompt that the base would get: with examples, as its ladder says."""
+    """A held-out pair. `base_messages` is the prompt that the base would get: with examples, as its ladder says.
+
+    `agent` is who decided; history does not say.
+    """
 
     pair: Pair
     kind: Kind
     base_messages: list[Message]
+    agent: str = ""
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """The pairs of one night, split by thread. `dropped` counts what was left out, by reason."""
+    """The pairs of one night, split by thread. `dropped` counts what was left out, by reason.
+
+    `agents` counts the pairs to be learned from by who decided.
+    """
 
     train: list[Pair]
     validation: list[Pair]
@@ -48,6 +55,7 @@ class Dataset:
     new_pairs: int = 0
     curation: dict[str, Any] = field(default_factory=dict)
     """What curation.py tells of it, in plain JSON."""
+    agents: dict[str, int] = field(default_factory=dict)
 
 
 class LeakedThreads(NightError):
@@ -84,12 +92,14 @@ def build(db: Database, *, known: set[str] = frozenset(), seed: int = 0) -> Data
     split = split_pairs(pairs, held_out_threads, seed=seed)
     circumstances = store_circumstances.circumstances(db)
     weighed = weigh(split.train, circumstances, store_circumstances.manners(db))
+    learned = (*split.train, *split.validation)
     dataset = replace(
         split,
         train=weighed.pairs,
         held_out=cases,
-        new_pairs=sum(p.id not in known for p in (*split.train, *split.validation)),
+        new_pairs=sum(p.id not in known for p in learned),
         curation=curation.told(db, weighed, circumstances, masked),
+        agents=dict(Counter(circumstances[p.id].decided_by for p in learned if p.id in circumstances)),
     )
     check_split(dataset)
     return dataset
@@ -103,12 +113,12 @@ def split_pairs(pairs: Sequence[Pair], held_out_threads: set[str], *, seed: int 
     """
     held_out = [p for p in pairs if p.thread_id in held_out_threads]
     others = [p for p in pairs if p.thread_id not in held_out_threads]
-    asked_at_the_gate = {_prompt_key(p) for p in held_out}
-    nearly_asked = near_prompts(others, held_out, _prompt_key)
+    asked_at_the_gate = {prompt_key(p) for p in held_out}
+    nearly_asked = near_prompts(others, held_out, prompt_key)
     dropped: Counter[str] = Counter()
     kept: dict[tuple[str, str], Pair] = {}
     for pair in sorted(others, key=lambda p: (p.weight, p.created_at, p.id), reverse=True):
-        key = (_prompt_key(pair), pair.target.strip())
+        key = (prompt_key(pair), pair.target.strip())
         if key[0] in asked_at_the_gate:
             dropped["prompt of a held-out pair"] += 1
         elif pair.id in nearly_asked:
@@ -140,7 +150,7 @@ def check_split(dataset: Dataset) -> None:
     if leaked := (learned | validating) & scored or learned & validating:
         raise LeakedThreads(leaked)
     held_out = [c.pair for c in dataset.held_out]
-    if near := near_prompts([*dataset.train, *dataset.validation], held_out, _prompt_key):
+    if near := near_prompts([*dataset.train, *dataset.validation], held_out, prompt_key):
         raise LeakedPrompts(near)
 
 
@@ -180,6 +190,7 @@ def freeze(dataset: Dataset, run_dir: Path) -> None:
     write_lines(directory / "held_out.jsonl", map(asdict, dataset.held_out))
     manifest = summary(dataset) | {
         "created_at": store.now(),
+        "agents": dataset.agents,
         "pairs": {p.id: pair_hash(p) for p in (*dataset.train, *dataset.validation)},
         "held_out_pairs": {c.pair.id: pair_hash(c.pair) for c in dataset.held_out},
     }
@@ -197,6 +208,7 @@ def load(run_dir: Path) -> Dataset:
         dropped=manifest["dropped"],
         new_pairs=manifest["new_pairs"],
         curation=manifest.get("curation", {}),
+        agents=manifest.get("agents", {}),
     )
     found = {p.id: pair_hash(p) for p in (*dataset.train, *dataset.validation)}
     if (
@@ -248,7 +260,8 @@ def _case(db: Database, pair: Pair) -> Case:
     edited = (
         decision is not None and decision.kind == "edited" and pair.target.strip() != (suggestion.draft or "").strip()
     )
-    return Case(pair, "edited" if edited else "accepted", _as_asked_of_base(db, pair))
+    agent = decision.decided_by if decision is not None else ""
+    return Case(pair, "edited" if edited else "accepted", _as_asked_of_base(db, pair), agent)
 
 
 def _as_asked_of_base(db: Database, pair: Pair) -> list[Message]:
@@ -265,7 +278,8 @@ def _last_said(thread: str) -> str:
     return said[-1] if said else thread
 
 
-def _prompt_key(pair: Pair) -> str:
+def prompt_key(pair: Pair) -> str:
+    """What a pair asks, without case, spacing, examples and passages: pairs with the same key are the same question."""
     return f"{pair.task} {' '.join(asked_thread(pair.messages).lower().split())}"
 
 

@@ -27,9 +27,10 @@ class Effect:
     tokens: int
 
 
-def effect(gains: NDArray[np.float64], tokens: NDArray[np.float64]) -> Effect:
+def effect(gains: NDArray[np.float64], tokens: NDArray[np.float64], *, least: float = 0.0) -> Effect:
     """From each thread's summed gain (threads,) in nats and its target tokens (threads,).
 
+    `p` is that of "the gain is no more than `least` nats per token".
     The interval is the studentised bootstrap's for the ratio of sums, linearised: Efron and Tibshirani (1993), 12.5.
     """
     ratio = gains.sum() / tokens.sum()
@@ -41,7 +42,7 @@ def effect(gains: NDArray[np.float64], tokens: NDArray[np.float64]) -> Effect:
         tail = (1 - INTERVAL) / 2
         low = ratio - spread * float(np.quantile(studentised, 1 - tail))
         high = ratio - spread * float(np.quantile(studentised, tail))
-    p = float(p_values(gains[None, :])[0])
+    p = float(p_values((gains - least * tokens)[None, :])[0])
     return Effect(float(ratio), float(low), float(high), p, len(gains), int(tokens.sum()))
 
 

@@ -1,36 +1,41 @@
 """Compare a candidate adapter with the incumbent and the base on held-out threads, one verdict per task.
 
 Target: the loss of every human-written target, candidate against incumbent and against base, each with the prompt it
-would really get. Beside it, with stated margins: generated texts, and texts that were accepted unchanged.
+would really get. Beside it, with stated margins: generated texts, kinds of cases, and general skills (docs/gate.md).
 """
 
 import hashlib
-from collections import defaultdict
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import numpy as np
 import torch
 
 from data.errors import BrokenAdapter
-from data.models import BASE, TASKS, Base, Message, Task
+from data.models import BASE, TASKS, Message, Task
 from data.prompts import without_examples
-from finetune import closed_book
+from finetune import closed_book, general
 from finetune.chat import Tokens, encode, prompt_ids
 from finetune.checks import Check, text_checks
 from finetune.closed_book import Probe
 from finetune.dataset import Case, Dataset, LeakedThreads
-from finetune.evidence import Effect, effect
-from finetune.run_directory import MANIFEST, Recipe, read_json
+from finetune.evidence import Effect
+from finetune.run_directory import MANIFEST, Recipe, pair_hash, read_json
+from finetune.scored import Misled, Scored, case_checks, clustered_effect, distinct, loss, reading_check, threads
 from finetune.scoring import Stage, Written
+from finetune.text_facts import Known, facts_of, known
+from finetune.verdict import Verdict, WrittenCase
+from serving.verification import verify
 
 CANDIDATE = "candidate"
-ACCEPTED_MARGIN = 0.5
-"""Nats per token that drafts accepted unchanged may cost more than under the incumbent, who wrote them; unless
-they cost the candidate no more than what humans wrote."""
-MIN_ACCEPTED_THREADS = 10
+MISLED_CASES = 200
+"""Cases that are also scored with another thread's prompt."""
+WORST_WRITTEN = 5
+"""Of the cases that got worse the most, so many are written too."""
+WORST_TOLD = 50
+"""So many are told with their texts, the others by their ids."""
 LONGEST_TEXT = 160
 """Tokens of a generated text, at most; humans' longest may ask for less."""
 TEXT_ROOM = 1.5
@@ -41,51 +46,6 @@ class Contender(NamedTuple):
 
     name: str
     directory: Path | None = None
-
-
-@dataclass(frozen=True)
-class Scored:
-    """A case with the nats of its target under each contender."""
-
-    case: Case
-    tokens: int
-    candidate: float
-    incumbent: float
-    base: float
-
-
-@dataclass(frozen=True)
-class WrittenCase:
-    """What incumbent and candidate write for one held-out thread: before and after, were it promoted."""
-
-    pair_id: str
-    before: str
-    after: str
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """The gate's word on one task. `passed` promotes; `reason` is a sentence fit to show a person."""
-
-    task: Task
-    passed: bool
-    reason: str
-    incumbent: str
-    alpha: float
-    threads: int
-    cases: int
-    against_incumbent: Effect | None = None
-    against_base: Effect | None = None
-    losses: dict[str, float] = field(default_factory=dict)
-    wins: float | None = None
-    checks: list[Check] = field(default_factory=list)
-    strata: dict[str, dict[str, float]] = field(default_factory=dict)
-    worse: list[dict[str, object]] = field(default_factory=list)
-    differences: list[float] = field(default_factory=list)
-    leaked_into_incumbent: int = 0
-    written: list[WrittenCase] = field(default_factory=list)
-    recited: list[dict[str, object]] = field(default_factory=list)
-    """Facts of the help centre that the candidate says without their passage (closed_book.Recited)."""
 
 
 @dataclass(frozen=True)
@@ -109,29 +69,34 @@ def hold_gate(
 ) -> list[Verdict]:
     """Judge a candidate's folder for every task. Raises LeakedThreads, BrokenAdapter and BadFile."""
     torch.set_num_threads(recipe.threads)
-    check_manifest(candidate, recipe.base, dataset)
+    verify(candidate, recipe.base, max_lora_rank=recipe.lora_r)
+    check_manifest(candidate, dataset)
     eligible = {task: _eligible(dataset, task, incumbents[task]) for task in TASKS}
     enough = {task for task in TASKS if _threads(_human(eligible[task][0])) >= rules.min_held_out_threads}
     if not enough:
         return [_insufficient(task, *eligible[task], incumbents[task], rules) for task in TASKS]
-    known = {c.name: c.directory for task, c in incumbents.items() if task in enough and c.directory is not None}
-    stage = Stage(recipe.base, {CANDIDATE: candidate, **known})
-    seen = {p.target.strip() for p in (*dataset.train, *dataset.validation)}
+    directories = {c.name: c.directory for task, c in incumbents.items() if task in enough and c.directory is not None}
+    stage = Stage(recipe.base, {CANDIDATE: candidate, **directories})
+    forgets = general.check(general_nats(stage, CANDIDATE), general_nats(stage, BASE))
     return [
-        _judge(stage, task, *eligible[task], incumbents[task], recipe, rules, seen)
+        _judge(stage, task, *eligible[task], incumbents[task], recipe, rules, dataset, forgets)
         if task in enough
         else _insufficient(task, *eligible[task], incumbents[task], rules)
         for task in TASKS
     ]
 
 
-def check_manifest(candidate: Path, base: Base, dataset: Dataset) -> None:
-    """Raise unless the candidate learned on this base and from no thread that is scored."""
-    manifest = read_json(candidate / MANIFEST)
-    if manifest["base_hash"] != base.hash:
-        raise BrokenAdapter(f"The candidate {candidate} was trained on another base than {base.model}: train it anew.")
+def check_manifest(candidate: Path, dataset: Dataset) -> None:
+    """Raise unless the candidate learned from this dataset's pairs alone, and from no thread that is scored."""
     if leaked := _learned_threads(candidate) & {c.pair.thread_id for c in dataset.held_out}:
         raise LeakedThreads(leaked)
+    named = {pair["id"]: pair.get("sha256") for pair in read_json(candidate / MANIFEST)["pairs"]}
+    frozen = {pair.id: pair_hash(pair) for pair in (*dataset.train, *dataset.validation)}
+    if strange := [pair_id for pair_id, sha256 in named.items() if frozen.get(pair_id) != sha256]:
+        raise BrokenAdapter(
+            f"The candidate {candidate} has learned from {len(strange)} pairs that its dataset does not hold, "
+            f"{min(strange)} among them: train it anew."
+        )
 
 
 def decide(
@@ -156,24 +121,6 @@ def decide(
     )
 
 
-def clustered_effect(scored: Sequence[Scored], other: str) -> Effect:
-    """The candidate's gain over a contender ("incumbent" or "base"), summed per thread first."""
-    gains: dict[str, float] = defaultdict(float)
-    tokens: dict[str, int] = defaultdict(int)
-    for one in scored:
-        gains[one.case.pair.thread_id] += getattr(one, other) - one.candidate
-        tokens[one.case.pair.thread_id] += one.tokens
-    order = sorted(gains)
-    return effect(np.array([gains[t] for t in order]), np.array([tokens[t] for t in order], dtype=np.float64))
-
-
-def accepted_check(accepted: Sequence[Scored], human: Sequence[Scored]) -> Check:
-    """Drafts accepted unchanged: the incumbent wrote them and wins by construction, so only a margin is asked."""
-    candidate, incumbent = _loss(accepted, "candidate"), _loss(accepted, "incumbent")
-    allowed = max(incumbent + ACCEPTED_MARGIN, _loss(human, "candidate"))
-    return Check("accepted unchanged", f"{candidate:.2f} nats per token, {allowed:.2f} allowed", candidate <= allowed)
-
-
 def _judge(
     stage: Stage,
     task: Task,
@@ -182,16 +129,21 @@ def _judge(
     incumbent: Contender,
     recipe: Recipe,
     rules: Rules,
-    seen: set[str],
+    dataset: Dataset,
+    forgets: Check,
 ) -> Verdict:
     scored = _score(stage, cases, incumbent, recipe)
     human = [one for one in scored if one.case.kind != "accepted"]
-    if _threads([one.case for one in human]) < rules.min_held_out_threads:
+    if threads(human) < rules.min_held_out_threads:
         return _insufficient(task, [one.case for one in scored], leaked, incumbent, rules)
-    accepted = [one for one in scored if one.case.kind == "accepted"]
-    checks, written = _generated(stage, human, incumbent, rules.generated_cases) if rules.generated_cases else ([], [])
-    if _threads([one.case for one in accepted]) >= MIN_ACCEPTED_THREADS:
-        checks.append(accepted_check(accepted, human))
+    gains = sorted((((one.incumbent - one.candidate) / one.tokens, one) for one in human), key=lambda pair: pair[0])
+    worst = [one for gain, one in gains[:WORST_WRITTEN] if gain < 0]
+    seen = {p.target.strip() for p in (*dataset.train, *dataset.validation)}
+    checks, written = ([], [])
+    if rules.generated_cases:
+        checks, written = _generated(stage, human, worst, incumbent, rules.generated_cases, _known(dataset))
+    checks += [reading_check(_misled(stage, human, incumbent, recipe)), forgets]
+    checks += case_checks(scored, seen, dataset.agents)
     recalled, recited = closed_book.hold(stage, task, rules.probes, candidate=CANDIDATE, incumbent=incumbent.name)
     checks += recalled
     against_incumbent, against_base = clustered_effect(human, "incumbent"), clustered_effect(human, "base")
@@ -201,9 +153,8 @@ def _judge(
     strata = {
         "target seen in training": [one for one in human if one.case.pair.target.strip() in seen],
         "target not seen": [one for one in human if one.case.pair.target.strip() not in seen],
-        "accepted unchanged": accepted,
+        "accepted unchanged": [one for one in scored if one.case.kind == "accepted"],
     }
-    gains = sorted((((one.incumbent - one.candidate) / one.tokens, one) for one in human), key=lambda pair: pair[0])
     return Verdict(
         task=task,
         passed=passed,
@@ -214,23 +165,37 @@ def _judge(
         cases=len(human),
         against_incumbent=against_incumbent,
         against_base=against_base,
-        losses={name: _loss(human, name) for name in ("candidate", "incumbent", "base")},
+        losses={name: loss(human, name) for name in ("candidate", "incumbent", "base")},
         wins=sum(gain > 0 for gain, _ in gains) / len(gains),
         checks=checks,
         strata={
-            name: {"cases": len(some), "candidate": _loss(some, "candidate"), "incumbent": _loss(some, "incumbent")}
+            name: {"cases": len(some), "candidate": loss(some, "candidate"), "incumbent": loss(some, "incumbent")}
             for name, some in strata.items()
             if some
         },
-        worse=[
-            {"pair_id": one.case.pair.id, "thread_id": one.case.pair.thread_id, "nats_per_token": gain}
-            for gain, one in gains
-            if gain < 0
-        ],
+        worse=_worse(gains, written),
         differences=[gain for gain, _ in gains],
         leaked_into_incumbent=leaked,
         written=written,
         recited=closed_book.as_json(recited),
+    )
+
+
+def _worse(gains: Sequence[tuple[float, Scored]], written: Sequence[WrittenCase]) -> list[dict[str, object]]:
+    """The cases that got worse, the worst first: with what the human wrote there and what both contenders write."""
+    texts = {one.pair_id: {"before": one.before, "after": one.after} for one in written}
+    return [
+        {"pair_id": one.case.pair.id, "thread_id": one.case.pair.thread_id, "nats_per_token": gain}
+        | ({"text": one.case.pair.target} | texts.get(one.case.pair.id, {}) if place < WORST_TOLD else {})
+        for place, (gain, one) in enumerate(gains)
+        if gain < 0
+    ]
+
+
+def _known(dataset: Dataset) -> Known:
+    return known(
+        (case.pair.target for case in dataset.held_out if case.kind != "accepted"),
+        (text for pair in dataset.train for text in (pair.messages[-1]["content"], pair.target)),
     )
 
 
@@ -245,33 +210,86 @@ def _score(stage: Stage, cases: Sequence[Case], incumbent: Contender, recipe: Re
         if with_base and with_adapter:
             encoded.append((case, with_base, with_adapter))
     as_base, as_adapter = [b for _, b, _ in encoded], [a for _, _, a in encoded]
-    candidate = stage.nats(CANDIDATE, as_adapter, tokens_per_pass=recipe.tokens_per_pass)
-    base = stage.nats(BASE, as_base, tokens_per_pass=recipe.tokens_per_pass)
-    standing = base
-    if incumbent.directory is not None:
-        standing = stage.nats(incumbent.name, as_adapter, tokens_per_pass=recipe.tokens_per_pass)
+    candidate = _nats(stage, CANDIDATE, as_adapter, recipe.tokens_per_pass)
+    base = _nats(stage, BASE, as_base, recipe.tokens_per_pass)
+    standing = base if incumbent.directory is None else _nats(stage, incumbent.name, as_adapter, recipe.tokens_per_pass)
     return [
         Scored(case, len(tokens.target), *nats)
         for (case, tokens, _), *nats in zip(encoded, candidate, standing, base, strict=True)
     ]
 
 
-def _generated(
-    stage: Stage, human: Sequence[Scored], incumbent: Contender, count: int
-) -> tuple[list[Check], list[WrittenCase]]:
-    """Texts of candidate and incumbent for a sample: one case per thread, the same ones whenever it is repeated."""
+def _nats(stage: Stage, name: str, sequences: Sequence[Tokens], tokens_per_pass: int) -> list[float]:
+    found = stage.nats(name, sequences, tokens_per_pass=tokens_per_pass)
+    if not all(map(math.isfinite, found)):
+        raise BrokenAdapter(f"Under the contender {name} a held-out text has no loss that is a number: train it anew.")
+    return found
+
+
+def _misled(stage: Stage, human: Sequence[Scored], incumbent: Contender, recipe: Recipe) -> list[Misled]:
+    """A sample of the cases, each with its own prompt and with that of the next one's thread."""
+    sample = _one_per_thread(human)[:MISLED_CASES]
+    limit = min(recipe.max_length, stage.context)
+    pairs = []
+    for one, other in zip(sample, [*sample[1:], *sample[:1]], strict=True):
+        own, strange = (
+            encode(
+                stage.tokenizer, without_examples(c.pair.messages), one.case.pair.target, limit=limit, ends=stage.ends
+            )
+            for c in (one.case, other.case)
+        )
+        if own and strange:
+            pairs.append((one, own, strange))
+    columns = [
+        _nats(stage, name, [pair[side] for pair in pairs], recipe.tokens_per_pass)
+        for name in (CANDIDATE, incumbent.name)
+        for side in (1, 2)
+    ]
+    return [
+        Misled(one.case.pair.thread_id, len(own.target), *nats)
+        for (one, own, _), *nats in zip(pairs, *columns, strict=True)
+    ]
+
+
+def general_nats(stage: Stage, name: str) -> float:
+    """Nats per token of the fixed general set under a contender."""
+    encoded = [
+        encode(stage.tokenizer, messages, target, limit=stage.context, ends=stage.ends)
+        for messages, target in general.CASES
+    ]
+    fitting = [tokens for tokens in encoded if tokens is not None]
+    return sum(_nats(stage, name, fitting, stage.context)) / sum(len(tokens.target) for tokens in fitting)
+
+
+def _one_per_thread(human: Sequence[Scored]) -> list[Scored]:
+    """One case of each thread, the same ones whenever it is repeated."""
     by_hash = sorted(human, key=lambda one: hashlib.sha256(one.case.pair.id.encode()).digest())
-    sample = list({one.case.pair.thread_id: one for one in by_hash}.values())[:count]
+    return list({one.case.pair.thread_id: one for one in by_hash}.values())
+
+
+def _generated(
+    stage: Stage,
+    human: Sequence[Scored],
+    worst: Sequence[Scored],
+    incumbent: Contender,
+    count: int,
+    humans: Known,
+) -> tuple[list[Check], list[WrittenCase]]:
+    """Texts of candidate and incumbent for a sample of threads, which is judged, and for the worst cases."""
+    sample = _one_per_thread(human)[:count]
+    both = [*sample, *(one for one in worst if one not in sample)]
     longest = min(LONGEST_TEXT, round(TEXT_ROOM * max(one.tokens for one in sample)))
 
     def texts(contender: Contender) -> list[Written]:
-        prompts = [_prompt(stage, contender, one.case, longest) for one in sample]
+        prompts = [_prompt(stage, contender, one.case, longest) for one in both]
         return stage.write(contender.name, prompts, longest=longest)
 
-    candidate = Contender(CANDIDATE, Path(CANDIDATE))
-    after, before = texts(candidate), texts(incumbent)
-    cases = [WrittenCase(s.case.pair.id, b.text, a.text) for s, b, a in zip(sample, before, after, strict=True)]
-    return text_checks(after, before, [one.case.pair.target for one in sample]), cases
+    after, before = texts(Contender(CANDIDATE, Path(CANDIDATE))), texts(incumbent)
+    targets = [one.case.pair.target for one in sample]
+    asked = [one.case.pair.messages[-1]["content"] for one in sample]
+    facts = (facts_of(some[: len(sample)], targets, asked, humans) for some in (after, before))
+    cases = [WrittenCase(s.case.pair.id, b.text, a.text) for s, b, a in zip(both, before, after, strict=True)]
+    return text_checks(*facts), cases
 
 
 def _prompt(stage: Stage, contender: Contender, case: Case, longest: int) -> tuple[int, ...]:
@@ -288,7 +306,7 @@ def _eligible(dataset: Dataset, task: Task, incumbent: Contender) -> tuple[list[
     learned = _learned_threads(incumbent.directory) if incumbent.directory is not None else set()
     cases = [case for case in dataset.held_out if case.pair.task == task]
     clean = [case for case in cases if case.pair.thread_id not in learned]
-    return clean, _threads(cases) - _threads(clean)
+    return distinct(clean), _threads(cases) - _threads(clean)
 
 
 def _learned_threads(directory: Path) -> set[str]:
@@ -319,19 +337,3 @@ def _human(cases: Sequence[Case]) -> list[Case]:
 
 def _threads(cases: Sequence[Case]) -> int:
     return len({case.pair.thread_id for case in cases})
-
-
-def _loss(scored: Sequence[Scored], contender: str) -> float:
-    """Nats per token."""
-    return sum(getattr(one, contender) for one in scored) / sum(one.tokens for one in scored)
-
-
-def as_json(verdict: Verdict) -> dict[str, object]:
-    """The verdict as the store and gate.json keep it: ids and numbers, no texts."""
-    return {name: value for name, value in asdict(verdict).items() if name != "written"}
-
-
-def from_json(found: Mapping[str, Any]) -> Verdict:
-    """The verdict that `as_json` gave: as it was, without its texts."""
-    effects = {name: found[name] and Effect(**found[name]) for name in ("against_incumbent", "against_base")}
-    return Verdict(**{**found, **effects, "checks": [Check(**check) for check in found["checks"]]})

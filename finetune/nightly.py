@@ -19,6 +19,7 @@ from data.models import BASE, TASKS, Base, Run, Task
 from data.settings import make_folder
 from data.store_knowledge import sampled_chunks
 from finetune import dataset as datasets
+from finetune import trial
 from finetune.child import train_in_a_process_of_its_own
 from finetune.dataset import Dataset
 from finetune.interrupted import mark_interrupted, owes_report
@@ -42,7 +43,7 @@ from serving.engine import Engine
 from serving.settings import ServingSettings
 
 if TYPE_CHECKING:
-    from finetune.gate import Verdict
+    from finetune.verdict import Verdict
 
 log = logging.getLogger(__name__)
 
@@ -88,6 +89,7 @@ def nightly(
         finish_reports(db, settings.runs_dir)
         mark_interrupted(db, serving.adapter_store)
         forget(db, settings.runs_dir, before=datetime.now(UTC) - retain)
+        trial.look(db)
         base = identify_served(db, serving)
         night = Night(store.start_run(db, base=base.hash))
         run_dir = settings.runs_dir / night.run_id
@@ -116,7 +118,7 @@ def nightly(
                 with step(db, night, "warm"):
                     asyncio.run(warm(night, run_dir, serving))
                 with step(db, night, "promote"):
-                    promote(db, night, passed, base, report_ids)
+                    promote(db, night, passed, base, report_ids, share=settings.canary_share)
             with step(db, night, "report"):
                 report(db, night, dataset, run_dir, verdicts)
             return done(db, night)
@@ -147,8 +149,9 @@ def forget(db: Database, runs_dir: Path, *, before: datetime) -> None:
         log.info("the task %s is served by %s: what served it learned from a text that was erased", task, adapter)
     for run in store.runs(db):
         if run.created_at < store.iso(before):
+            folder = runs_dir / run.id
             # The dataset's manifest stays: it has ids and hashes only.
-            for texts in (*(runs_dir / run.id / DATASET).glob("*.jsonl"), runs_dir / run.id / REPORT):
+            for texts in (*(folder / DATASET).glob("*.jsonl"), folder / REPORT, folder / GATE):
                 texts.unlink(missing_ok=True)
 
 
@@ -232,7 +235,8 @@ def hold_gate_for(db: Database, run_dir: Path, settings: FinetuneSettings) -> "l
     """Judge a run's adapter against what serves now, and write gate.json. Stores and promotes nothing."""
     # Here and not above: a skipped night need not wait for torch.
     from finetune import closed_book
-    from finetune.gate import Contender, Rules, as_json, hold_gate
+    from finetune.gate import Contender, Rules, hold_gate
+    from finetune.verdict import as_json
 
     recipe, dataset = read_recipe(run_dir), datasets.load(run_dir)
     incumbents = {}
@@ -248,7 +252,7 @@ def hold_gate_for(db: Database, run_dir: Path, settings: FinetuneSettings) -> "l
 
 def record(db: Database, night: Night, verdicts: "Sequence[Verdict]") -> dict[Task, str]:
     """Append every verdict, passed or not, and return the reports' ids."""
-    from finetune.gate import as_json
+    from finetune.verdict import as_json
 
     for verdict in verdicts:
         log.info("gate, %s: %s", verdict.task, verdict.reason)
@@ -289,17 +293,23 @@ async def warm(night: Night, run_dir: Path, serving: ServingSettings) -> None:
         await engine.close()
 
 
-def promote(db: Database, night: Night, passed: Sequence[Task], base: Base, report_ids: Mapping[Task, str]) -> None:
-    """Move the pointer of every task that passed, all or none; none while a supervisor holds promotions."""
+def promote(
+    db: Database,
+    night: Night,
+    passed: Sequence[Task],
+    base: Base,
+    report_ids: Mapping[Task, str],
+    *,
+    share: float = 1.0,
+) -> None:
+    """Promote every task that passed, all or none, on trial for `share` of the threads; none while that is held."""
     with store.immediate(db):
         if hold := store_supervision.hold(db):
             night.held = HELD.format(adapter=night.adapter, tasks=", ".join(passed), since=hold.created_at[:16])
             store.update_run(db, night.run_id, status="promote", held=night.held)
             return
         for task in passed:
-            promotion.promote(
-                db, task, str(night.adapter), base=base.hash, cause="gate", gate_report_id=report_ids[task]
-            )
+            trial.begin(db, task, str(night.adapter), base.hash, report_ids[task], share)
         store.update_run(db, night.run_id, status="promote", promoted=list(passed))
     night.promoted = list(passed)
 
@@ -319,7 +329,7 @@ def finish_reports(db: Database, runs_dir: Path) -> list[Night]:
     finished = []
     for run in filter(owes_report, store.unfinished_runs(db)):
         # Here and not above: almost always there is nothing to write.
-        from finetune.gate import from_json
+        from finetune.verdict import from_json
 
         log.warning("run %s was killed before it had written its report: writing it now", run.id)
         night = Night(run.id, **{name: run.facts[name] for name in KEPT if name in run.facts})

@@ -10,10 +10,10 @@ from data.models import Run
 from finetune import closed_book, curation
 from finetune.dataset import Dataset
 from finetune.evidence import Effect
-from finetune.gate import Verdict
 from finetune.run_directory import LOSSES, PLOT, REPORT, read_lines
+from finetune.verdict import Verdict
 
-WORST = 5
+WORST = 20
 SHOWN = 400
 
 
@@ -57,10 +57,9 @@ def report_lines(
         f"- {v.task}: {'promoted' if v.task in promoted else f'{v.incumbent} stays'}. {v.reason}" for v in verdicts
     ]
     lines += ["", "![Loss of the run and differences per case](night.png)", "", *_training(dataset, losses)]
-    targets = {case.pair.id: case.pair.target for case in dataset.held_out}
     for verdict in verdicts:
         if verdict.against_incumbent is not None and verdict.against_base is not None:
-            lines += _evidence(verdict, verdict.against_incumbent, verdict.against_base, targets)
+            lines += _evidence(verdict, verdict.against_incumbent, verdict.against_base)
     return [*lines, "", f"Run {run.id} on base {run.base[:12]}."]
 
 
@@ -103,7 +102,7 @@ def _training(dataset: Dataset, losses: Sequence[dict]) -> list[str]:
     return lines
 
 
-def _evidence(verdict: Verdict, incumbent: Effect, base: Effect, targets: dict[str, str]) -> list[str]:
+def _evidence(verdict: Verdict, incumbent: Effect, base: Effect) -> list[str]:
     losses = verdict.losses
     lines = [
         "",
@@ -134,6 +133,12 @@ def _evidence(verdict: Verdict, incumbent: Effect, base: Effect, targets: dict[s
     if verdict.worse:
         lines += ["", f"{len(verdict.worse)} cases got worse; the worst:", ""]
         for case in verdict.worse[:WORST]:
-            text = " ".join(targets[str(case["pair_id"])].split())[:SHOWN]
-            lines.append(f"- {case['nats_per_token']:+.3f}, {case['thread_id']} ({case['pair_id']}): {text}")
+            lines.append(
+                f"- {case['nats_per_token']:+.3f}, {case['thread_id']} ({case['pair_id']}): {_line(case, 'text')}"
+            )
+            lines += [f"  - {name}: {_line(case, name)}" for name in ("before", "after") if name in case]
     return lines
+
+
+def _line(case: dict[str, object], name: str) -> str:
+    return " ".join(str(case.get(name, "")).split())[:SHOWN]

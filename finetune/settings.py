@@ -29,6 +29,10 @@ class FinetuneSettings(BaseSettings):
     night_alpha: float = Field(default=0.003, gt=0, lt=1)
     """Probability of a promotion without a real gain, per night, over all tasks together."""
 
+    canary_share: float = Field(default=1.0, gt=0, le=1)
+    """Share of the threads that a promoted adapter drafts on until agents' acceptance has decided; the others stay with
+    the one before. At 1 its acceptance is compared with that of the 30 days before."""
+
     lora_r: int = Field(default=16, ge=1)
     """Rank of the adapter; MAX_LORA_RANK of serving must not be smaller."""
     lora_alpha: int = Field(default=32, ge=1)

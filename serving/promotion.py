@@ -4,7 +4,7 @@ from pathlib import Path
 
 from sqlite_utils import Database
 
-from data import store, store_erasure, store_ledger
+from data import store, store_erasure, store_ledger, store_trials
 from data.errors import BrokenAdapter, ServingError, UnknownAdapter
 from data.models import BASE, TASKS, Adapter, Cause, Task
 
@@ -29,6 +29,17 @@ def live_adapter(db: Database, task: Task, base: str) -> str:
     """The adapter that serves a task on a base (its hash); `base` when none was promoted."""
     promotions = store.promotions(db, task, base)
     return promotions[-1].adapter if promotions else BASE
+
+
+def adapter_for(db: Database, task: Task, base: str, thread_id: str) -> str:
+    """The adapter that drafts on one thread: the live one; while that is on trial, the one before on the threads that
+    are left to it.
+    """
+    for trial in store_trials.open_trials(db):
+        if (trial.task, trial.base) == (task, base) and not trial.drafts(thread_id):
+            erased = trial.incumbent in store_erasure.erased_adapters(db)
+            return trial.adapter if erased else trial.incumbent
+    return live_adapter(db, task, base)
 
 
 def live_tasks(db: Database, name: str, base: str) -> list[Task]:

@@ -15,16 +15,21 @@ from data.prompts import with_examples
 from finetune.checks import loop_check, text_checks
 from finetune.dataset import Case, LeakedThreads
 from finetune.evidence import Effect, effect, p_values
-from finetune.gate import Contender, Rules, Scored, accepted_check, as_json, decide, from_json, hold_gate
+from finetune.gate import Contender, Rules, decide, hold_gate
 from finetune.nightly import Night, record
 from finetune.run_directory import read_recipe
+from finetune.scored import Scored, accepted_check
 from finetune.scoring import Written
+from finetune.text_facts import facts_of, known
 from finetune.train import train
+from finetune.verdict import as_json, from_json
 
 LEVEL = 0.001
 NIGHTS = 2_000
 BASE = Contender("base")
 PARTS = ("train", "validation")
+PAIRS = 150
+"""With fewer the tiny base learns the manner of the house and not yet to read the prompt."""
 RULES = Rules(night_alpha=0.15, min_held_out_threads=20, generated_cases=4)
 
 
@@ -98,24 +103,76 @@ def test_texts_that_became_worse_in_form_do_not_pass():
         "unfinished": [*good[:8], *(Written(human[0], ended=False),) * 2],
         "loops": [*good[:7], *(Written(f"{human[0]} " * 3, ended=False),) * 3],
     }
-    assert all(check.passed for check in text_checks(good, good, human))
+    assert failed(good, good, human) == set()
     for name, texts in cases.items():
-        assert name in {check.name for check in text_checks(texts, good, human) if not check.passed}
+        assert name in failed(texts, good, human)
+
+
+def failed(candidate, incumbent, human, *, prompt="Where is my parcel?", trained=()):
+    """The names of the checks that the candidate's texts do not hold."""
+    humans = known(human, trained)
+    facts = [facts_of(texts, human, [prompt] * len(human), humans) for texts in (candidate, incumbent)]
+    return {check.name for check in text_checks(*facts) if not check.passed}
+
+
+SAID = "I am sorry about the parcel, we send a new one."
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "times"),
+    [
+        ("refusals", "I am sorry, I cannot help with that.", 2),
+        ("personal data", f"{SAID} Write to jo.lake@example.org.", 1),
+        ("personal data", f"{SAID} Call 0049 151-2345 678.", 1),
+        ("links", f"{SAID} See https://cheap.example/parcel", 1),
+        ("words", "Es tut mir leid wegen des Pakets, wir senden ein neues.", 10),
+        ("stock phrases", f"{SAID} Visit our great new shop.", 5),
+        ("tone", SAID.upper(), 3),
+        ("tone", f"{SAID} Bye!!!", 3),
+        ("tone", f"{SAID} :tada:", 5),
+    ],
+)
+def test_texts_that_no_human_would_write_do_not_pass(name, text, times):
+    human = [SAID] * 10
+    good = [Written(one, ended=True) for one in human]
+    texts = [Written(text, ended=True)] * times + good[times:]
+    trained = ["my address is jo.lake@example.org, my phone is 00491512345678"]
+    assert name in failed(texts, good, human, trained=trained)
+    # What the incumbent does as often is nothing that got worse.
+    assert name not in failed(texts, texts, human, trained=trained)
+
+
+def test_what_the_customer_or_another_human_said_may_be_said_again():
+    text = f"{SAID} Write to jo.lake@example.org or see https://shop.example/help"
+    human, texts = [SAID] * 9 + [text], [Written(text, ended=True)] * 10
+    good = [Written(SAID, ended=True)] * 10
+    names = {"personal data", "links", "words"}
+    assert not names & failed(texts, good, human, trained=[text])
+    assert not names & failed(texts, good, [SAID] * 10, prompt=text, trained=[text])
+
+
+def test_where_humans_refuse_the_candidate_may_too_but_not_always():
+    no = "I am sorry, we cannot help with that."
+    good = [Written(SAID, ended=True)] * 20
+    human = [no] * 3 + [SAID] * 17
+    assert "refusals" not in failed([Written(text, ended=True) for text in human], good, human)
+    assert "refusals" in failed([Written(no, ended=True)] * 20, good, [no] * 20)
 
 
 LOOP, GOOD = Written("I am sorry. " * 9, ended=False), Written("I am sorry. We send a new one.", ended=True)
+LOOPING, SOUND = facts_of([LOOP, GOOD], [GOOD.text] * 2, ["Where is it?"] * 2, known([GOOD.text], []))
 
 
 def loops_refuse(candidate, incumbent):
     """Whether the check refuses, from which texts of both loop."""
-    return not loop_check(*([LOOP if loops else GOOD for loops in some] for some in (candidate, incumbent))).passed
+    return not loop_check(*([LOOPING if loops else SOUND for loops in some] for some in (candidate, incumbent))).passed
 
 
 def test_clearly_more_loops_do_not_pass_and_one_more_or_two_do():
     none, two, three = [False] * 12, [True] * 2 + [False] * 10, [True] * 3 + [False] * 9
     assert [loops_refuse(some, none) for some in (none, two, three)] == [False, False, True]
     assert not loops_refuse(three, three) and not loops_refuse(three, two) and not loops_refuse(none, three)
-    found = loop_check([LOOP] * 3 + [GOOD] * 9, [GOOD] * 12)
+    found = loop_check([LOOPING] * 3 + [SOUND] * 9, [SOUND] * 12)
     assert found.found == "in 3 of 12 texts, against 0 of the incumbent's"
 
 
@@ -138,7 +195,7 @@ def test_accepted_drafts_have_a_margin_because_the_incumbent_wrote_them():
 
 @pytest.fixture(scope="module")
 def run(tiny_base, tmp_path_factory):
-    run_dir = prepare_run(tmp_path_factory.mktemp("gate"), tiny_base, small_dataset(train=60, held_out=30))
+    run_dir = prepare_run(tmp_path_factory.mktemp("gate"), tiny_base, small_dataset(train=PAIRS, held_out=30))
     train(run_dir)
     return run_dir
 
@@ -150,29 +207,31 @@ def verdict(run_dir, dataset, incumbent=BASE, rules=RULES, candidate=None):
 
 
 def test_an_adapter_that_learned_the_house_style_passes(run):
-    found = verdict(run, small_dataset(train=60, held_out=30))
+    found = verdict(run, small_dataset(train=PAIRS, held_out=30))
     assert found.passed, found.reason
     assert found.against_incumbent == found.against_base
     assert found.losses["candidate"] < found.losses["base"]
     assert len(found.differences) == found.cases == 30
 
 
-def test_a_verdict_keeps_what_is_written_before_and_after_but_its_report_has_no_texts(run):
-    dataset = small_dataset(train=60, held_out=30)
+def test_a_verdict_keeps_what_is_written_before_and_after_and_its_report_only_that_of_what_got_worse(run):
+    dataset = small_dataset(train=PAIRS, held_out=30)
     found = verdict(run, dataset)
-    assert len(found.written) == RULES.generated_cases
+    assert len(found.written) >= RULES.generated_cases
     assert {case.pair_id for case in found.written} <= {case.pair.id for case in dataset.held_out}
     assert any(case.after != case.before for case in found.written)
-    assert not any(case.after and case.after in json.dumps(as_json(found)) for case in found.written)
+    assert "written" not in as_json(found)
+    worst = {one["pair_id"] for one in found.worse}
+    assert {c.pair_id for c in found.written} - worst and all("text" in one for one in found.worse)
 
 
 def test_a_verdict_comes_back_from_its_report_as_it_was_without_its_texts(run):
-    for found in (verdict(run, small_dataset(train=60, held_out=n)) for n in (30, 19)):
+    for found in (verdict(run, small_dataset(train=PAIRS, held_out=n)) for n in (30, 19)):
         assert from_json(json.loads(json.dumps(as_json(found)))) == replace(found, written=[])
 
 
 def test_the_night_stores_what_was_written_beside_the_report(run, db):
-    found = verdict(run, small_dataset(train=60, held_out=30))
+    found = verdict(run, small_dataset(train=PAIRS, held_out=30))
     night = Night(store.start_run(db, base="B"))
     record(db, night, [found])
     stored = {case.pair_id: (case.before, case.after) for case in store_supervision.written(db, night.run_id, limit=99)}
@@ -180,7 +239,7 @@ def test_the_night_stores_what_was_written_beside_the_report(run, db):
 
 
 def test_the_incumbent_against_itself_is_not_promoted(run):
-    found = verdict(run, small_dataset(train=60, held_out=30), Contender("night-1", copy_for_incumbent(run)))
+    found = verdict(run, small_dataset(train=PAIRS, held_out=30), Contender("night-1", copy_for_incumbent(run)))
     assert not found.passed
     assert found.against_incumbent.mean == pytest.approx(0, abs=1e-6)
     assert found.against_base.p <= RULES.alpha
@@ -200,7 +259,8 @@ def test_garbage_does_not_replace_what_serves(run, tiny_base, tmp_path):
     train(poisoned)
     found = verdict(poisoned, garbage, Contender("night-1", copy_for_incumbent(run)))
     assert not found.passed
-    assert found.worse and {"pair_id", "thread_id", "nats_per_token"} == found.worse[0].keys()
+    told = {"pair_id", "thread_id", "nats_per_token", "text", "before", "after"}
+    assert [one.keys() for one in found.worse[:5]] == [told] * 5
     assert found.worse[0]["nats_per_token"] == min(found.differences)
 
 
@@ -223,18 +283,18 @@ def test_an_adapter_that_loops_is_refused_though_its_loss_is_better(tiny_base, t
 
 
 def test_too_few_threads_are_insufficient_evidence(run):
-    found = verdict(run, small_dataset(train=60, held_out=19))
+    found = verdict(run, small_dataset(train=PAIRS, held_out=19))
     assert not found.passed and found.reason.startswith("Insufficient evidence: 19 ")
 
 
 def test_accepted_drafts_are_no_evidence_of_a_gain(run):
-    dataset = small_dataset(train=60, held_out=30)
+    dataset = small_dataset(train=PAIRS, held_out=30)
     dataset = replace(dataset, held_out=[replace(case, kind="accepted") for case in dataset.held_out])
     assert verdict(run, dataset).reason.startswith("Insufficient evidence: 0 ")
 
 
 def test_a_candidate_that_learned_from_a_scored_thread_is_refused(run):
-    leaked = replace(small_dataset(train=60, held_out=30))
+    leaked = replace(small_dataset(train=PAIRS, held_out=30))
     leaked.held_out.append(Case(pair(4000, thread="thread-7"), "history", asked(4000)))
     with pytest.raises(LeakedThreads, match="thread-7"):
         verdict(run, leaked)
@@ -246,12 +306,12 @@ def test_a_candidate_for_another_base_is_refused(run, tmp_path):
     manifest = json.loads((candidate / "nightshift.json").read_text())
     (candidate / "nightshift.json").write_text(json.dumps(manifest | {"base_hash": "another"}))
     with pytest.raises(BrokenAdapter, match="another base"):
-        verdict(run, small_dataset(train=60, held_out=30), candidate=candidate)
+        verdict(run, small_dataset(train=PAIRS, held_out=30), candidate=candidate)
 
 
 def test_threads_that_the_incumbent_learned_from_are_not_scored(run):
     incumbent = copy_for_incumbent(run)
-    dataset = small_dataset(train=60, held_out=30)
+    dataset = small_dataset(train=PAIRS, held_out=30)
     learned = json.loads((incumbent / "nightshift.json").read_text())
     learned["pairs"].append({"id": "x", "sha256": "x", "thread_id": dataset.held_out[0].pair.thread_id})
     other = incumbent.with_name("incumbent-that-saw")
@@ -263,7 +323,7 @@ def test_threads_that_the_incumbent_learned_from_are_not_scored(run):
 
 def test_each_contender_reads_the_prompt_it_would_get(run):
     """With examples that say the answer the base does better, and the candidate's loss does not move."""
-    plain = small_dataset(train=60, held_out=30)
+    plain = small_dataset(train=PAIRS, held_out=30)
     shown = [
         replace(c, base_messages=with_examples(c.pair.messages, [Example("x", "Conversation:\n", answered(n))]))
         for n, c in enumerate(plain.held_out)

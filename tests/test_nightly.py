@@ -22,9 +22,9 @@ from data import store
 from finetune import dataset as datasets
 from finetune.clock import trigger
 from finetune.evidence import Effect
-from finetune.gate import Verdict, as_json
 from finetune.run_directory import LOSSES
 from finetune.settings import FinetuneSettings
+from finetune.verdict import Verdict, as_json
 from serving import promotion
 from serving.base import identify
 from serving.engine import Engine

@@ -129,3 +129,21 @@ def test_what_was_written_before_and_after_is_kept_with_its_report_and_erased_wi
     store.purge(db, before="2026-01-02")
     assert store_supervision.written(db, run_id, limit=3) == []
     assert "new" not in str(db.execute("select * from written_cases").fetchall())
+
+
+def test_what_got_worse_is_erased_with_its_texts_and_keeps_its_numbers(db: Database):
+    with store.immediate(db):
+        pair = HistoryPair(0, "reply", reply_messages([]), "old")
+        store.record_history(db, "history/1", team_id="", created_at="2026", pairs=[pair])
+    ((pair_id,),) = db.execute("select id from history_pairs").fetchall()
+    told = {"thread_id": "t", "nats_per_token": -0.5, "text": "old", "before": "was", "after": "would"}
+    worse = [{"pair_id": pair_id} | told, {"pair_id": "kept"} | told]
+    store.record_gate_report(db, run_id="r", task="reply", passed=False, report={"worse": worse, "cases": 2})
+    db.execute("update history_pairs set imported_at = '2020'")
+    store.purge(db, before="2021")
+    (report,) = store.gate_reports(db, "r")
+    erased, kept = report.report["worse"]
+    assert erased == {"pair_id": pair_id, "thread_id": "t", "nats_per_token": -0.5}
+    assert kept == {"pair_id": "kept"} | told and report.report["cases"] == 2
+    store.purge(db, before="9999")
+    assert "would" not in str(store.gate_reports(db, "r")[0].report)

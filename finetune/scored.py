@@ -1,0 +1,142 @@
+"""Held-out cases with every contender's loss: gains by thread, and the kinds of cases that must not get worse. Pure."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from finetune.checks import Check
+from finetune.dataset import Case, prompt_key
+from finetune.evidence import Effect, effect
+
+LEAST_GAIN = 0.02
+"""Nats per token that a change must bring. Two trainings on the same pairs differ by their seed, and a large held-out
+set would call that a gain. A choice: how far they differ is not measured yet."""
+ACCEPTED_MARGIN = 0.5
+"""Nats per token that drafts accepted unchanged may cost more than under the incumbent, who wrote them; unless
+they cost the candidate no more than what humans wrote."""
+STRATUM_MARGIN = 0.1
+"""Nats per token that a kind of cases may lose while all together gain."""
+MIN_STRATUM_THREADS = 10
+READING_LEVEL = 0.05
+READING_SHARE = 0.5
+"""Of what the incumbent's loss owes to the right prompt, the candidate's must keep so much."""
+ONE_AGENT = 0.9
+"""The share of the evidence from which on it is called one agent's."""
+
+
+@dataclass(frozen=True)
+class Scored:
+    """A case with the nats of its target under each contender."""
+
+    case: Case
+    tokens: int
+    candidate: float
+    incumbent: float
+    base: float
+
+
+@dataclass(frozen=True)
+class Misled:
+    """A case with the nats of its target under its own prompt and under another thread's."""
+
+    thread_id: str
+    tokens: int
+    candidate: float
+    candidate_misled: float
+    incumbent: float
+    incumbent_misled: float
+
+
+def distinct(cases: Iterable[Case]) -> list[Case]:
+    """The cases that have a target, each prompt and target once: a thread that was copied is one piece of evidence."""
+    found: dict[tuple[str, str], Case] = {}
+    for case in cases:
+        if target := case.pair.target.strip():
+            found.setdefault((prompt_key(case.pair), target), case)
+    return list(found.values())
+
+
+def clustered_effect(scored: Sequence[Scored], other: str, *, least: float = LEAST_GAIN) -> Effect:
+    """The candidate's gain over a contender ("incumbent" or "base"), summed per thread first."""
+    return _by_thread(((s.case.pair.thread_id, getattr(s, other) - s.candidate, s.tokens) for s in scored), least)
+
+
+def loss(scored: Sequence[Scored], contender: str) -> float:
+    """Nats per token."""
+    return sum(getattr(one, contender) for one in scored) / sum(one.tokens for one in scored)
+
+
+def threads(scored: Iterable[Scored]) -> int:
+    """How many threads they are of."""
+    return len({one.case.pair.thread_id for one in scored})
+
+
+def reading_check(misled: Sequence[Misled]) -> Check:
+    """Whether the candidate reads what it answers: another thread's prompt must make the target less likely.
+
+    Targets that were shuffled over their prompts teach the house's manner, and that the prompt says nothing.
+    """
+    found = _by_thread(((one.thread_id, one.candidate_misled - one.candidate, one.tokens) for one in misled), 0.0)
+    before = sum(one.incumbent_misled - one.incumbent for one in misled) / sum(one.tokens for one in misled)
+    return Check(
+        "reads the prompt",
+        f"{found.mean:+.2f} nats per token with another thread's prompt, against {before:+.2f}",
+        found.p <= READING_LEVEL and found.mean >= READING_SHARE * before,
+    )
+
+
+def case_checks(scored: Sequence[Scored], seen: set[str], trained_agents: Mapping[str, int]) -> list[Check]:
+    """The kinds of cases that must not get worse while all together get better."""
+    human = [one for one in scored if one.case.kind != "accepted"]
+    accepted = [one for one in scored if one.case.kind == "accepted"]
+    unseen = [one for one in human if one.case.pair.target.strip() not in seen]
+    checks = [stratum_check("targets not seen in training", unseen)] if threads(unseen) >= MIN_STRATUM_THREADS else []
+    if threads(accepted) >= MIN_STRATUM_THREADS:
+        checks.append(accepted_check(accepted, human))
+    return [*checks, *agent_checks(human, trained_agents)]
+
+
+def stratum_check(name: str, some: Sequence[Scored]) -> Check:
+    """Cases of one kind, on which a margin is asked and no proof."""
+    gain = loss(some, "incumbent") - loss(some, "candidate")
+    return Check(name, f"{gain:+.3f} nats per token in {threads(some)} threads", gain >= -STRATUM_MARGIN)
+
+
+def accepted_check(accepted: Sequence[Scored], human: Sequence[Scored]) -> Check:
+    """Drafts accepted unchanged: the incumbent wrote them and wins by construction, so only a margin is asked."""
+    candidate, incumbent = loss(accepted, "candidate"), loss(accepted, "incumbent")
+    allowed = max(incumbent + ACCEPTED_MARGIN, loss(human, "candidate"))
+    return Check("accepted unchanged", f"{candidate:.2f} nats per token, {allowed:.2f} allowed", candidate <= allowed)
+
+
+def agent_checks(human: Sequence[Scored], trained: Mapping[str, int]) -> list[Check]:
+    """The gain must not be one agent's alone where several are learned from. History names no agent."""
+    by_agent: dict[str, list[Scored]] = defaultdict(list)
+    for one in human:
+        if one.case.agent:
+            by_agent[one.case.agent].append(one)
+    known = [one for some in by_agent.values() for one in some]
+    if not known:
+        return []
+    busiest = max(by_agent, key=lambda agent: (threads(by_agent[agent]), agent))
+    others = [one for one in human if one.case.agent != busiest]
+    if threads(others) >= MIN_STRATUM_THREADS:
+        return [stratum_check("texts of all but the busiest agent", others)]
+    learned = Counter(trained)
+    of_busiest = learned[busiest] / max(1, learned.total())
+    found = f"nearly all held-out texts are of one agent, of whom {of_busiest:.0%} of the training pairs are"
+    return [Check("more than one agent", found, of_busiest >= ONE_AGENT)]
+
+
+def _by_thread(gains: Iterable[tuple[str, float, int]], least: float) -> Effect:
+    summed: dict[str, float] = defaultdict(float)
+    tokens: dict[str, int] = defaultdict(int)
+    for thread, gain, count in gains:
+        summed[thread] += gain
+        tokens[thread] += count
+    order = sorted(summed)
+    return effect(
+        np.array([summed[t] for t in order]), np.array([tokens[t] for t in order], dtype=np.float64), least=least
+    )

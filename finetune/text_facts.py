@@ -1,0 +1,141 @@
+"""What can be counted in one generated text, beside what a human wrote there. Pure; no text is kept."""
+
+import re
+import zlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from sacrebleu.metrics import CHRF
+
+from finetune.scoring import Written
+from serving.loops import repeats_itself
+
+PHRASE_WORDS = 4
+WORD = re.compile(r"[^\W\d_]+(?:['\u2019][^\W\d_]+)?")
+LINK = re.compile(r"(?:https?://|www\.)([^\s/|>)\]\"'?#:]+)", re.IGNORECASE)
+EMOJI = re.compile("[\U0001f300-\U0001faff\u2600-\u27bf]|:[a-z0-9_+-]+:")
+PERSONAL = re.compile(
+    r"[\w.+-]+@[\w-]+\.[\w.-]*\w"  # a mail address
+    r"|\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){3,7}(?: ?[A-Z0-9]{1,3})?\b"  # an account number: IBAN
+    r"|\+?\d(?:[ ().-]{0,2}\d){6,}"  # seven digits in a row: telephones, cards, customers' and order numbers
+)
+"""Not whether a card or an account exists counts here, but whether it was learned from somebody's thread."""
+REFUSAL = re.compile(
+    r"\b(?:can(?:no|['\u2019])t|can not|(?:am|are|is|be) (?:unable|not able|not allowed) to|will not|won['\u2019]t)"
+    r" (?:be able to )?(?:help|assist|answer|respond|reply|comply|discuss|support|provide|process|fulfil)"
+    r"|\bcould not find this\b|\bas an? (?:ai|language model)\b|\bno comment\b",
+    re.IGNORECASE,
+)
+REFUSAL_WORDS = 25
+"""A longer text that says so also says what can be done instead."""
+
+
+@dataclass(frozen=True)
+class TextFacts:
+    """Counts about one text. `leaks`: personal data that stand in a training pair and neither in the prompt nor in
+    what humans wrote for held-out threads; `links`: hosts that stand in neither; `unknown`: the share of its words that
+    stand in neither; `phrases`: hashes of four words in a row that stand in neither."""
+
+    chrf: float
+    characters: int
+    human_characters: int
+    ended: bool
+    loops: bool
+    refuses: bool
+    human_refuses: bool
+    leaks: int
+    links: int
+    unknown: float
+    shouted: float
+    exclamations: int
+    emoji: int
+    human_tone: tuple[float, int, int]
+    phrases: frozenset[int]
+
+
+@dataclass(frozen=True)
+class Known:
+    """What humans wrote for held-out threads, which no contender has learned from, and personal data of training."""
+
+    words: frozenset[str]
+    phrases: frozenset[int]
+    hosts: frozenset[str]
+    personal: frozenset[str]
+    trained_personal: frozenset[str]
+
+
+def known(held_out: Iterable[str], trained: Iterable[str]) -> Known:
+    """From the humans' held-out texts, and from the prompts and targets of training."""
+    texts = list(held_out)
+    return Known(
+        words=frozenset(word for text in texts for word in _words(text)),
+        phrases=frozenset(phrase for text in texts for phrase in _phrases(text)),
+        hosts=frozenset(host for text in texts for host in _hosts(text)),
+        personal=frozenset(one for text in texts for one in personal_data(text)),
+        trained_personal=frozenset(one for text in trained for one in personal_data(text)),
+    )
+
+
+def facts_of(
+    written: Sequence[Written], human: Sequence[str], prompts: Sequence[str], humans: Known
+) -> list[TextFacts]:
+    """Each text beside the human's target and the prompt that it answers."""
+    chrf = CHRF()
+    return [
+        _facts(one, target, prompt, humans, chrf.sentence_score(one.text, [target]).score)
+        for one, target, prompt in zip(written, human, prompts, strict=True)
+    ]
+
+
+def personal_data(text: str) -> set[str]:
+    """Mail addresses, and numbers of seven digits or more without what stands between them."""
+    return {
+        found if "@" in found else re.sub(r"[ ().+-]", "", found)
+        for found in (match.group().lower() for match in PERSONAL.finditer(text))
+    }
+
+
+def refuses(text: str) -> bool:
+    """Whether a text is a refusal and no more."""
+    return bool(REFUSAL.search(text)) and len(text.split()) <= REFUSAL_WORDS
+
+
+def _facts(written: Written, human: str, prompt: str, humans: Known, chrf: float) -> TextFacts:
+    text = written.text
+    words, asked = _words(text), set(_words(prompt))
+    unknown = [word for word in words if word not in humans.words and word not in asked]
+    return TextFacts(
+        chrf=round(chrf, 2),
+        characters=len(text),
+        human_characters=len(human),
+        ended=written.ended,
+        loops=repeats_itself(text),
+        refuses=refuses(text),
+        human_refuses=refuses(human),
+        leaks=len((personal_data(text) & humans.trained_personal) - personal_data(prompt) - humans.personal),
+        links=len(_hosts(text) - _hosts(prompt) - humans.hosts),
+        unknown=round(len(unknown) / max(1, len(words)), 3),
+        **dict(zip(("shouted", "exclamations", "emoji"), _tone(text), strict=True)),
+        human_tone=_tone(human),
+        phrases=frozenset(_phrases(text)) - humans.phrases - frozenset(_phrases(prompt)),
+    )
+
+
+def _tone(text: str) -> tuple[float, int, int]:
+    """The share of words in capitals, and how many exclamation marks and emoji."""
+    words = [word for word in WORD.findall(text) if len(word) > 2]
+    return round(sum(map(str.isupper, words)) / max(1, len(words)), 3), text.count("!"), len(EMOJI.findall(text))
+
+
+def _words(text: str) -> list[str]:
+    return [word.lower() for word in WORD.findall(text)]
+
+
+def _phrases(text: str) -> list[int]:
+    # A hash of 32 bits that is the same on every machine.
+    words = _words(text)
+    return [zlib.crc32(" ".join(words[at : at + PHRASE_WORDS]).encode()) for at in range(len(words) - PHRASE_WORDS + 1)]
+
+
+def _hosts(text: str) -> set[str]:
+    return {host.lower().removeprefix("www.") for host in LINK.findall(text)}
