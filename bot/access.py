@@ -27,13 +27,18 @@ async def sources_for(db: Database, workspace: Workspace, suggestion: Suggestion
     by its agent first, and examples from all channels are how a team without an adapter gets its style. An answer in
     a channel where guests read along stands on what customers may read, as a reply does.
     """
-    if await workspace.is_shared(suggestion.channel_id) or await _is_guest(workspace, suggestion.requested_by):
+    if not await reads_internal(workspace, suggestion.channel_id, suggestion.requested_by):
         return Sources("customer_safe", suggestion.channel_id)
     if suggestion.task == "reply" or (
         suggestion.request["kind"] == "mention" and await _guests_read(workspace, suggestion)
     ):
         return Sources(customers_read(db), None)
     return Sources("internal", None)
+
+
+async def reads_internal(workspace: Workspace, channel_id: str, user_id: str) -> bool:
+    """May this person read there what is for colleagues only?"""
+    return not await workspace.is_shared(channel_id) and not await _is_guest(workspace, user_id)
 
 
 async def expect_allowed(db: Database, workspace: Workspace, suggestion: Suggestion) -> None:

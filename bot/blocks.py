@@ -124,7 +124,7 @@ def draft_messages(
         blocks.append(decision_buttons(suggestion, editable=editable))
         if suggestion.task == "summary":
             blocks.append(thumbs(suggestion))
-        blocks += below
+    blocks += below
     return [*before, (text, blocks)]
 
 

@@ -6,11 +6,25 @@ A stream shows Markdown, so these do as well: an answer looks the same whether i
 from collections.abc import Sequence
 from itertools import pairwise
 
-from bot.blocks import MESSAGE_LIMIT, TITLE_LIMIT, Message, clip, note, size, split, written_by
+from bot.blocks import (
+    MESSAGE_LIMIT,
+    TITLE_LIMIT,
+    Message,
+    button,
+    clip,
+    note,
+    plain_text,
+    size,
+    split,
+    text_sections,
+    written_by,
+)
+from bot.grounding import short
 from bot.markdown import block_starts
 from bot.slack import Json, escape
 from bot.unfinished import safe_markdown
 from data.models import Suggestion
+from data.store_answers import CitedPassage
 
 PARTS_PER_MESSAGE = 40
 """Of the 50 blocks that Slack takes. It counts headings, rules and tables of a markdown block as blocks of their own
@@ -19,13 +33,14 @@ QUESTION_LIMIT = 500
 """Characters of a question that are shown again."""
 UPDATE_LIMIT = 3_900
 """Characters of the top-level text that chat.update takes with surety; the blocks hold all of it."""
+VIEW_BLOCKS = 100
 
 
 def messages(
     suggestion: Suggestion, *, titles: Sequence[str], remarks: Sequence[str], below: Sequence[Json] = ()
 ) -> list[Message]:
-    """An answer as one or more messages; sources, author and what is `below` stand under the last."""
-    pages = _pages(suggestion.draft or "")
+    """The first sentences of an answer as one or more messages; sources, author and what is `below` under the last."""
+    pages = _pages(short(suggestion.draft or ""))
     pieces = [piece for page in pages for piece in split(page, MESSAGE_LIMIT, safe_markdown)]
     *before, (text, shown) = [(escape(piece), [_markdown(safe_markdown(piece))]) for piece in pieces]
     lines = [f"Answered by AI ({written_by(suggestion.adapter)})."]
@@ -46,6 +61,43 @@ def _pages(text: str) -> list[str]:
     """The text in pieces of so many parts at most."""
     cuts = [0, *block_starts(text)[PARTS_PER_MESSAGE::PARTS_PER_MESSAGE], len(text)]
     return [text[begin:end] for begin, end in pairwise(cuts)]
+
+
+def more(suggestion: Suggestion) -> list[Json]:
+    """The button under an answer that shows all of it and its passages."""
+    if suggestion.task != "answer":
+        return []
+    draft = suggestion.draft or ""
+    label = "More" if short(draft) != draft.strip() else "Show the sources"
+    return [{"type": "actions", "elements": [button("more", label, suggestion.id)]}]
+
+
+def more_modal(suggestion: Suggestion, passages: Sequence[CitedPassage | None]) -> Json:
+    """The whole answer and its passages, word for word. None: one that this person may not read."""
+    made = text_sections(suggestion.draft or "This answer is no longer kept.")
+    for number, passage in enumerate(passages, start=1):
+        if passage is None:
+            made += [{"type": "divider"}, note(f"[{number}] is for colleagues only.")]
+            continue
+        made += [{"type": "divider"}, note(f"[{number}] {clip(passage.title, TITLE_LIMIT)}{_until(passage)}")]
+        made += text_sections(passage.text)
+        if passage.url and passage.url.startswith(("https://", "http://")):
+            made.append(_link(passage.url, "Read the article"))
+    return {
+        "type": "modal",
+        "callback_id": "more_answer",
+        "title": plain_text("Answer and sources"),
+        "close": plain_text("Close"),
+        "blocks": made[:VIEW_BLOCKS],
+    }
+
+
+def refusal(sentence: str, nearest: Sequence[str]) -> Message:
+    """That nothing answers the question, with the articles that come closest."""
+    shown = text_sections(sentence)
+    if nearest:
+        shown.append(note("The nearest that I have: " + " · ".join(clip(title, TITLE_LIMIT) for title in nearest)))
+    return sentence, shown
 
 
 def asked(question: str) -> Message:
@@ -74,6 +126,16 @@ def about(channel_id: str, link: str) -> Json:
     """What a draft is about: the thread at this link, or the channel."""
     text = f"<{escape(link)}|The thread> that you were looking at" if link else f"<#{channel_id}>"
     return {"type": "context", "elements": [{"type": "mrkdwn", "text": text, "verbatim": True}]}
+
+
+def _until(passage: CitedPassage) -> str:
+    return f" (was to be checked again after {passage.stale_after})" if passage.is_stale else ""
+
+
+def _link(url: str, label: str) -> Json:
+    # A "|" or ">" would end the address.
+    address = escape(url).replace("|", "%7C")
+    return {"type": "context", "elements": [{"type": "mrkdwn", "text": f"<{address}|{label}>", "verbatim": True}]}
 
 
 def _markdown(text: str) -> Json:

@@ -4,7 +4,7 @@ import asyncio
 import time
 from dataclasses import dataclass
 
-from bot import blocks, blocks_feedback, blocks_replies
+from bot import blocks, blocks_answers, blocks_feedback, blocks_replies
 from bot.access import expect_agent
 from bot.blocks import Message
 from bot.desk import Desk
@@ -132,6 +132,7 @@ def _confirmation(desk: Desk, decided: Decided, *, posted: bool, body: list[Mess
     saved = "Saved, thank you." if decided.new else "This was already saved."
     *before, (text, sections) = body or blocks.messages_of(decision.text or "")
     thumbs = [blocks.thumbs(suggestion)] if suggestion.task == "summary" else []
+    thumbs += blocks_answers.more(suggestion) if decision.kind == "accepted" else []
     thumbs += blocks_feedback.under_answer(suggestion, decision.text or "")
     if suggestion.task == "answer":
         keep = blocks.button("save_answer", "Save as knowledge", suggestion.id)

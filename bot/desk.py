@@ -19,6 +19,7 @@ from bot import (
     blocks_replies,
     blocks_review,
     drafting,
+    grounding,
     streams,
     summaries,
 )
@@ -116,7 +117,8 @@ class Desk:
                 await stream.close()
             titles = store_desk.source_titles(self.db, suggestion.id)
             rated = await self._is_rated(suggestion)
-            below = blocks_feedback.under_answer(suggestion, suggestion.draft or "") if rated else []
+            below = blocks_answers.more(suggestion)
+            below += blocks_feedback.under_answer(suggestion, suggestion.draft or "") if rated else []
             whole = blocks_answers.messages(suggestion, titles=titles, remarks=remarks, below=below)
             late = await stream.finish(whole)
         store.record_shown(self.db, suggestion.id)
@@ -193,9 +195,14 @@ class Desk:
             remarks = [blocks_replies.unasked(suggestion.request["text"]), *remarks]
         deciding = await self.workspace.role(suggestion.requested_by) is not None
         body = await self.body(suggestion, suggestion.draft or "")
-        below = blocks_feedback.under_answer(suggestion, suggestion.draft or "")
+        below = blocks_feedback.under_answer(suggestion, suggestion.draft or "") if deciding else []
         shown = blocks.draft_messages(
-            suggestion, titles=titles, remarks=remarks, buttons=deciding, body=body, below=below
+            suggestion,
+            titles=titles,
+            remarks=remarks,
+            buttons=deciding,
+            body=body,
+            below=[*blocks_answers.more(suggestion), *below],
         )
         if suggestion.request["kind"] == beside.KIND:
             await beside.show(self.workspace, suggestion, shown, address_of(suggestion), look=look)
@@ -204,6 +211,8 @@ class Desk:
 
     async def body(self, suggestion: Suggestion, text: str) -> list[Message]:
         """A text of this suggestion as its task shows it; empty where it is shown as it is."""
+        if suggestion.task == "answer":
+            return blocks.messages_of(grounding.short(text))
         if suggestion.task != "summary":
             return []
         return await summaries.body(self.db, self.workspace, suggestion, text)

@@ -8,7 +8,7 @@ from typing import cast
 
 from sqlite_utils import Database
 
-from bot import unfinished
+from bot import answering, grounding
 from bot.access import Sources
 from bot.blocks import WISH_LABELS
 from bot.errors import NoBase, NothingFound, ThreadTooLong
@@ -101,16 +101,20 @@ async def draft(
     wish, earlier = _wish(db, suggestion)
     preferences = store_preferences.preferences(db, suggestion.requested_by)
     build = _preferred(_build(suggestion.task, wish, earlier), suggestion.task, preferences)
+    asked = turns
     if suggestion.task == "answer":
+        answering.expect_answerable(turns, passages)
         turns = await _latest_with_passages(engine, build, turns, passages, limit=limit)
     prompt = await fit(engine, build, turns=turns, passages=passages, examples=examples, limit=limit)
+    if suggestion.task == "answer" and (back := answering.question_back(asked, prompt.passages)):
+        return Draft(prompt, back, base.hash, adapter, [])
     remarks = [f"{WISH_LABELS[wish]}, as you asked."] if wish else []
     if prompt.turns_left_out:
         remarks.append(f"The {prompt.turns_left_out} oldest messages did not fit and were not read.")
 
     def show_settled(text: str) -> None:
         if show is not None:
-            show(unfinished.settled(text, len(prompt.passages)))
+            show(grounding.settled(text, prompt.passages))
 
     written = await write(
         engine,
@@ -121,8 +125,12 @@ async def draft(
         temperature=ANOTHER_TEMPERATURE if wish == "another" else 0.0,
         on_text=show_settled,
     )
-    text = _text(suggestion.task, written.completion, prompt)
+    text = said(written.completion.text)
     remarks += written.remarks
+    if suggestion.task == "answer":
+        answer = answering.checked(db, text, asked, prompt.passages)
+        text = answer.text
+        remarks += answer.remarks
     if wish and text == earlier:
         remarks = ["The model wrote the same again."]
     return Draft(prompt, text, base.hash, written.adapter, remarks)
@@ -227,7 +235,7 @@ def _passages(db: Database, task: Task, turns: Sequence[Turn], audience: Audienc
         found = search(db, asked, limit=ANSWER_PASSAGES, audience=audience)
     if not found:
         # A model without a passage would invent one.
-        raise NothingFound(prompts.NOT_FOUND)
+        raise NothingFound()
     return found
 
 
@@ -282,11 +290,6 @@ def _build(task: Task, wish: Wish | None, earlier: str) -> Build:
         return prompts.answer_messages(turns[-1].text, passages, examples, earlier=turns[:-1])
 
     return answer if task == "answer" else reply
-
-
-def _text(task: Task, completion: Completion, prompt: Prompt) -> str:
-    text = completion.text
-    return said(unfinished.without_false_citations(text, len(prompt.passages)) if task == "answer" else text)
 
 
 def said(text: str) -> str:

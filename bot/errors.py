@@ -7,13 +7,16 @@ DeskError (data/errors.py, which has EmptyThread, EmptyText and NotAllowed too)
 ├── ThreadMovedOn       something was said after the draft was made; nothing was sent
 ├── ThreadTooLong       not even its newest message fits the model's context
 ├── TooMuchToRead       a summary would take too many parts
-├── NothingFound        the help centre has no passage on the question
+├── NothingFound        the help centre has no passage that answers the question
 ├── NothingViewed       asked about a thread that the person is looking at, and Slack did not say which
 ├── TooOld              found unfinished at a restart, when nobody waits for it any more
 └── NoBase              `python -m serving up` has not recorded the base model yet
 """
 
+from collections.abc import Sequence
+
 from data.errors import DeskError
+from data.prompts import NOT_FOUND
 
 WHAT_TO_DO = {
     "msg_too_long": "This text is too long for Slack. Shorten it, then send it again",
@@ -90,7 +93,11 @@ class TooMuchToRead(DeskError):
 
 
 class NothingFound(DeskError):
-    """The help centre has no passage on the question."""
+    """The help centre has no passage that answers the question. `nearest` are the titles that come closest."""
+
+    def __init__(self, nearest: Sequence[str] = ()) -> None:
+        self.nearest = tuple(dict.fromkeys(nearest))
+        super().__init__(NOT_FOUND)
 
 
 class NothingViewed(DeskError):

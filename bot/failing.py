@@ -14,10 +14,10 @@ from tenacity import (
     wait_fixed,
 )
 
-from bot import blocks, blocks_replies, installations, streams
+from bot import blocks, blocks_answers, blocks_replies, installations, streams
 from bot.blocks import Message
 from bot.desk import Desk, address_of
-from bot.errors import SlackRefused, SlackUnreachable, ThreadMovedOn
+from bot.errors import NothingFound, SlackRefused, SlackUnreachable, ThreadMovedOn
 from bot.slack import PROACTIVE, Address
 from data import store, store_answers
 from data.errors import NightshiftError
@@ -48,7 +48,8 @@ async def fail(desk: Desk, suggestion: Suggestion, error: Exception, *, told: Ad
     sentence = sentence_of(error, suggestion.id)
     suggestion = store.suggestion(desk.db, suggestion.id)
     decision = store.decision(desk.db, suggestion.id)
-    messages: list[Message] = [(sentence, blocks.text_sections(sentence))]
+    nearest = error.nearest if isinstance(error, NothingFound) else ()
+    messages: list[Message] = [blocks_answers.refusal(sentence, nearest)]
     if decision is not None and (decision.posted_ts is not None or decision.kind == "dismissed"):
         # What was decided is done; only the agent's confirmation or the review message is missing.
         log.error("suggestion %s was %s, then failed: %s", suggestion.id, decision.kind, sentence)

@@ -15,6 +15,7 @@ from slack_bolt.response import BoltResponse
 
 from bot import (
     agent_view,
+    answer_sources,
     blocks,
     blocks_answers,
     commands,
@@ -53,6 +54,7 @@ def register_listeners(app: AsyncApp, desk: Desk) -> None:
     _requests(app, desk)
     _decisions(app, desk)
     reply_buttons.register(app, desk)
+    answer_sources.register(app, desk)
     _anything_else(app, desk)
     _errors(app, desk)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from sqlite_utils import Database
 
-from data import cli, erasure, lineage, store, store_erasure
+from data import cli, erasure, lineage, measuring, store, store_erasure
 from data.errors import DatabaseUnusable, NotAllImported
 from data.export_formats import FORMATS
 from data.history import MOST_REPLIES, import_history
@@ -71,6 +71,7 @@ def _parser() -> argparse.ArgumentParser:
         commands, "evaluate-redaction", _evaluate_redaction, help="measure what is masked before it is learned from"
     )
     redaction.add_argument("file", type=Path, metavar="FILE", help='JSON lines of {"text", "spans"}, may be gzipped')
+    measuring.add_commands(commands)
     cli.add_command(commands, "purge", _purge, help="blank the texts that are older than RETAIN_DAYS")
     why = cli.add_command(
         commands, "why", _why, help="trace a message that was sent to adapter, run, verdicts and the pairs behind it"

@@ -3,7 +3,7 @@
 import gzip
 import json
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,3 +47,17 @@ def objects(lines: list[bytes]) -> Iterator[tuple[int, dict[str, object]] | BadL
             yield BadLine(number, "it is not a JSON object")
             continue
         yield number, value
+
+
+def objects_with(path: Path, keys: Sequence[str]) -> list[dict[str, object]]:
+    """Every object of a file. Raises BadFile naming the first line that is none, or has not all of these keys."""
+    found = []
+    for line in objects(read_lines(path)):
+        if isinstance(line, BadLine):
+            raise BadFile(f"{path}: line {line.number}: {line.reason}.")
+        number, value = line
+        missing = [key for key in keys if key not in value]
+        if missing:
+            raise BadFile(f'{path}: line {number} has no "{missing[0]}".')
+        found.append(value)
+    return found

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from sqlite_utils import Database
 
-from data.models import Suggestion, Turn
+from data.models import Audience, Suggestion, Turn
 from data.store_connection import immediate, now, row, rows
 
 STREAM = "select st.suggestion_id, st.channel_id, st.thread_ts, st.ts, st.created_at from streams st"
@@ -19,6 +19,37 @@ class Stream:
     thread_ts: str
     ts: str | None
     created_at: str
+
+
+@dataclass(frozen=True)
+class CitedPassage:
+    """A passage in a suggestion's prompt, and what is known of its document; of one that is gone, only its text."""
+
+    title: str
+    text: str
+    audience: Audience
+    url: str | None
+    stale_after: str | None
+
+    @property
+    def is_stale(self) -> bool:
+        """Has its last day passed?"""
+        return self.stale_after is not None and self.stale_after < now()[:10]
+
+
+def cited_passages(db: Database, suggestion_id: str) -> list[CitedPassage]:
+    """The passages in a suggestion's prompt, in their order there: the nth is what `[n]` names."""
+    found = rows(
+        db,
+        """
+        select c.title, c.text, coalesce(d.audience, 'internal') as audience, d.url, d.stale_after
+        from suggestion_sources s join cited_chunks c on c.id = s.chunk_id
+        left join documents d on d.id = c.document_id
+        where s.suggestion_id = ? order by s.rowid
+        """,
+        [suggestion_id],
+    )
+    return [CitedPassage(**one) for one in found]
 
 
 def earlier_turns(db: Database, suggestion: Suggestion, *, limit: int) -> list[Turn]:

@@ -3,10 +3,12 @@
 import json
 
 import pytest
-from bot_fixtures import Bot
+from bot_fixtures import Bot, last_ephemeral
 from sandbox_fixtures import SandboxClient
 from slack_sdk import WebClient
 
+from bot.answering import QUOTED
+from bot.grounding import short
 from bot.streams import UNFINISHED
 from data import store_answers
 from data.knowledge import import_knowledge
@@ -18,6 +20,8 @@ HELP, DIRECT = "C0HELP", "D0AGENT1"
 ARTICLE = "# Reset a password\n\nOpen Settings, choose Security, press Reset password. The link lives for 30 minutes.\n"
 BATTERY = "# Charge the battery\n\nUse the charger that came with the bicycle. A full charge takes four hours.\n"
 LONG = " ".join(f"Step {n}: open Settings and choose Security [1]." for n in range(1, 31))
+FIRST = short(LONG)
+"""What is shown of it before anybody asks for more."""
 QUESTION = "how do I reset my password?"
 
 
@@ -79,17 +83,18 @@ def test_a_long_answer_grows_while_it_is_written_and_ends_whole(bot, sandbox, mo
     row = finished(bot, ts)
     (answer,) = posted(sandbox, channel)
     assert (row["state"], row["draft"], answer["streaming"]) == ("shown", LONG, False)
-    assert answer["ts"] == growing["ts"] and shown_markdown(answer) == LONG
+    assert answer["ts"] == growing["ts"] and shown_markdown(answer) == FIRST
     assert "Answered by AI" in json.dumps(answer["blocks"]) and "[1] Reset a password" in json.dumps(answer["blocks"])
     assert answer["metadata"]["event_payload"] == {"suggestion_id": row["id"], "part": 0}
     assert sandbox.problems() == []
 
 
 def test_a_short_answer_is_posted_by_one_call(bot, sandbox, model):
+    model.answer = lambda messages: "Open Settings, then Security [1]."
     ts = ask(sandbox)
     finished(bot, ts)
     (answer,) = posted(sandbox)
-    assert shown_markdown(answer) == "We will look into it today." and answer["streaming"] is False
+    assert shown_markdown(answer) == "Open Settings, then Security [1]." and answer["streaming"] is False
     assert bot.db.execute("select count(*) from streams where suggestion_id = ?", [bot.newest()["id"]]).fetchone() == (
         0,
     )
@@ -104,11 +109,12 @@ def test_a_stream_that_slack_ended_is_replaced_by_the_whole_answer(bot, sandbox,
     row = finished(bot, ts)
     (answer,) = posted(sandbox)
     assert row["state"] == "shown" and answer["ts"] == growing["ts"]
-    assert shown_markdown(answer) == LONG and "Answered by AI" in json.dumps(answer["blocks"])
+    assert shown_markdown(answer) == FIRST and "Answered by AI" in json.dumps(answer["blocks"])
 
 
 def test_an_answer_that_repeats_itself_is_cut_also_where_more_of_it_was_shown(bot, sandbox, model):
-    begins, again = LONG[:300].strip() + ".", "Then press the button and wait until the lamp is green again [1]."
+    begins = LONG[: LONG.index(" Step 7")]
+    again = "Then press Reset password, and choose Security in Settings again [1]."
     hold(model, " ".join([begins, *[again] * 30]), after=len(begins.split()) + 25)
     ts = ask(sandbox)
     growing = streaming(bot, sandbox)
@@ -127,7 +133,7 @@ def test_where_slack_begins_no_stream_the_answer_is_posted(bot, sandbox, model):
     ts = ask(sandbox)
     assert finished(bot, ts)["state"] == "shown"
     (answer,) = posted(sandbox)
-    assert shown_markdown(answer) == LONG
+    assert shown_markdown(answer) == FIRST
 
 
 def test_a_model_that_breaks_down_leaves_no_half_answer_that_looks_whole(bot, sandbox, model):
@@ -164,16 +170,20 @@ def test_a_second_try_of_the_model_goes_on_where_the_first_was_cut(bot, sandbox,
     ts = ask(sandbox)
     assert finished(bot, ts)["state"] == "shown" and len(model.asked) == 2
     (message,) = posted(sandbox)
-    assert shown_markdown(message) == LONG
+    assert shown_markdown(message) == FIRST
 
 
-def test_an_answer_longer_than_a_message_is_split_and_never_lost(bot, sandbox, model):
-    model.answer = lambda messages: " ".join([LONG] * 8)
+def test_a_long_answer_is_short_at_first_and_whole_with_its_passages_on_demand(bot, sandbox, model):
+    whole = " ".join([LONG] * 8)
+    model.answer = lambda messages: whole
     ts = ask(sandbox)
-    assert finished(bot, ts)["state"] == "shown"
-    first, second = posted(sandbox)
-    assert f"{shown_markdown(first)} {shown_markdown(second)}" == " ".join([LONG] * 8)
-    assert "Answered by AI" not in json.dumps(first["blocks"]) and "Answered by AI" in json.dumps(second["blocks"])
+    row = finished(bot, ts)
+    (answer,) = posted(sandbox)
+    assert (row["state"], row["draft"], shown_markdown(answer)) == ("shown", whole, FIRST)
+    assert sandbox.action(AGENT, "more", value=row["id"], channel=HELP, message_ts=answer["ts"])["ok"]
+    view = sandbox.wait_for(AGENT, lambda state: state["views"])[-1]
+    texts = "".join(block["text"]["text"] for block in view["blocks"] if block["type"] == "section")
+    assert texts.count("Step 30: open Settings") == 8 and "press Reset password. The link lives" in texts
     assert sandbox.problems() == []
 
 
@@ -193,7 +203,7 @@ def test_a_rate_limit_in_mid_stream_is_waited_out(bot, sandbox, model):
     ts = ask(sandbox)
     assert finished(bot, ts)["state"] == "shown"
     (answer,) = posted(sandbox)
-    assert shown_markdown(answer) == LONG and [p["error"] for p in sandbox.problems()] == ["ratelimited"]
+    assert shown_markdown(answer) == FIRST and [p["error"] for p in sandbox.problems()] == ["ratelimited"]
 
 
 @pytest.mark.parametrize("breaks", [False, True])
@@ -205,21 +215,42 @@ def test_a_half_answer_that_somebody_deleted_is_posted_anew_or_left_away(bot, sa
     WebClient("xoxb-sandbox", base_url=sandbox.environment["SLACK_API_URL"]).chat_delete(channel=HELP, ts=growing["ts"])
     model.flowing.set()
     assert finished(bot, ts)["state"] == ("failed" if breaks else "shown")
-    assert [shown_markdown(answer) for answer in posted(sandbox)] == ([] if breaks else [LONG])
+    assert [shown_markdown(answer) for answer in posted(sandbox)] == ([] if breaks else [FIRST])
     assert store_answers.open_stream(bot.db, bot.newest()["id"]) is None
 
 
-def test_a_stream_shows_no_false_citation_and_pings_nobody(bot, sandbox, model):
-    line = "{}. Ask <@U0AGENT2> or <!here> [9] at [our page](https://evil.example) now."
-    hold(model, " ".join(line.format(n) for n in range(12)), after=60)
+def test_a_stream_shows_no_unchecked_sentence_no_false_citation_and_pings_nobody(bot, sandbox, model):
+    line = "Step {}: open Settings [9]. Ask <@U0AGENT2> or <!here> [1] at [our page](https://evil.example) now."
+    hold(model, " ".join(line.format(n) for n in range(1, 30)), after=300)
     ts = ask(sandbox)
     growing = streaming(bot, sandbox)["text"]
     model.flowing.set()
-    finished(bot, ts)
+    row = finished(bot, ts)
     (answer,) = posted(sandbox)
-    for text in (growing, shown_markdown(answer), answer["text"]):
-        assert "<" not in text and "[9]" not in text
-    assert "](http" not in growing + shown_markdown(answer)
+    for text in (growing, shown_markdown(answer), answer["text"], row["draft"]):
+        assert "Step 1: open Settings [1]." in text
+        assert not any(bad in text for bad in ("<", "&lt;", "[9]", "http", "our page", "Ask"))
+    assert "29 sentences were left out, because no source says so." in json.dumps(answer["blocks"])
+
+
+def test_an_answer_that_no_passage_bears_out_is_replaced_by_a_quote(bot, sandbox, model):
+    model.answer = lambda messages: "Write to us and we will send you a new one within 45 days [1]."
+    ts = ask(sandbox)
+    row = finished(bot, ts)
+    (answer,) = posted(sandbox)
+    assert row["draft"] == shown_markdown(answer)
+    assert (
+        row["draft"] == "Open Settings, choose Security, press Reset password [1]. The link lives for 30 minutes [1]."
+    )
+    assert QUOTED in json.dumps(answer["blocks"])
+
+
+def test_what_nothing_answers_is_refused_with_the_nearest_articles_and_no_model_is_asked(bot, sandbox, model):
+    ts = ask(sandbox, "which bicycle insurance covers theft abroad in winter?")
+    row = finished(bot, ts)
+    assert (row["state"], row["error"], model.asked) == ("failed", "I could not find this in the help centre.", [])
+    told = last_ephemeral(sandbox, CUSTOMER, "could not find this")
+    assert "The nearest that I have: Charge the battery" in json.dumps(told["blocks"])
 
 
 def test_a_status_shows_while_the_answer_is_looked_up_and_goes_with_it(bot, sandbox, model):

@@ -1,0 +1,87 @@
+"""An answer before it is shown: asked back where the question is unclear, checked, quoted, or refused."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlite_utils import Database
+
+from bot import grounding
+from bot.errors import NothingFound
+from data.answerability import ANSWERABLE, QUOTABLE, answerability, unclear
+from data.conflicts import conflicts
+from data.models import Passage, Turn
+from data.prompts import NOT_FOUND
+from data.store_knowledge import source_of_document
+
+QUOTED = "What the model wrote is not what the sources say, so this quotes them."
+CHOICES = 3
+"""Titles that a question asked back offers."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What may be shown, and sentences about it for who asked."""
+
+    text: str
+    remarks: list[str]
+
+
+def expect_answerable(turns: Sequence[Turn], passages: Sequence[Passage]) -> None:
+    """Raise NothingFound where no passage speaks of the question, whatever a model would write."""
+    if answerability(turns[-1].text, _asked_before(turns), grounding.texts_of(passages)) < ANSWERABLE:
+        raise NothingFound([passage.title for passage in passages])
+
+
+def question_back(turns: Sequence[Turn], passages: Sequence[Passage]) -> str:
+    """What to ask where the question names a kind of thing and not which one, and several are known; else empty."""
+    kind = unclear(turns[-1].text, "\n".join(turn.text for turn in turns[:-1]))
+    titles: dict[str, str] = {}
+    for number, passage in enumerate(passages, start=1):
+        titles.setdefault(passage.document_id, f"{passage.title.split(' / ')[0]} [{number}]")
+    if not kind or len(titles) < 2:
+        return ""
+    return f"Which {kind} do you mean? The nearest that I have: {'; '.join(list(titles.values())[:CHOICES])}."
+
+
+def checked(db: Database, written: str, turns: Sequence[Turn], passages: Sequence[Passage]) -> Answer:
+    """What of a written answer the passages bear out, or a quote in its place. Raises NothingFound."""
+    nearest = [passage.title for passage in passages]
+    if not passages or NOT_FOUND.rstrip(".") in written:
+        raise NothingFound(nearest)
+    found = grounding.grounded(written, passages)
+    remarks = []
+    if found.text:
+        if found.struck:
+            what = "One sentence was" if found.struck == 1 else f"{found.struck} sentences were"
+            remarks.append(f"{what} left out, because no source says so.")
+    else:
+        question, before = turns[-1].text, _asked_before(turns)
+        if answerability(question, before, grounding.texts_of(passages)) < QUOTABLE:
+            raise NothingFound(nearest)
+        found = grounding.Grounded(grounding.quoted(question, before, passages), 0, frozenset())
+        remarks.append(QUOTED)
+    return Answer(found.text, [*remarks, *_doubts(db, found.text, passages)])
+
+
+def _doubts(db: Database, text: str, passages: Sequence[Passage]) -> list[str]:
+    """What the sources do not agree on, and which of those that are cited are out of date."""
+    texts = grounding.texts_of(passages)
+    differing, cited = [], []
+    for sentence, numbers in grounding.citations(text):
+        cited += numbers
+        for number in numbers:
+            differing += [
+                f"The sources differ: [{number}] says {one.says}, [{one.other}] says {one.other_says}."
+                for one in conflicts(sentence, texts, but=number)
+            ]
+    stale = []
+    for number in sorted(set(cited)):
+        source = source_of_document(db, passages[number - 1].document_id)
+        if source is not None and source.is_stale:
+            asks = f" Ask {source.owner}, who looks after it." if source.owner else ""
+            stale.append(f"[{number}] was to be checked again after {source.stale_after}: it may be out of date.{asks}")
+    return [*dict.fromkeys(differing), *stale]
+
+
+def _asked_before(turns: Sequence[Turn]) -> str:
+    return next((turn.text for turn in reversed(turns[:-1]) if turn.speaker == "customer"), "")

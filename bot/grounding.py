@@ -1,0 +1,130 @@
+"""What a model wrote as an answer → what of it may be shown: each sentence with the passage that says it. Pure.
+
+A sentence that no passage bears out is struck. Where nothing is left, the passage itself is quoted. The text only
+ever grows while it is written: a sentence is shown when it is whole and checked, and not before.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bot.unfinished import without_false_citations
+from data.models import Passage
+from data.sentences import finished, sentences_of, split_sentences
+from data.store_connection import clean
+from data.support import content_words, covered, plain, support_of
+
+SHORT = 600
+"""Characters of an answer that are shown at first; the rest is a click away."""
+MOST_READ = 4 * SHORT
+"""Characters of an unfinished answer that are read for what may be shown of it."""
+QUOTE = 300
+"""Characters of a passage that are quoted at most, in whole sentences."""
+
+_CITED = re.compile(r"\[(\d+)\]")
+_END = re.compile(r"([.!?…:]*[\"'\u201d\u2019)*_]*)(\s*)\Z")
+
+
+@dataclass(frozen=True)
+class Grounded:
+    """An answer whose every sentence names its passage. `struck` sentences are not in it."""
+
+    text: str
+    struck: int
+    cited: frozenset[int]
+
+
+def grounded(text: str, passages: Sequence[Passage]) -> Grounded:
+    """The sentences of a whole answer that a passage bears out, each with its citation."""
+    return _grounded(split_sentences(clean(text).strip()), passages)
+
+
+def settled(text: str, passages: Sequence[Passage]) -> str:
+    """What may be shown of an answer that is still being written: the beginning of all that will be shown of it."""
+    return short(_grounded(finished(clean(text[:MOST_READ]).lstrip()), passages).text)
+
+
+def short(text: str) -> str:
+    """The first sentences of an answer, at least one and at most SHORT characters where there are more."""
+    kept = ""
+    for piece in split_sentences(text):
+        if kept and len((kept + piece).rstrip()) > SHORT:
+            break
+        kept += piece
+    return kept.rstrip()
+
+
+def quoted(question: str, asked_before: str, passages: Sequence[Passage]) -> str:
+    """The sentences of the best passage that speak of the question, word for word, with its citation.
+
+    From the one that shares most with the question on, as many as fit: what follows a sentence mostly belongs to it.
+    """
+    words = content_words(question) or content_words(asked_before)
+    number, passage = max(
+        enumerate(passages, start=1), key=lambda one: covered(words, frozenset(content_words(_whole(one[1]))))
+    )
+    pieces = [piece for piece in split_sentences(passage.text) if re.search(r"\w", piece)]
+    # In its title a passage says what all its sentences are about.
+    asked = [word for word in words if word not in content_words(passage.title)] or words
+    shares = [covered(asked, frozenset(content_words(piece))) for piece in pieces]
+    first = shares.index(max(shares))
+    kept = pieces[first]
+    for piece in pieces[first + 1 :]:
+        if len(kept) + len(piece.rstrip()) > QUOTE:
+            break
+        kept += piece
+    return _grounded(split_sentences(kept.strip()), passages, only=number).text
+
+
+def texts_of(passages: Sequence[Passage]) -> list[str]:
+    """What the check reads of passages: titles count."""
+    return [_whole(passage) for passage in passages]
+
+
+def citations(text: str) -> list[tuple[str, list[int]]]:
+    """The sentences of a grounded answer, each with the passages that it names."""
+    return [(sentence, [int(one) for one in _CITED.findall(sentence)]) for sentence in sentences_of(text)]
+
+
+def _grounded(pieces: Sequence[str], passages: Sequence[Passage], *, only: int | None = None) -> Grounded:
+    texts = texts_of(passages)
+    shown, struck, cited = "", 0, set()
+    for piece in pieces:
+        if not re.search(r"\w", piece):
+            # A rule, or the line below a table's head: nothing is said with it.
+            shown += piece if shown else ""
+            continue
+        if not re.search(r"\w", plain(piece)):
+            continue
+        named = [int(one) for one in _CITED.findall(piece) if 1 <= int(one) <= len(passages)]
+        if only is not None:
+            by: int | None = only
+        else:
+            support = support_of(piece, texts, preferred=named[0] if named else None)
+            by = support.passage if support.is_enough else None
+        if by is None:
+            struck += 1
+            continue
+        cited.add(by)
+        shown += piece if only is None and named == [by] == _every(piece) else _with_citation(piece, by)
+    return Grounded(shown.strip(), struck, frozenset(cited))
+
+
+def _every(piece: str) -> list[int]:
+    return [int(one) for one in _CITED.findall(piece)]
+
+
+def _with_citation(piece: str, number: int) -> str:
+    body, space = piece.rstrip(), piece[len(piece.rstrip()) :]
+    if body.startswith(("```", "~~~")):
+        return f"{body}\n[{number}]{space or chr(10)}"
+    body = without_false_citations(body, 0).rstrip()
+    if body.startswith("|") and body.endswith("|"):
+        return f"{body[:-1].rstrip()} [{number}] |{space}"
+    end = _END.search(body)
+    at = end.start() if end else len(body)
+    return f"{body[:at].rstrip()} [{number}]{body[at:]}{space}"
+
+
+def _whole(passage: Passage) -> str:
+    return f"{passage.title}\n{passage.text}"

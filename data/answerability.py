@@ -1,0 +1,55 @@
+"""Can a question be answered from the passages that were found, and is it clear what it asks about? Pure.
+
+`python -m data evaluate-refusal` measures both on questions that people labelled.
+"""
+
+import re
+from collections.abc import Sequence
+
+from data.sentences import sentences_of
+from data.support import content_words, covered
+
+ANSWERABLE = 0.3
+"""Below this score a question is refused before a model is asked (MTRAG-UN, dev: 5% of the answerable, 20% of the
+unanswerable)."""
+QUOTABLE = 0.4
+"""Below this one nothing is quoted in the place of an answer that did not hold up (13%, 52%)."""
+
+# What a question can be about without saying which one. From the underspecified questions of MTRAG-UN, dev, with the
+# things of a support desk.
+_KINDS = re.findall(
+    r"\w+",
+    """
+    country state city town county park library language animal person team show movie film series song game company
+    store restaurant product service system program plan policy university school hospital clinic department station
+    event award actor actress character player season episode book author drug medicine disease law bill agency bank
+    stock fund war president king queen river island lake mountain museum area region version model device
+    """,
+)
+_SOME = re.compile(
+    rf"\b(?:the|this|that|these|those)\s+(?:(?!of\b|in\b|for\b|to\b|with\b)[\w'\u2019-]+\s+){{0,2}}?({'|'.join(_KINDS)})s?\b",
+    re.IGNORECASE,
+)
+
+
+def answerability(question: str, asked_before: str, passages: Sequence[str]) -> float:
+    """From 0 to 1: how much of the question one sentence speaks of, and of it and what was asked before, one passage.
+
+    `asked_before` is the person's own last question in the thread, or empty.
+    """
+    words = content_words(question)
+    together = list(dict.fromkeys([*words, *content_words(asked_before)]))
+    sentence = max(
+        (covered(words, frozenset(content_words(s))) for p in passages for s in sentences_of(p)), default=0.0
+    )
+    passage = max((covered(together, frozenset(content_words(p))) for p in passages), default=0.0)
+    return (sentence + passage) / 2
+
+
+def unclear(question: str, said_before: str) -> str:
+    """The kind of thing that a question leaves open, as in "the park", where nobody has named one; else empty."""
+    known = frozenset(content_words(said_before))
+    for found in _SOME.finditer(question):
+        if not frozenset(content_words(found[1])) <= known:
+            return found[1].lower()
+    return ""
