@@ -8,7 +8,7 @@ from typing import cast
 
 from sqlite_utils import Database
 
-from bot import answering, grounding
+from bot import answering, grounding, vetting
 from bot.access import Sources
 from bot.blocks import WISH_LABELS
 from bot.errors import NoBase, NothingFound, ThreadTooLong
@@ -91,7 +91,8 @@ async def draft(
     """
     base = served_base(db, base_model)
     adapter = promotion.adapter_for(db, suggestion.task, base.hash, suggestion.thread_id or suggestion.id)
-    passages = _passages(db, suggestion.task, turns, sources.audience)
+    # The check reads what the model reads: an order in an article is neither followed nor quoted.
+    passages = [prompts.readable(passage) for passage in _passages(db, suggestion.task, turns, sources.audience)]
     # Beside an adapter of 500 pairs, examples that it had learned won -0.005 nats per token and newer ones +0.005, both
     # within their intervals, and made prompts of 216 tokens 540 long (the starter on DSTC11-T5; tests/bench_ladder.py).
     examples = examples_for(db, suggestion, turns, sources) if adapter == BASE else []
@@ -131,6 +132,11 @@ async def draft(
         answer = answering.checked(db, text, asked, prompt.passages)
         text = answer.text
         remarks += answer.remarks
+    else:
+        text, doubts = vetting.vetted(text, turns, prompt.passages)
+        remarks += doubts
+        if prompt.passages and sources.audience == "internal":
+            remarks.append(vetting.NONE_IS_SAFE)
     if wish and text == earlier:
         remarks = ["The model wrote the same again."]
     return Draft(prompt, text, base.hash, written.adapter, remarks)

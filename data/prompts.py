@@ -7,8 +7,10 @@ reads is what serving would have sent.
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Literal
 
+from data.fencing import fenced, fenced_passage
 from data.models import Example, Message, Passage, Turn
 
 REPLY = "Draft the support agent's next reply. Use the help centre where it fits. Invent nothing."
@@ -54,6 +56,7 @@ def transcript(turns: Sequence[Turn]) -> str:
 
 
 def _said(text: str) -> str:
+    text = fenced(text)
     if not STRUCTURED.search(text):
         return " ".join(text.split())
     return "\n  ".join(line.rstrip() for line in text.strip().splitlines() if line.strip())
@@ -63,8 +66,14 @@ def help_centre(passages: Sequence[Passage]) -> str:
     """The numbered passages, or an empty string when there are none."""
     if not passages:
         return ""
-    lines = [f"[{n}] {p.title}: {' '.join(p.text.split())}" for n, p in enumerate(passages, start=1)]
+    read = [readable(passage) for passage in passages]
+    lines = [f"[{n}] {' '.join(p.title.split())}: {' '.join(p.text.split())}" for n, p in enumerate(read, start=1)]
     return "Help centre:\n" + "\n".join(lines) + "\n\n"
+
+
+def readable(passage: Passage) -> Passage:
+    """A passage as a model reads it: see fencing.py."""
+    return replace(passage, title=fenced_passage(passage.title), text=fenced_passage(passage.text))
 
 
 def reply_messages(
@@ -117,7 +126,7 @@ def answer_messages(
     its own, which nobody could tell from examples.
     """
     before = f"Earlier in this thread:\n{transcript(earlier)}\n\n" if earlier else ""
-    asked = help_centre(passages) + before + "Question: " + " ".join(question.split())
+    asked = help_centre(passages) + before + "Question: " + " ".join(fenced(question).split())
     return [_system(ANSWER), *_exchanges(examples), _user(asked)]
 
 
@@ -154,10 +163,9 @@ def asked_thread(messages: Sequence[Message]) -> str:
     if content.startswith(SO_FAR):
         # What was said since makes no sense without what was summarised before.
         return content
-    for mark in ("Conversation:\n", "Question: "):
-        if mark in content:
-            return mark + content.split(mark, 1)[1]
-    return content
+    # Where a line begins: nothing that a passage or a customer says can begin one.
+    found = re.search(r"^(?:Conversation:\n|Question: )", content, re.MULTILINE)
+    return content[found.start() :] if found else content
 
 
 def _exchanges(examples: Sequence[Example]) -> list[Message]:
@@ -169,5 +177,5 @@ def _system(text: str) -> Message:
 
 
 def _user(text: str) -> Message:
-    # A customer who types a control token such as <|end|> must not end the message: split the mark that opens one.
+    # What nobody fenced, as a summary that was kept: a control token such as <|end|> must not end the message.
     return Message(role="user", content=text.replace("<|", "< |"))

@@ -168,10 +168,10 @@ def _displaced(said: str, split: Sequence[_Sentence], best: int) -> tuple[str, .
     near = " ".join(one.text for one in split[max(0, best - 1) : best + WINDOW + 1])
     known = measures_in(near) | measures_in(" ".join(one.text for one in split))
     units = {unit for _, unit in known}
-    return tuple(f"{n} {u}" for n, u in sorted(measures_in(said)) if u in units | _UNITS and (n, u) not in known)
+    return tuple(f"{n} {u}" for n, u in sorted(measures_in(said)) if u in units | UNITS and (n, u) not in known)
 
 
-_UNITS = frozenset(
+UNITS = frozenset(
     re.findall(r"\w+", "second minut hour day week month year euro dollar pound percent kg km mm cm mb gb kb tb")
 )
 

@@ -227,6 +227,10 @@ def _lines(said: Iterable[str]) -> str:
     return "\n".join(" ".join(line.split()) for line in "".join(said).split("\n")).strip()
 
 
+UNSEEN = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden|font-size\s*:\s*0(?![.\d])|opacity\s*:\s*0(?![.\d])")
+"""Styles with which nobody reads a text: a page may hide there what it wants a machine to read."""
+
+
 def _spaced(text: str | None) -> str:
     return SPACE.sub(" ", text or "")
 
@@ -239,6 +243,8 @@ def _is_left_out(element: html.HtmlElement) -> bool:
     if element.tag in LEFT_OUT or element.get("hidden") is not None or element.get("aria-hidden") == "true":
         return True
     if element.get("role") in LEFT_OUT_ROLES or not LEFT_OUT_CLASSES.isdisjoint(element.get("class", "").split()):
+        return True
+    if UNSEEN.search(element.get("style", "")):
         return True
     # A header within an article holds its title.
     return element.tag == "header" and next(element.iterancestors("main", "article"), None) is None
