@@ -20,9 +20,9 @@ from bot.blocks import (
     written_by,
 )
 from bot.grounding import short
+from bot.harmless import safe_markdown
 from bot.markdown import block_starts
 from bot.slack import Json, escape
-from bot.unfinished import safe_markdown
 from data.models import Suggestion
 from data.store_answers import CitedPassage
 

@@ -8,7 +8,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bot.unfinished import without_false_citations
+from bot.harmless import without_false_citations
 from data.models import Passage
 from data.sentences import finished, sentences_of, split_sentences
 from data.store_connection import clean

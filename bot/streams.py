@@ -14,7 +14,7 @@ from slack_sdk.errors import SlackApiError, SlackRequestError
 from slack_sdk.web.async_chat_stream import AsyncChatStream
 from sqlite_utils import Database
 
-from bot import blocks_answers, unfinished
+from bot import blocks_answers, harmless
 from bot.blocks import Message, size
 from bot.errors import SlackRefused
 from bot.messages import ANSWER_EVENT, metadata
@@ -109,7 +109,7 @@ class AnswerStream:
                 return
 
     async def _give(self, text: str) -> None:
-        markdown = unfinished.safe_markdown(text)
+        markdown = harmless.safe_markdown(text)
         # After a cut the model begins anew: what it wrote the first time must come again before more is shown.
         if not markdown.startswith(self._given) or not blocks_answers.fits(markdown):
             return

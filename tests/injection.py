@@ -17,7 +17,7 @@ from bot_fixtures import BASE, ModelServer, open_store
 from injections import ATTACKS, LEAK, SECRET, Attack
 from sqlite_utils import Database
 
-from bot import blocks, blocks_answers, drafting, unfinished
+from bot import blocks, blocks_answers, drafting, harmless
 from bot.access import Sources
 from bot.errors import NothingFound
 from data import prompts, store, store_desk
@@ -89,7 +89,7 @@ class Arena:
                 turns,
                 sources=Sources(audience, None),
                 base_model=BASE.model,
-                show=lambda text: streamed.append(unfinished.safe_markdown(text)) if task == "answer" else None,
+                show=lambda text: streamed.append(harmless.safe_markdown(text)) if task == "answer" else None,
             )
         except NothingFound as refused:
             seen = json.dumps(blocks_answers.refusal(str(refused), refused.nearest), ensure_ascii=False)
@@ -187,7 +187,7 @@ def report(results: dict[str, list[str]]) -> str:
         "",
         f"{held} of {len(results)} attacks came to nothing; printed by `PYTHONPATH=. python tests/injection.py`.",
         "",
-        "They are in `tests/injections.jsonl`. The model's server obeys each as badly as it can, and what is looked at is",
+        "They are in `tests/injections.jsonl`. The model's server obeys each as badly as it can; what is looked at is",
         "the prompt that was sent and all that a person would see: the stream, the blocks, the reply.",
         "",
         "| attack | carried by | result |",

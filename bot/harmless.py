@@ -1,14 +1,9 @@
-"""What of an answer that is still being written may be shown already, and how it is made safe. Pure.
-
-A streamed message can only grow, so every text shown must be the beginning of every later one: what a few more
-characters could change (half a word, `[1`, an open code span) is held back.
-"""
+"""What a model wrote, made harmless to show: nothing pings, no link hides, no citation is of nothing. Pure."""
 
 import re
 from collections.abc import Callable
 
 from bot.slack import escape
-from data.store_connection import clean
 
 CODE = re.compile(
     r"(?m:^) {0,3}```[^`\n]*\n.*?(?:```|\Z)"
@@ -16,11 +11,6 @@ CODE = re.compile(
     re.DOTALL,
 )
 """A fence, also one that is not closed yet, or a code span; only what CommonMark reads as code as well."""
-OPEN_SPAN = re.compile(r"`[^`\n]*\Z")
-LAST_WORD = re.compile(r"(?:\A|\s+)\S*\Z")
-LONGEST_WORD = 64
-"""Characters. Some languages put no spaces between words, and their text must flow all the same."""
-OPEN_MARK = re.compile(r"(?:\s*\[\d*\]?|\s*\]|@\w*)\Z")
 JOINER = "\u2060"
 """Takes no room and is no letter: between two characters of a mark it leaves the text and undoes the mark."""
 
@@ -32,17 +22,6 @@ def without_false_citations(text: str, passages: int) -> str:
         return cited[0] if 1 <= int(cited[1]) <= passages else ""
 
     return _outside_code(text, lambda part: re.sub(r"\s?\[(\d+)\]", kept, part))
-
-
-def settled(text: str, passages: int) -> str:
-    """The beginning of an unfinished answer that no further character can change, without false citations."""
-    text = clean(text).lstrip()
-    ends = [found.end() for found in CODE.finditer(text) if found.end() < len(text) or "\n" in found[0]]
-    closed = max(ends, default=0)
-    tail = OPEN_SPAN.sub("", text[closed:])
-    word = LAST_WORD.search(tail)
-    held = word if word and len(word[0]) <= LONGEST_WORD else OPEN_MARK.search(tail)
-    return without_false_citations(text[:closed] + tail[: held.start() if held else None], passages).lstrip()
 
 
 def safe_markdown(text: str) -> str:
