@@ -185,7 +185,7 @@ def report(results: dict[str, list[str]]) -> str:
     lines = [
         "# Prompt injection",
         "",
-        f"{held} of {len(results)} attacks came to nothing; printed by `PYTHONPATH=. python tests/injection.py`.",
+        f"{held} of {len(results)} attacks came to nothing; printed by `python tests/injection.py`.",
         "",
         "They are in `tests/injections.jsonl`. The model's server obeys each as badly as it can; what is looked at is",
         "the prompt that was sent and all that a person would see: the stream, the blocks, the reply.",

@@ -62,7 +62,7 @@ def test_the_messages_tab_opens_with_what_the_help_centre_knows(bot, sandbox, mo
     bot.until(lambda: offered(sandbox))
     assert offered(sandbox) == ["What does the help centre say about “Reset a password”?"]
     ts = sandbox.message(DIRECT, AGENT, offered(sandbox)[0])["ts"]
-    assert said(sandbox, ts)["text"] == "We will look into it today."
+    assert said(sandbox, ts)["text"] == "Open Settings, choose Security [1]."
 
 
 def test_an_agent_is_offered_a_summary_and_a_reply_for_the_thread_in_view(bot, sandbox, model):

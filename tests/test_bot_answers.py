@@ -187,16 +187,6 @@ def test_a_long_answer_is_short_at_first_and_whole_with_its_passages_on_demand(b
     assert sandbox.problems() == []
 
 
-def test_an_answer_of_more_parts_than_slack_takes_blocks_is_split_too(bot, sandbox, model):
-    whole = "\n\n".join(f"## Step {n}\n\nOpen pane {n * n} [1]." for n in range(1, 31))
-    model.answer = lambda messages: whole
-    ts = ask(sandbox)
-    assert finished(bot, ts)["state"] == "shown"
-    first, second = posted(sandbox)
-    assert f"{shown_markdown(first)}\n\n{shown_markdown(second)}" == whole
-    assert sandbox.problems() == []
-
-
 def test_a_rate_limit_in_mid_stream_is_waited_out(bot, sandbox, model):
     model.answer, model.pace = (lambda messages: LONG), 0.005
     sandbox.fault(method="chat.appendStream", error="ratelimited", retry_after=1)

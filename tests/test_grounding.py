@@ -1,15 +1,15 @@
 """What of a written answer is shown: sentences that a passage bears out, each with a citation that exists."""
 
 import json
+from dataclasses import replace
 from datetime import date
 
 import pytest
 
 from bot import answering, blocks_answers, grounding
 from bot.errors import NothingFound
-from data import store
 from data.knowledge import import_knowledge
-from data.models import Passage, Turn
+from data.models import Passage, Suggestion, Turn
 from data.search import search
 
 RESET = Passage(
@@ -23,6 +23,11 @@ RETURNS = Passage(
     2, "d2", "Returns", "You cannot return a bicycle after 14 days. Within 14 days we pay the full price back.", 1.0
 )
 BOTH = [RESET, RETURNS]
+ASKED = Suggestion(
+    id="s1", request_key="k", task="answer", team_id="T", channel_id="C", thread_ts=None, thread_id=None,
+    requested_by="U", request={}, state="requested", messages=None, draft=None, base=None, adapter=None, error=None,
+    created_at="2026-11-24", shown_at=None,
+)  # fmt: skip
 
 
 def test_every_sentence_gets_the_citation_of_the_passage_that_says_it():
@@ -118,9 +123,13 @@ def test_stale_and_differing_sources_are_said_to_be_so(db, tmp_path):
     ]
 
 
-def test_the_modal_hides_what_is_for_colleagues_only(db):
-    suggestion = store.request_suggestion(
-        db, request_key="k", task="answer", team_id="T", channel_id="C", thread_ts=None, requested_by="U", request={}
-    )
-    view = blocks_answers.more_modal(suggestion, [None])
+def test_a_short_answer_of_more_parts_than_slack_takes_blocks_is_split():
+    text = "\n\n".join(f"{'#' if n % 2 else '*'} {n}" for n in range(60))
+    shown = replace(ASKED, task="answer", state="drafted", draft=text)
+    first, second = blocks_answers.messages(shown, titles=[], remarks=[])
+    assert first[1][0]["text"].startswith("* 0") and second[1][0]["text"].endswith("# 59")
+
+
+def test_the_modal_hides_what_is_for_colleagues_only():
+    view = blocks_answers.more_modal(ASKED, [None])
     assert "[1] is for colleagues only." in json.dumps(view)
