@@ -27,6 +27,7 @@ LONGEST_WEIGHT = 8
 ALIGNED = 0.5
 """The share of a sentence that one sentence of the passage must account for, to be said to deny it."""
 
+_SILENT = STOP_WORDS | {"mine", "yours", "ours", "theirs"}
 _WORD = re.compile(r"[^\W_]+(?:[.,'\u2019][^\W_]+)*")
 _UNSPACED = re.compile(r"[\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
 _ENDINGS = tuple(re.findall(r"\w+", "ingly edly ations ation ments ment ings ing ies ied es ed ly s e"))
@@ -94,7 +95,7 @@ def content_words(text: str) -> list[str]:
     for word in _WORD.findall(text.replace("\u2019", "'")):
         if _UNSPACED.search(word):
             found += [word[n : n + 2] for n in range(max(1, len(word) - 1))]
-        elif word.casefold() not in STOP_WORDS and (len(word) > 1 or word.isdigit()):
+        elif word.casefold() not in _SILENT and (len(word) > 1 or word.isdigit()):
             found.append(_stem(word.casefold()))
     return found
 
@@ -233,6 +234,6 @@ def _stem(word: str) -> str:
     if any(letter.isdigit() for letter in word):
         return word
     for ending in _ENDINGS:
-        if word.endswith(ending) and len(word) - len(ending) >= 3:
+        if word.endswith(ending) and len(word) - len(ending) >= (3 if ending == "s" else 4):
             return word.removesuffix(ending)
     return word
