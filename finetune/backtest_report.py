@@ -86,11 +86,17 @@ def verdict(last: Mapping[str, Any]) -> str:
     before = last[f"{last['to_beat']}_loss"]
     share, (low, high) = last["loss"] / before - 1, last["gain_ci"]
     sure = "" if low > 0 else " (no proven gain)"
+    tried = ""
+    if last["candidate_loss"] is not None and last["promoted"] is None:
+        change = last["candidate_loss"] / last["base_loss"] - 1
+        tried = (
+            f" Its candidate came to {last['candidate_loss']:.3f} ({change:+.1%} against the base) and was not served."
+        )
     return (
         f"After the last night, what is served has a loss of {last['loss']:.3f} on what humans sent, against "
         f"{before:.3f} of {name}, the better of the two without an adapter: {share:+.1%}, {last['gain']:+.3f} nats per "
         f"token ({low:+.3f} to {high:+.3f}){sure}. Simulated acceptance: {last['acceptance']:.1%}, "
-        f"the bare base's {last['base_acceptance']:.1%}."
+        f"the bare base's {last['base_acceptance']:.1%}.{tried}"
     )
 
 
@@ -109,6 +115,7 @@ def draw(path: Path, nights: Sequence[Mapping[str, Any]]) -> None:
     right.set(title=f"Simulated acceptance (similarity ≥ {ACCEPTED})", xlabel="night", ylabel="share of drafts", ylim=0)
     for axes in (left, right):
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.set_xlim(0.5, len(nights) + 0.5)
         axes.legend()
     figure.savefig(path, dpi=120)
 

@@ -18,7 +18,7 @@ from finetune.backtest_report import PLOT, report_lines
 HERE = Path(__file__).parents[1]
 FOLDER = HERE / "var" / "backtest"
 PLAYED = {
-    "dstc11t5": ("DSTC11-T5 dev", ("--nights", "2")),
+    "dstc11t5": ("DSTC11-T5 dev", ("--nights", "1", "--cases", "60")),
     "bank-hotel": ("STAR's bank and hotel conversations", ("--nights", "2", "--by", "how")),
 }
 
