@@ -11,6 +11,7 @@ import os
 import re
 import signal
 import sys
+import threading
 from collections.abc import Awaitable, Sequence
 from typing import TypeVar
 
@@ -23,7 +24,7 @@ from bot.desk import Desk
 from bot.errors import SlackRefused
 from bot.resuming import resume
 from bot.settings import BotSettings
-from data import cli, store
+from data import cli, store, vectors
 from data.errors import BadSetting, MissingToken
 from data.settings import DataSettings
 from serving.engine import Engine
@@ -31,6 +32,8 @@ from serving.settings import ServingSettings
 
 SANDBOX_PORT = 8300
 PORT = cli.whole_number(0, 65535)
+LAST_VECTORS_SECONDS = 10.0
+"""How long the bot's end waits for the vectors that are being made."""
 TOKEN_REFUSED = frozenset(
     [
         "access_denied",
@@ -103,7 +106,12 @@ def _expect(settings: BotSettings, *, http: bool) -> None:
 
 
 async def _serve(arguments: argparse.Namespace, settings: BotSettings, serving: ServingSettings) -> None:
-    db = store.connect(cli.load_settings(DataSettings).database_path)
+    kept = cli.load_settings(DataSettings)
+    db = store.connect(kept.database_path)
+    stop = threading.Event()
+    # Reading the model keeps Python busy for seconds, in which no ack must be waited for.
+    vectors.make_ready(db, kept.embedding_model)
+    embedding = vectors.embed_passages_in_the_background(kept.database_path, kept.embedding_model, stop)
     engine = Engine(serving.llm_base_url, serving.llm_api_key)
     desk = build_desk(settings, db, engine, base_model=serving.base_model)
     app = build_app(settings, desk)
@@ -140,7 +148,9 @@ async def _serve(arguments: argparse.Namespace, settings: BotSettings, serving: 
         print(f"ready: listening for Slack on http://{host}:{port}{manifest.EVENTS}", flush=True)
         await ended.wait()
         await runner.cleanup()
+    stop.set()
     await engine.close()
+    await asyncio.to_thread(embedding.join, LAST_VECTORS_SECONDS)
 
 
 def _end_at_once() -> None:

@@ -1,5 +1,6 @@
 """Turns and knowledge → a prompt that fits the context → a draft from the adapter that is live."""
 
+import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -12,12 +13,12 @@ from bot import answering, grounding, vetting
 from bot.access import Sources
 from bot.blocks import WISH_LABELS
 from bot.errors import NoBase, NothingFound, ThreadTooLong
-from data import prompts, store, store_preferences
+from data import prompts, store, store_preferences, store_vectors, vectors
 from data.errors import BrokenAdapter, DeskError, EngineFailed, UnknownAdapter
 from data.models import BASE, Audience, Base, Example, Message, Passage, Suggestion, Task, Turn
 from data.preferences import Preferences
 from data.prompts import Wish
-from data.search import search
+from data.search import question_to_embed, said_before, search
 from serving import promotion
 from serving.engine import Completion, Engine
 
@@ -91,6 +92,7 @@ async def draft(
     """
     base = served_base(db, base_model)
     adapter = promotion.adapter_for(db, suggestion.task, base.hash, suggestion.thread_id or suggestion.id)
+    await _understand(db, suggestion.task, turns)
     # The check reads what the model reads: an order in an article is neither followed nor quoted.
     passages = [prompts.readable(passage) for passage in _passages(db, suggestion.task, turns, sources.audience)]
     # Beside an adapter of 500 pairs, examples that it had learned won -0.005 nats per token and newer ones +0.005, both
@@ -229,12 +231,27 @@ def last_said(turns: Sequence[Turn]) -> str:
     return next((turn.text for turn in reversed(turns) if turn.speaker == "customer"), turns[-1].text)
 
 
-def _passages(db: Database, task: Task, turns: Sequence[Turn], audience: Audience) -> list[Passage]:
+async def _understand(db: Database, task: Task, turns: Sequence[Turn]) -> None:
+    """Have the question's vector made, beside the thread that acks: a moment, and seconds while its model is read."""
+    if model := store_vectors.embedding_model(db):
+        question = question_to_embed(*_question(task, turns))
+        await asyncio.to_thread(vectors.remember_question, model, question)
+
+
+def _question(task: Task, turns: Sequence[Turn]) -> tuple[str, str]:
+    """What is searched for, and what was said before it."""
     if task == "reply":
-        return search(db, last_said(turns), limit=REPLY_PASSAGES, audience=audience)
+        return last_said(turns), ""
     *earlier, question = turns
-    before = "\n".join(turn.text for turn in earlier)
-    found = search(db, question.text, history=before, limit=ANSWER_PASSAGES, audience=audience)
+    return question.text, said_before(earlier)
+
+
+def _passages(db: Database, task: Task, turns: Sequence[Turn], audience: Audience) -> list[Passage]:
+    asked, before = _question(task, turns)
+    if task == "reply":
+        return search(db, asked, limit=REPLY_PASSAGES, audience=audience)
+    earlier = turns[:-1]
+    found = search(db, asked, history=before, limit=ANSWER_PASSAGES, audience=audience)
     if not found:
         # "Why?" has no telling word of its own: it is about what was asked before.
         asked = "\n".join(turn.text for turn in earlier if turn.speaker == "customer")

@@ -3,7 +3,7 @@
 import argparse
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -11,14 +11,15 @@ from pathlib import Path
 
 from sqlite_utils import Database
 
-from data import cli, erasure, lineage, measuring, store, store_erasure
-from data.errors import DatabaseUnusable, NotAllImported
+from data import cli, erasure, lineage, measuring, store, store_erasure, vectors
+from data.errors import DatabaseUnusable, EmbedderMissing, NotAllImported
 from data.export_formats import FORMATS
 from data.history import MOST_REPLIES, import_history
 from data.knowledge import import_knowledge
 from data.models import AUDIENCES, TASKS
 from data.readers.files import SUFFIXES
-from data.search import evaluate_search, search
+from data.search import search
+from data.search_evaluation import evaluate_search
 from data.settings import DataSettings
 
 HISTORY_FORMATS = (
@@ -133,15 +134,26 @@ def _import_knowledge(arguments: argparse.Namespace) -> int:
             stale_after=arguments.stale_after,
             progress=True,
         )
+        embedded = _embed(db)
     lines = [
         f"{imported.added} added, {imported.changed} changed, {imported.unchanged} unchanged, "
         f"{imported.removed} removed",
+        *([f"{embedded} passages got vectors"] if embedded else []),
         *(f"skipped {path}: {reason}" for path, reason in imported.failed.items()),
     ]
-    cli.report(arguments, asdict(imported), lines)
+    cli.report(arguments, asdict(imported) | {"embedded": embedded}, lines)
     if imported.failed:
         raise NotAllImported(len(imported.failed))
     return 0
+
+
+def _embed(db: Database) -> int:
+    try:
+        return vectors.embed_passages(db, _settings().embedding_model, progress=True)
+    except EmbedderMissing as error:
+        # What was imported is found by its words.
+        vectors.say_once(error)
+        return 0
 
 
 def _search(arguments: argparse.Namespace) -> int:
@@ -164,9 +176,18 @@ def _search(arguments: argparse.Namespace) -> int:
 
 
 def _evaluate_search(arguments: argparse.Namespace) -> int:
-    measured = evaluate_search(arguments.docs, arguments.questions, progress=True)
-    cli.report(arguments, measured, (f"{name:<10} {value:.4g}" for name, value in measured.items()))
+    model = _settings().embedding_model
+    measured = evaluate_search(arguments.docs, arguments.questions, model=model, progress=True)
+    cli.report(arguments, measured, _rates(measured))
     return 0
+
+
+def _rates(measured: dict[str, object]) -> Iterator[str]:
+    intervals = measured["intervals"]
+    for name, value in measured.items():
+        if isinstance(value, int | float):
+            low, high = intervals.get(name, (None, None)) if isinstance(intervals, dict) else (None, None)
+            yield f"{name:<10} {value:.4g}" + (f" ({low:.3f} to {high:.3f})" if low is not None else "")
 
 
 def _import_history(arguments: argparse.Namespace) -> int:

@@ -6,6 +6,7 @@ Loading takes seconds and a text takes ten milliseconds: nothing that Slack wait
 import threading
 from collections.abc import Sequence
 from importlib.util import find_spec
+from logging import WARNING, getLogger
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,7 +26,7 @@ _loading = threading.Lock()
 _loaded: dict[str, "SentenceTransformer"] = {}
 
 
-def embed(texts: Sequence[str], *, model: str = DEFAULT_MODEL, progress: bool = False) -> NDArray[np.float32]:
+def embed(texts: Sequence[str], *, model: str = DEFAULT_MODEL) -> NDArray[np.float32]:
     """One vector of unit length for each text: float32, [texts, dimensions]. A dot product is a cosine.
 
     Of a long text, only the beginning that the model reads counts (MiniLM: 256 tokens). Raises EmbedderMissing.
@@ -33,13 +34,18 @@ def embed(texts: Sequence[str], *, model: str = DEFAULT_MODEL, progress: bool = 
     embedder = load(model)
     if not texts:
         return np.zeros((0, embedder.get_embedding_dimension() or 0), np.float32)
-    return embedder.encode(
-        list(texts),
-        batch_size=TEXTS_PER_PASS,
-        normalize_embeddings=True,
-        convert_to_numpy=True,
-        show_progress_bar=progress,
-    )
+    import torch
+
+    # Three times as fast where the processor has units for it; the cosine to the exact vector stays above .998.
+    halved = len(texts) >= TEXTS_PER_PASS and bool(torch.cpu.get_capabilities().get("amx_bf16"))
+    with torch.autocast("cpu", dtype=torch.bfloat16, enabled=halved):
+        return embedder.encode(
+            list(texts),
+            batch_size=TEXTS_PER_PASS,
+            normalize_embeddings=True,
+            convert_to_numpy=True,
+            show_progress_bar=False,
+        )
 
 
 def load(model: str = DEFAULT_MODEL) -> "SentenceTransformer":
@@ -74,8 +80,9 @@ def _read(model: str) -> "SentenceTransformer":
         raise EmbedderMissing(
             "sentence-transformers is not installed, so search is by words alone: run `make setup`."
         ) from error
-    # A bar for a hundred weights that are read in a tenth of a second.
+    # A bar for a hundred weights that are read in a tenth of a second, and a line with this machine's path.
     logging.disable_progress_bar()
+    getLogger("sentence_transformers").setLevel(WARNING)
     try:
         return SentenceTransformer(str(folder), device="cpu", local_files_only=True)
     except (OSError, ValueError, KeyError) as error:

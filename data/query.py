@@ -1,6 +1,7 @@
 """Free text → an FTS5 query. Pure: whatever a customer types is searched for, never parsed as syntax."""
 
 import re
+from collections.abc import Sequence
 
 WORD = re.compile(r"\w+", re.UNICODE)
 
@@ -24,4 +25,9 @@ def terms(text: str, *, limit: int = 48) -> list[str]:
 
 def any_of(text: str, *, limit: int = 48) -> str:
     """An FTS5 query that matches any of the text's words; an empty string when it has none."""
-    return " OR ".join(f'"{word}"' for word in terms(text, limit=limit))
+    return any_of_words(terms(text, limit=limit))
+
+
+def any_of_words(words: Sequence[str]) -> str:
+    """An FTS5 query that matches any of these words."""
+    return " OR ".join(f'"{word}"' for word in words)

@@ -1,25 +1,59 @@
-"""Find passages of the help centre for a question, and measure how well that works."""
+"""Find passages of the help centre for a question: by its words, its pairs of words, what was said before, its meaning.
 
-import tempfile
-import time
-from dataclasses import replace
-from pathlib import Path
+The full-text index and the vectors name the passages that may fit; data/ranking.py then scores these few exactly.
+"""
 
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass, field, replace
+from weakref import WeakKeyDictionary
+
+import numpy as np
+from numpy.typing import NDArray
 from sqlite_utils import Database
-from tqdm import tqdm
 
-from data import query, store
-from data.errors import BadFile
-from data.jsonlines import BadLine, objects, read_lines
-from data.knowledge import chunk_markdown
-from data.models import Audience, Passage
+from data import query, ranking, store, store_vectors, tuning, vectors, words
+from data.errors import EmbedderMissing
+from data.models import Audience, Passage, Turn
+from data.ranking import Asked, Candidate
+from data.tuning import Floats, Tuned
 
-HISTORY_WEIGHT = 0.2
-"""Of what was said before, against the question's 1 (MTRAG-UN, dev: MRR .77 without, .85 with .15 or .3)."""
-REACH = 200
-"""Passages whose scores are added up when there is a history."""
+MATCHING = 200
+"""Passages that are scored because their words match."""
+NEAR = 40
+"""Passages that are scored because their meaning is near."""
+NEAR_ENOUGH = 0.4
+"""The cosine from which a passage that shares no telling word is found by its meaning alone."""
+POSTINGS = 20_000
+"""Places in the index that are read for a question, rarest words first: what bounds its time in a large help centre."""
+QUESTION_WORDS = 100
+"""Words of a question whose neighbours are looked for."""
+WORDS_BEFORE = 40
+"""Words of what was said before that the question's vector takes in."""
 CHUNKS_PER_DOCUMENT = 5
 """Chunks asked for per document wanted, since several of one document may match."""
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A question and the passages that may fit it, before they are scored. `near` has vectors by chunk id."""
+
+    asked: Asked
+    passages: list[Passage]
+    question: Floats | None
+    near: Mapping[int, Floats]
+
+    def features(self, tuned: Tuned) -> NDArray[np.float64]:
+        """[passages, ranking.FEATURES]."""
+        titles = words.numbers_of_each([one.title for one in self.passages])
+        texts = words.numbers_of_each([one.text for one in self.passages])
+        candidates = [Candidate(title, text) for title, text in zip(titles, texts, strict=True)]
+        cosines = np.zeros(len(candidates))
+        if self.question is not None:
+            turned = tuned.turned(self.question)
+            for place, passage in enumerate(self.passages):
+                if passage.chunk_id in self.near:
+                    cosines[place] = self.near[passage.chunk_id] @ turned
+        return ranking.features(self.asked, candidates, cosines, tuned.weights)
 
 
 def customers_read(db: Database) -> Audience:
@@ -33,20 +67,39 @@ def customers_read(db: Database) -> Audience:
 def search(
     db: Database, text: str, *, history: str = "", limit: int = 5, audience: Audience = "internal"
 ) -> list[Passage]:
-    """The passages that match any telling word of the text, best first (BM25). Empty when none does.
+    """The passages that fit the text, best first. Empty when none shares a telling word or comes near in meaning.
 
     `audience`: who will read them; customers only see what is customer-safe.
-    `history` is what was said before: it moves passages up and down, with less weight, but finds none by itself.
+    `history` is what was said before, newest first: it moves passages up and down, with less weight, but finds none by
+    itself. Scores of different questions can be compared: words reach about 1, pairs of words and meaning 1 more each.
     """
-    expression, before = query.any_of(text), query.any_of(history)
-    if not expression:
-        return []
-    found = store.passages_matching(db, expression, limit=REACH if before else limit, audience=audience)
-    if not before:
-        return found
-    said = {p.chunk_id: p.score for p in store.passages_matching(db, before, limit=REACH)}
-    scored = [replace(p, score=p.score + HISTORY_WEIGHT * said.get(p.chunk_id, 0.0)) for p in found]
-    return sorted(scored, key=lambda passage: -passage.score)[:limit]
+    tuned = tuning.tuned(db)
+    found = scene(db, text, history=history, audience=audience, tuned=tuned)
+    scores = ranking.added(found.features(tuned), tuned.weights)
+    passages = found.passages
+    order = sorted(range(len(passages)), key=lambda place: (-scores[place], passages[place].chunk_id))[:limit]
+    return [replace(passages[place], score=float(scores[place])) for place in order]
+
+
+def scene(
+    db: Database, text: str, *, history: str = "", audience: Audience, tuned: Tuned, also: Sequence[int] = ()
+) -> Scene:
+    """A question with the passages that may fit it, and with `also` (ids) among them."""
+    telling = query.terms(text)
+    if not telling:
+        return Scene(Asked([], [], [], {}), [], None, {})
+    asked = _asked(db, text, telling, history)
+    passages = store.passages_matching(db, _rarest(db, telling), limit=MATCHING, audience=audience)
+    by_words = {one.chunk_id for one in passages}
+    question = _question(db, text, history)
+    near = {}
+    if question is not None:
+        wanted = [*by_words, *also]
+        turned = tuned.turned(question)
+        near = vectors.near(db, turned, wanted, nearest=NEAR, least=NEAR_ENOUGH, audience=audience)
+    if others := [one for one in dict.fromkeys([*near, *also]) if one not in by_words]:
+        passages += store_vectors.passages(db, others, audience)
+    return Scene(asked, passages, question, near)
 
 
 def search_documents(db: Database, text: str, *, history: str = "", limit: int) -> list[str]:
@@ -55,67 +108,71 @@ def search_documents(db: Database, text: str, *, history: str = "", limit: int) 
     return list(dict.fromkeys(passage.document_id for passage in found))[:limit]
 
 
-def evaluate_search(docs: Path, questions: Path, *, progress: bool = False) -> dict[str, float]:
-    """Hit rates, recall, mean reciprocal rank and the 95th percentile of the time, in ms, over labelled questions.
-
-    Documents are cut as import-knowledge cuts them, in a store of their own. A question finds a document by its
-    best passage. Raises BadFile naming the first line that cannot be used.
-    """
-    ranks: list[int | None] = []
-    recalls: dict[int, list[float]] = {5: [], 10: []}
-    milliseconds: list[float] = []
-    bar = None if progress else True
-    with tempfile.TemporaryDirectory() as folder, store.connect(Path(folder) / "evaluation.db") as db:
-        with store.immediate(db):
-            for document in tqdm(_lines(docs, ("id", "text")), unit="document", disable=bar):
-                title, text = str(document.get("title") or ""), str(document["text"])
-                store.put_document(
-                    db,
-                    source=str(document["id"]),
-                    title=title,
-                    text=text,
-                    sha256="",
-                    chunks=chunk_markdown(text, title=title),
-                    document_id=str(document["id"]),
-                )
-        for question in tqdm(_lines(questions, ("question", "gold")), unit="question", disable=bar):
-            gold = {str(one) for one in question["gold"]} if isinstance(question["gold"], list) else set()
-            if not gold:
-                continue
-            started = time.perf_counter()
-            history = _said(question.get("history"))
-            found = search_documents(db, str(question["question"]), history=history, limit=10)
-            milliseconds.append(1000 * (time.perf_counter() - started))
-            ranks.append(next((n for n, one in enumerate(found, start=1) if one in gold), None))
-            for k, recall in recalls.items():
-                recall.append(len(gold & set(found[:k])) / len(gold))
-    if not ranks:
-        raise BadFile(f"{questions} holds no question with a gold document.")
-    count = len(ranks)
-    return {
-        "questions": count,
-        **{f"hit@{k}": sum(rank is not None and rank <= k for rank in ranks) / count for k in (1, 5, 10)},
-        **{f"recall@{k}": sum(recall) / count for k, recall in recalls.items()},
-        "mrr": sum(1 / rank for rank in ranks if rank) / count,
-        "p95_ms": sorted(milliseconds)[max(0, -(-95 * count // 100) - 1)],
-    }
+def said_before(turns: Sequence[Turn]) -> str:
+    """A conversation as search's `history`: what the customer said, newest first, then what the agent did."""
+    newest_first = sorted(reversed(turns), key=lambda turn: turn.speaker != "customer")
+    return "\n".join(turn.text for turn in newest_first)
 
 
-def _lines(path: Path, keys: tuple[str, ...]) -> list[dict[str, object]]:
-    found = []
-    for line in objects(read_lines(path)):
-        if isinstance(line, BadLine):
-            raise BadFile(f"{path}: line {line.number}: {line.reason}.")
-        number, value = line
-        missing = [key for key in keys if key not in value]
-        if missing:
-            raise BadFile(f'{path}: line {number} has no "{missing[0]}".')
-        found.append(value)
-    return found
+def question_to_embed(text: str, history: str) -> str:
+    """What a question's vector is made of."""
+    return "\n".join(filter(None, [text, " ".join(history.split()[:WORDS_BEFORE])]))
 
 
-def _said(history: object) -> str:
-    """The texts of a question's earlier turns (texts, or {"role", "text"}), newest first: a long query is cut."""
-    if not isinstance(history, list):
-        return ""
-    return "\n".join(str(turn.get("text", "")) if isinstance(turn, dict) else str(turn) for turn in reversed(history))
+@dataclass
+class _Counts:
+    """How many passages there are, and how many have a stem, as far as it was asked."""
+
+    newest: int
+    passages: int
+    having: dict[int, int] = field(default_factory=dict)
+
+
+_counts: "WeakKeyDictionary[Database, _Counts]" = WeakKeyDictionary()
+
+
+def _asked(db: Database, text: str, telling: Sequence[str], history: str) -> Asked:
+    sought = words.numbers_of(" ".join(telling)).tolist()
+    before = words.numbers_of(" ".join(query.terms(history))).tolist()
+    in_order = words.numbers_of(" ".join(text.split()[:QUESTION_WORDS])).tolist()
+    # Looking the rest up would take longer than all else: "the" stands almost everywhere.
+    common = {number for number in in_order if number not in sought}
+    counts = _counted(db, {*sought, *before} - common)
+    rarity = {one: ranking.rarity(counts.having[one], counts.passages) for one in {*sought, *before} - common}
+    return Asked(sought, in_order, before, rarity)
+
+
+def _counted(db: Database, numbers: Set[int]) -> _Counts:
+    newest = store_vectors.newest_passage(db)
+    counts = _counts.get(db)
+    if counts is None or counts.newest != newest:
+        counts = _counts[db] = _Counts(newest, store_vectors.count_passages(db))
+    if unknown := {words.stem(number): number for number in numbers if number not in counts.having}:
+        found = store_vectors.passages_with(db, list(unknown))
+        counts.having |= {number: found.get(stem, 0) for stem, number in unknown.items()}
+    return counts
+
+
+def _rarest(db: Database, telling: Sequence[str]) -> str:
+    """An FTS5 expression of the telling words, without the commonest where reading them all would take too long."""
+    having = _counts[db].having
+    places = {word: min((having[one] for one in words.numbers_of(word).tolist()), default=0) for word in telling}
+    kept: list[str] = []
+    read = 0
+    for word in sorted(places, key=places.__getitem__):
+        if read >= MATCHING and read + places[word] > POSTINGS:
+            break
+        kept.append(word)
+        read += places[word]
+    return query.any_of_words(kept)
+
+
+def _question(db: Database, text: str, history: str) -> Floats | None:
+    model = store_vectors.embedding_model(db)
+    if model is None:
+        return None
+    try:
+        return vectors.question_vector(model, question_to_embed(text, history))
+    except EmbedderMissing as error:
+        vectors.say_once(error)
+        return None

@@ -1,4 +1,4 @@
-"""One night: dataset → run → verify → gate → publish → warm → promote → report."""
+"""One night: search → dataset → run → verify → gate → publish → warm → promote → report."""
 
 import asyncio
 import logging
@@ -36,6 +36,7 @@ from finetune.run_directory import (
     write_json,
     write_recipe,
 )
+from finetune.search_night import tune_search
 from finetune.settings import FinetuneSettings
 from serving import adapters, promotion
 from serving.base import identify
@@ -94,7 +95,10 @@ def nightly(
         night = Night(store.start_run(db, base=base.hash))
         run_dir = settings.runs_dir / night.run_id
         with recorded(db, night):
-            with step(db, night, "dataset"):
+            with step(db, night, "search"):
+                learned = tune_search(db, run_id=night.run_id)
+                log.info("search: %s", learned.reason)
+            with step(db, night, "dataset", search=learned.reason):
                 dataset = datasets.build(db, known=last_learned(db, settings.runs_dir, base), seed=settings.seed)
                 if reason := too_little(dataset, settings):
                     night.outcome, night.reason = "skipped", reason

@@ -56,6 +56,7 @@ def report_lines(
     lines += [
         f"- {v.task}: {'promoted' if v.task in promoted else f'{v.incumbent} stays'}. {v.reason}" for v in verdicts
     ]
+    lines += [f"- search: {run.facts['search']}"] if "search" in run.facts else []
     lines += ["", "![Loss of the run and differences per case](night.png)", "", *_training(dataset, losses)]
     for verdict in verdicts:
         if verdict.against_incumbent is not None and verdict.against_base is not None:

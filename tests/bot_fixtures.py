@@ -277,6 +277,8 @@ def bot_environment(sandbox: SandboxClient, model: ModelServer, folder: Path, **
         "PYTHONUNBUFFERED": "1",
         "OMP_NUM_THREADS": "1",
         "DATABASE_PATH": str(folder / "nightshift.db"),
+        # Its reading takes seconds; what search finds by meaning, test_bot_search.py asks of a bot that has it.
+        "EMBEDDING_MODEL": "none",
         "LLM_BASE_URL": model.url + "/v1",
         "BASE_MODEL": BASE.model,
         "REVIEW_CHANNEL": "C0SUPERVISORS",

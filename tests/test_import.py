@@ -188,7 +188,7 @@ def test_the_command_says_what_it_did_and_exits_1_when_something_was_skipped(tmp
     folder = write(tmp_path / "help", a="# Refunds\n\nIntro.\n\n## How long\n\nFive days.")
     options = ["--owner", "Ana", "--audience", "customer_safe", "--stale-after", "2020-01-31"]
     assert main(["import-knowledge", str(folder), *options]) == 0
-    assert capsys.readouterr().out == "1 added, 0 changed, 0 unchanged, 0 removed\n"
+    assert capsys.readouterr().out == "1 added, 0 changed, 0 unchanged, 0 removed\n2 passages got vectors\n"
     assert main(["search", "five days"]) == 0
     where = folder / "a.md"
     assert capsys.readouterr().out == (

@@ -9,7 +9,8 @@ from data.chunking import WORDS, chunks_of
 from data.errors import BadFile
 from data.knowledge import chunk_markdown, import_knowledge
 from data.readers.text import read_text
-from data.search import evaluate_search, search
+from data.search import search
+from data.search_evaluation import evaluate_search
 
 
 def test_a_section_is_a_chunk_titled_by_its_headings():
@@ -86,7 +87,10 @@ def test_search_is_measured_on_labelled_questions(tmp_path):
     ]
     questions.write_text("\n".join(map(json.dumps, asked)))
     measured = evaluate_search(docs, questions)
-    assert list(measured) == ["questions", "hit@1", "hit@5", "hit@10", "recall@5", "recall@10", "mrr", "p95_ms"]
+    rates = ["hit@1", "hit@5", "hit@10", "recall@5", "recall@10", "mrr"]
+    assert list(measured) == ["questions", *rates, "p95_ms", "intervals"] and list(measured["intervals"]) == rates
+    low, high = measured["intervals"]["mrr"]
+    assert 0 <= low < measured["mrr"] < high <= 1
     assert measured["questions"] == 3 and measured["hit@1"] == measured["mrr"] == measured["recall@5"] == 2 / 3
     questions.write_text('{"question": "no gold"}\n')
     with pytest.raises(BadFile, match='line 1 has no "gold"'):

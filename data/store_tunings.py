@@ -1,0 +1,84 @@
+"""What nights learned about search: every verdict is a row, and the newest that passed is what serves."""
+
+import json
+from dataclasses import dataclass
+from itertools import groupby
+
+from sqlite_utils import Database
+
+from data.models import Message
+from data.store_connection import dumps, immediate, now, row, rows
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """Weights as JSON, and how a question's vector is turned, as bytes."""
+
+    id: int
+    weights: str
+    turn: bytes | None
+
+
+@dataclass(frozen=True)
+class Decided:
+    """A text that people kept, with the prompt that it answers and the passages (id, text) that stood in it."""
+
+    thread_id: str
+    held_out: bool
+    messages: list[Message]
+    text: str
+    passages: list[tuple[int, str]]
+
+
+def newest_passed(db: Database) -> Tuning | None:
+    """The tuning that serves; None: nothing was ever learned."""
+    found = row(db, "select id, weights, turn from search_tunings where passed = 1 order by id desc limit 1")
+    return Tuning(**found) if found else None
+
+
+def record_tuning(
+    db: Database, *, run_id: str | None, weights: str, turn: bytes | None, passed: bool, report: dict[str, object]
+) -> None:
+    """Append a night's verdict; if it passed, search uses it from the next question on."""
+    with immediate(db):
+        db.execute(
+            """
+            insert into search_tunings (run_id, weights, turn, passed, report, created_at) values (?, ?, ?, ?, ?, ?)
+            """,
+            [run_id, weights, turn if passed else None, passed, dumps(report), now()],
+        )
+
+
+def decided_sources(db: Database) -> list[Decided]:
+    """Texts that people kept, each with the passages of its prompt in order; only what may be learned from.
+
+    Answers are not decided on: those count whose readers' thumbs are up, in channels that may be learned from.
+    """
+    found = rows(
+        db,
+        """
+        with kept as (
+            select id, thread_id, messages, target as text from decided_pairs where task <> 'summary'
+            union
+            select s.id, coalesce(s.thread_id, s.id), s.messages, s.draft from suggestions s
+            join newest_ratings r on r.suggestion_id = s.id
+            where s.task = 'answer' and s.state = 'shown' and s.messages is not null and s.draft is not null
+              and s.channel_id in (select channel_id from consented_channels)
+            group by s.id having sum(r.value) > 0 and min(case r.role when 'supervisor' then r.value else 0 end) >= 0
+        )
+        select k.id, k.thread_id, coalesce(t.held_out, 0) as held_out, k.messages, k.text, c.id as chunk_id,
+            c.text as passage
+        from kept k
+        join suggestion_sources x on x.suggestion_id = k.id
+        join cited_chunks c on c.id = x.chunk_id
+        left join threads t on t.id = k.thread_id
+        order by k.id, x.rowid
+        """,
+    )
+    decided = []
+    for _, together in groupby(found, key=lambda one: one["id"]):
+        first, *_ = sources = list(together)
+        passages = [(one["chunk_id"], one["passage"]) for one in sources]
+        messages = json.loads(first["messages"])
+        decided.append(Decided(first["thread_id"], bool(first["held_out"]), messages, first["text"], passages))
+    return decided
