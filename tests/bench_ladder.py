@@ -17,6 +17,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from data import store
+from data.errors import TrainingFailed
 from data.models import BASE, Base, HistoryPair, Message, Pair, Turn
 from data.prompts import reply_messages, with_examples
 from finetune.backtest_metrics import Sent, gain, losses
@@ -87,14 +88,21 @@ def scored(
 ) -> dict:
     """Every rung that so many pairs allow: its loss on the unseen replies, and its gain over the rung before it."""
     learned = pool[:size]
-    adapter = trained(folder / f"run-{size}", learned, settings, base) if learned else None
+    try:
+        adapter = trained(folder / f"run-{size}", learned, settings, base) if learned else None
+    except TrainingFailed as failure:
+        # As a night would: no adapter comes of it. So few pairs are validated by one or two.
+        print(f"{size} pairs: {failure}", file=sys.stderr)
+        adapter = None
     stage = Stage(base, {"adapter": adapter} if adapter else {})
     plain = [one.messages for one in unseen]
     prompts = {"base": (BASE, plain)}
     if learned:
         shown = retrieved(learned, unseen)
-        prompts |= {"fewshot": (BASE, shown), "adapter": ("adapter", plain), "adapter_fewshot": ("adapter", shown)}
-        if new := pool[size : 2 * size]:
+        prompts["fewshot"] = (BASE, shown)
+        if adapter:
+            prompts |= {"adapter": ("adapter", plain), "adapter_fewshot": ("adapter", shown)}
+        if adapter and (new := pool[size : 2 * size]):
             prompts["adapter_new"] = ("adapter", retrieved(new, unseen))
     sent = Sent([one.id for one in unseen], [one.target for one in unseen], [0] * len(unseen))
     nats, tokens, read = {}, {}, {}
