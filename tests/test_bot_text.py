@@ -39,7 +39,8 @@ def test_code_lists_and_emoji_reach_the_model_as_the_customer_typed_them(bot, sa
 
 def test_markdown_reaches_the_customer_as_it_was_meant_and_pings_nobody(bot, sandbox, model):
     model.answer = lambda messages: ANSWER
-    row = draft_for(bot, sandbox)
+    # A link that stands in no source and not in the thread would open nothing.
+    row = draft_for(bot, sandbox, "Is it https://x.io/settings?")
     reply = accept(bot, sandbox, row)
     (section,) = [block for block in reply["blocks"] if block["type"] == "section"]
     assert section["text"]["text"] == (
@@ -53,7 +54,7 @@ def test_markdown_reaches_the_customer_as_it_was_meant_and_pings_nobody(bot, san
 def test_what_is_posted_is_what_training_learns_from(bot, sandbox, model):
     sandbox.command(HELP, "U0ADMIN1", "/nightshift", "consent on")
     model.answer = lambda messages: ANSWER
-    row = draft_for(bot, sandbox, "Prices & reset?")
+    row = draft_for(bot, sandbox, "Prices & reset, at https://x.io/settings?")
     reply = accept(bot, sandbox, row)
     decision = store.decision(bot.db, row["id"])
     assert decision is not None and decision.text == row["draft"] == plain(reply["text"]) == ANSWER

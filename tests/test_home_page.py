@@ -101,6 +101,6 @@ async def test_who_asks_in_private_sees_the_question_at_once_and_rates_the_answe
     await agent.locator(".composer textarea").fill("/ask how do I reset a password?")
     await agent.locator(".composer textarea").press("Enter")
     await expect(agent.locator(".messages")).to_contain_text("You asked: how do I reset a password?")
-    await expect(agent.locator(".messages")).to_contain_text("We will look into it today.")
+    await expect(agent.locator(".messages")).to_contain_text("Open Settings, then Security")
     await agent.locator(".feedback").get_by_role("button", name="Good").click()
     await expect(agent.locator(".messages")).to_contain_text("Your 👍 is stored.")
