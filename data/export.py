@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +13,8 @@ from tqdm import tqdm
 from data import store, store_names
 from data.errors import BadFile, NightshiftError
 from data.export_formats import FORMATS, Format
-from data.masking import Masker, learn_pair, masked_messages, masked_pair
-from data.models import Pair, PreferencePair, Task
+from data.masking import learn_pair, learn_preference, masked_pair, masked_preference, maskers
+from data.models import Task
 
 
 class CannotExport(NightshiftError):
@@ -36,18 +36,11 @@ def export(
     the file, and BadFile where it cannot be written.
     """
     form = FORMATS[name]
-    pairs: Sequence[Pair | PreferencePair] = store.training_pairs(db) if form.of_pair else store.preference_pairs(db)
-    pairs = _masked(db, [pair for pair in pairs if task in (None, pair.task)])
+    records = _records(db, form, task, progress=progress)
     held_out = store.held_out_threads(db)
-    lines = {
-        path: [
-            _line(form, pair)
-            for pair in tqdm(pairs, desc="export", unit="pair", disable=None if progress else True)
-            if (pair.thread_id in held_out) == is_held_out
-        ]
-        for path, is_held_out in ((out, False), (validation, True))
-        if path is not None
-    }
+    lines = {out: [line for thread, line in records if thread not in held_out]}
+    if validation is not None:
+        lines[validation] = [line for thread, line in records if thread in held_out]
     if len(lines[out]) < form.least:
         kind = "preference pairs" if form.of_preference else "pairs"
         raise CannotExport(
@@ -62,45 +55,40 @@ def export(
     return {"train": len(lines[out]), "validation": len(lines.get(validation, []))}
 
 
-def _line(form: Format, pair: Pair | PreferencePair) -> dict[str, Any]:
-    convert = form.of_pair or form.of_preference
-    assert convert is not None
-    record = convert(pair)  # type: ignore[arg-type]
+def _records(db: Database, form: Format, task: Task | None, *, progress: bool) -> list[tuple[str, dict[str, Any]]]:
+    """Thread and line of every pair, masked."""
+    names = store_names.known_names(db)
+    bar = partial(tqdm, desc="export", unit="pair", disable=None if progress else True)
+    if form.of_pair is not None:
+        pairs = [pair for pair in store.training_pairs(db) if task in (None, pair.task)]
+        masker_of = maskers((pair.thread_id for pair in pairs), names)
+        for pair in pairs:
+            learn_pair(pair, masker_of[pair.thread_id])
+        of_pair = form.of_pair
+        return [
+            (pair.thread_id, _fitting(form, pair.id, of_pair(masked_pair(pair, masker_of[pair.thread_id]))))
+            for pair in bar(pairs)
+        ]
+    assert form.of_preference is not None
+    of_preference = form.of_preference
+    edits = [edit for edit in store.preference_pairs(db) if task in (None, edit.task)]
+    masker_of = maskers((edit.thread_id for edit in edits), names)
+    for edit in edits:
+        learn_preference(edit, masker_of[edit.thread_id])
+    return [
+        (edit.thread_id, _fitting(form, edit.id, of_preference(masked_preference(edit, masker_of[edit.thread_id]))))
+        for edit in bar(edits)
+    ]
+
+
+def _fitting(form: Format, pair_id: str, record: dict[str, Any]) -> dict[str, Any]:
     try:
         form.line.model_validate(record)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
-        raise CannotExport(f"The pair {pair.id} does not fit the format ({where}: {first['msg']}).") from error
+        raise CannotExport(f"The pair {pair_id} does not fit the format ({where}: {first['msg']}).") from error
     return record
-
-
-def _masked(db: Database, pairs: Sequence[Pair | PreferencePair]) -> list[Pair | PreferencePair]:
-    names = store_names.known_names(db)
-    everywhere = names.get(store_names.EVERYWHERE, frozenset())
-    maskers = {
-        thread: Masker(thread, names=everywhere | names.get(thread, frozenset()))
-        for thread in {pair.thread_id for pair in pairs}
-    }
-    for pair in pairs:
-        masker = maskers[pair.thread_id]
-        if isinstance(pair, Pair):
-            learn_pair(pair, masker)
-            continue
-        for text in (*(one["content"] for one in pair.messages[1:]), pair.chosen, pair.rejected):
-            masker.learn(text)
-    return [_masked_one(pair, maskers[pair.thread_id]) for pair in pairs]
-
-
-def _masked_one(pair: Pair | PreferencePair, masker: Masker) -> Pair | PreferencePair:
-    if isinstance(pair, Pair):
-        return masked_pair(pair, masker)
-    return replace(
-        pair,
-        messages=masked_messages(pair.messages, masker),
-        chosen=masker.mask(pair.chosen),
-        rejected=masker.mask(pair.rejected),
-    )
 
 
 def _write(path: Path, records: Sequence[dict[str, Any]]) -> None:

@@ -7,12 +7,13 @@ becomes a placeholder such as [EMAIL_1]. What stands in the help centre is publi
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from data.models import Message, Pair
+from data.models import Message, Pair, PreferencePair
 from data.redact import Kind, personal_data
 from data.redact_names import ALSO_WORDS, NO_NAMES
+from data.store_names import EVERYWHERE
 
 OTHER_NAMES = (
     "Alma", "Arno", "Bela", "Birk", "Carla", "Corin", "Dario", "Delia", "Edda", "Elmar", "Fabia", "Falk", "Gesa",
@@ -100,6 +101,12 @@ def without_passages(text: str) -> str:
     return HELP_CENTRE.sub("", text, count=1)
 
 
+def maskers(threads: Iterable[str], names: Mapping[str, frozenset[str]]) -> dict[str, Masker]:
+    """A masker for each thread, which knows its own names and those known everywhere (store_names.known_names)."""
+    everywhere, nobody = names.get(EVERYWHERE, frozenset()), frozenset[str]()
+    return {thread: Masker(thread, names=everywhere | names.get(thread, nobody)) for thread in set(threads)}
+
+
 def masked_pair(pair: Pair, masker: Masker) -> Pair:
     """The pair as it is stored for training."""
     return replace(pair, messages=masked_messages(pair.messages, masker), target=masker.mask(pair.target))
@@ -119,6 +126,25 @@ def learn_pair(pair: Pair, masker: Masker) -> None:
         if message["role"] != "system":
             masker.learn(message["content"])
     masker.learn(pair.target)
+
+
+def learn_preference(preference: PreferencePair, masker: Masker) -> None:
+    """The same for a preference pair."""
+    for message in preference.messages:
+        if message["role"] != "system":
+            masker.learn(message["content"])
+    masker.learn(preference.chosen)
+    masker.learn(preference.rejected)
+
+
+def masked_preference(preference: PreferencePair, masker: Masker) -> PreferencePair:
+    """The preference pair as it is stored for training."""
+    return replace(
+        preference,
+        messages=masked_messages(preference.messages, masker),
+        chosen=masker.mask(preference.chosen),
+        rejected=masker.mask(preference.rejected),
+    )
 
 
 def tells_what_nobody_asked(pair: Pair) -> bool:

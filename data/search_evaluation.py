@@ -13,7 +13,7 @@ from tqdm import tqdm
 from data import store, vectors
 from data.embedding import DEFAULT_MODEL
 from data.errors import BadFile, EmbedderMissing
-from data.jsonlines import BadLine, objects, read_lines
+from data.jsonlines import objects_with
 from data.knowledge import chunk_markdown
 from data.models import Turn
 from data.search import said_before, search_documents
@@ -33,7 +33,7 @@ def evaluate_search(
     passage. `intervals` has, for each rate, the bounds of 95 % by a bootstrap over questions. Without the model, search
     is by words alone. Raises BadFile naming the first line that cannot be used.
     """
-    asked = [one for one in _lines(questions, ("question", "gold")) if _gold(one)]
+    asked = [one for one in objects_with(questions, ("question", "gold")) if _gold(one)]
     if not asked:
         raise BadFile(f"{questions} holds no question with a gold document.")
     with tempfile.TemporaryDirectory() as folder, store.connect(Path(folder) / "evaluation.db") as db:
@@ -58,7 +58,7 @@ def evaluate_search(
 
 def fill(db: Database, docs: Path, *, progress: bool = False) -> None:
     """Put a file's documents into a store. Raises BadFile."""
-    documents = _lines(docs, ("id", "text"))
+    documents = objects_with(docs, ("id", "text"))
     with tqdm(total=len(documents), unit="document", disable=None if progress else True) as bar:
         for start in range(0, len(documents), DOCUMENTS_PER_TURN):
             with store.immediate(db):
@@ -105,19 +105,6 @@ def interval(each: NDArray[np.float64]) -> list[float]:
 def _gold(question: dict[str, object]) -> set[str]:
     gold = question["gold"]
     return {str(one) for one in gold} if isinstance(gold, list) else set()
-
-
-def _lines(path: Path, keys: tuple[str, ...]) -> list[dict[str, object]]:
-    found = []
-    for line in objects(read_lines(path)):
-        if isinstance(line, BadLine):
-            raise BadFile(f"{path}: line {line.number}: {line.reason}.")
-        number, value = line
-        missing = [key for key in keys if key not in value]
-        if missing:
-            raise BadFile(f'{path}: line {number} has no "{missing[0]}".')
-        found.append(value)
-    return found
 
 
 def _said(history: object) -> str:

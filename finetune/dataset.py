@@ -11,7 +11,7 @@ from sqlite_utils import Database
 
 from data import store, store_circumstances, store_names
 from data.errors import BadFile, NightError
-from data.masking import Masker, learn_pair, masked_messages, masked_pair
+from data.masking import learn_pair, masked_messages, masked_pair, maskers
 from data.models import TASKS, Message, Pair
 from data.prompts import asked_thread, with_examples, without_examples
 from finetune import curation
@@ -230,26 +230,23 @@ def _masked(
     pairs: Sequence[Pair], cases: Sequence[Case], names: Mapping[str, frozenset[str]]
 ) -> tuple[list[Pair], list[Case], Counter[str]]:
     """Pairs and cases without personal data, alike within each thread; and how many values of each kind were found."""
-    everywhere, nobody = names.get(store_names.EVERYWHERE, frozenset()), frozenset()
-    maskers = {
-        thread: Masker(thread, names=everywhere | names.get(thread, nobody)) for thread in {p.thread_id for p in pairs}
-    }
+    masker_of = maskers((pair.thread_id for pair in pairs), names)
     for pair in pairs:
-        learn_pair(pair, maskers[pair.thread_id])
+        learn_pair(pair, masker_of[pair.thread_id])
     for case in cases:
-        learn_pair(replace(case.pair, messages=case.base_messages), maskers[case.pair.thread_id])
+        learn_pair(replace(case.pair, messages=case.base_messages), masker_of[case.pair.thread_id])
     masked_cases = [
         replace(
             case,
-            pair=masked_pair(case.pair, maskers[case.pair.thread_id]),
-            base_messages=masked_messages(case.base_messages, maskers[case.pair.thread_id]),
+            pair=masked_pair(case.pair, masker_of[case.pair.thread_id]),
+            base_messages=masked_messages(case.base_messages, masker_of[case.pair.thread_id]),
         )
         for case in cases
     ]
     masked: Counter[str] = Counter()
-    for masker in maskers.values():
+    for masker in masker_of.values():
         masked += masker.masked
-    return [masked_pair(pair, maskers[pair.thread_id]) for pair in pairs], masked_cases, masked
+    return [masked_pair(pair, masker_of[pair.thread_id]) for pair in pairs], masked_cases, masked
 
 
 def _case(db: Database, pair: Pair) -> Case:

@@ -1,14 +1,12 @@
 """Freeze the real edits of a night: what was sent and the draft in whose place it was sent."""
 
-from dataclasses import replace
 from pathlib import Path
 
 from sqlite_utils import Database
 
-from data import store
+from data import store, store_names
 from data.edits import TOUCH, distance
-from data.masking import Masker, learn_pair, masked_pair
-from data.models import Message, Pair
+from data.masking import learn_preference, masked_preference, maskers
 from finetune.dataset import Dataset
 from finetune.run_directory import PREFERENCES, write_lines
 
@@ -18,20 +16,16 @@ def freeze_preferences(db: Database, dataset: Dataset, run_dir: Path) -> int:
 
     Only of pairs that SFT learns from: the split, consent and lineage of those hold here too.
     """
-    learned = {pair.id: pair for pair in dataset.train}
-    found = [
-        _masked(learned[edit.id], edit.messages, edit.chosen, edit.rejected)
+    learned = {pair.id for pair in dataset.train}
+    edits = [
+        edit
         for edit in store.preference_pairs(db)
         if edit.id in learned and distance(edit.rejected, edit.chosen) > TOUCH
     ]
-    write_lines(run_dir / PREFERENCES, found)
-    return len(found)
-
-
-def _masked(pair: Pair, messages: list[Message], chosen: str, rejected: str) -> dict[str, object]:
-    sides = [replace(pair, messages=messages, target=text) for text in (chosen, rejected)]
-    masker = Masker(pair.thread_id)
-    for side in sides:
-        learn_pair(side, masker)
-    kept, changed = (masked_pair(side, masker) for side in sides)
-    return {"id": pair.id, "messages": kept.messages, "chosen": kept.target, "rejected": changed.target}
+    masker_of = maskers((edit.thread_id for edit in edits), store_names.known_names(db))
+    for edit in edits:
+        learn_preference(edit, masker_of[edit.thread_id])
+    masked = [masked_preference(edit, masker_of[edit.thread_id]) for edit in edits]
+    sides = ("id", "messages", "chosen", "rejected")
+    write_lines(run_dir / PREFERENCES, ({side: getattr(one, side) for side in sides} for one in masked))
+    return len(masked)

@@ -9,7 +9,7 @@ from night_fixtures import SMALL, answered, asked, pair, prepare_run, small_data
 from peft import get_peft_model
 from test_dataset import decide
 
-from data import store
+from data import store, store_names
 from finetune import base_model, dataset, preference
 from finetune.chat import encode
 from finetune.fitting import Example, copy_of
@@ -70,9 +70,10 @@ def test_the_stage_prefers_what_was_sent_and_learns_from_the_adapter_of_sft(tune
 
 
 def test_real_edits_of_training_pairs_are_frozen_and_masked(db, tmp_path):
+    store_names.record_names(db, ["Quemby"])
     store.set_consent(db, "C1", granted_by="U9", granted=True)
     for number in range(60):
-        draft = f"Please write to jane{number}@example.org."
+        draft = f"Please ask Quemby or write to jane{number}@example.org."
         decide(db, number, kind="edited", draft=draft, text=f"We look into number {number} and write to you today.")
     for number in range(60, 90):
         draft = f"We look into number {number} and write to you soon."
@@ -83,7 +84,7 @@ def test_real_edits_of_training_pairs_are_frozen_and_masked(db, tmp_path):
     learned = {one.id for one in built.train}
     assert len(lines) == count > 10
     assert {line["id"] for line in lines} < learned
-    assert {line["rejected"] for line in lines} == {"Please write to [EMAIL_1]."}
+    assert all("[EMAIL_1]" in line["rejected"] and "Quemby" not in line["rejected"] for line in lines)
     assert all(line["chosen"].endswith("today.") for line in lines)
 
 
