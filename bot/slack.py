@@ -15,6 +15,7 @@ from bot import mentions
 from bot.rich_text import entity, markdown_of
 from bot.spans import parse_span
 from data.models import Task
+from data.permalink import parse_permalink
 from data.store_connection import clean
 
 Json = dict[str, Any]
@@ -160,7 +161,7 @@ def _command(body: Json) -> Request | None:
         if link is None and parse_span(plain(text)) is None:
             return None
         if link is not None:
-            channel_id, thread_ts = link
+            channel_id, thread_ts = link.channel_id, link.thread_ts
     else:
         return None
     return Request(
@@ -273,18 +274,6 @@ def shared_channel(body: Json) -> str | None:
     event = body.get("event")
     channel_id = event.get("channel") if isinstance(event, dict) else None
     return channel_id if body.get("is_ext_shared_channel") is True and isinstance(channel_id, str) else None
-
-
-def parse_permalink(text: str) -> tuple[str, str] | None:
-    """A link to a message → (channel, thread), or None when the text is no such link."""
-    found = re.fullmatch(
-        r"<?https?://[^\s/]+/archives/([A-Z0-9]+)/p(\d{10})(\d{6})(\?[^\s>|]*)?(\|[^>]*)?>?", text.strip()
-    )
-    if found is None:
-        return None
-    channel, seconds, micros, query = found[1], found[2], found[3], found[4] or ""
-    thread = re.search(r"[?&;]thread_ts=(\d{10}\.\d{6})", query)
-    return channel, thread[1] if thread else f"{seconds}.{micros}"
 
 
 def escape(text: str) -> str:

@@ -256,7 +256,7 @@ def _erase(arguments: argparse.Namespace) -> int:
     settings, name = _settings(), arguments.person or arguments.thread
     kind = "person" if arguments.person else "thread"
     find = partial(store_erasure.find_person if arguments.person else store_erasure.find_thread, name=name)
-    folders = [settings.runs_dir, settings.adapter_store]
+    folders = [settings.runs_dir, settings.adapter_store, settings.database_path.parent / "backtest"]
     with _database() as db:
         erased = erasure.look(db, find, folders)
         if not (erased.suggestions or erased.history_pairs or erased.files or erased.documents):

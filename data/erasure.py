@@ -1,6 +1,7 @@
 """Erase a person's or a thread's text everywhere, and show that it is gone: store, runs, adapters' folders, backups."""
 
 import json
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -8,7 +9,7 @@ from pathlib import Path
 from sqlite_utils import Database
 
 from data import store, store_erasure
-from data.errors import NightshiftError
+from data.errors import NightshiftError, StoreError
 from data.store_erasure import ERASED, Found
 
 Finder = Callable[[Database], Found]
@@ -50,11 +51,11 @@ class Erased:
     """They learned from it: out of service by the next night at the latest."""
     now_serving: dict[str, str] = field(default_factory=dict)
     backups: dict[str, str] = field(default_factory=dict)
-    """Every backup ever written: `erased`, or why not."""
+    """Every backup ever written, and every other store in the folders (a backtest's): `erased`, or why not."""
     remaining: list[str] = field(default_factory=list)
 
 
-def look(db: Database, find: Finder, folders: Iterable[Path]) -> Erased:
+def look(db: Database, find: Finder, folders: Sequence[Path]) -> Erased:
     """What `erase` would erase; nothing is changed."""
     found = find(db)
     return Erased(
@@ -63,7 +64,7 @@ def look(db: Database, find: Finder, folders: Iterable[Path]) -> Erased:
         threads=len(found.threads),
         documents=store_erasure.documents_with(db, found.texts),
         files=[str(path) for path in _text_files(folders) if _scrubbed(path, found) is not None],
-        backups=dict.fromkeys(store_erasure.backups(db), "not looked at"),
+        backups=dict.fromkeys(_other_stores(db, folders), "not looked at"),
     )
 
 
@@ -87,7 +88,7 @@ def erase(db: Database, find: Finder, *, kind: str, database: Path, folders: Seq
             beside.replace(path)
             erased.files.append(str(path))
     # The store comes last: a killed erasure still finds what to look for.
-    for backup in store_erasure.backups(db):
+    for backup in _other_stores(db, folders):
         erased.backups[backup] = _erase_backup(Path(backup), find, kind)
     _, erased.adapters = store_erasure.blank(db, found, kind=kind)
     if at_once:
@@ -98,13 +99,22 @@ def erase(db: Database, find: Finder, *, kind: str, database: Path, folders: Seq
     return erased
 
 
+def _other_stores(db: Database, folders: Iterable[Path]) -> list[str]:
+    """Backups, and what an interrupted backtest has left."""
+    left = sorted(str(path.resolve()) for folder in folders for path in folder.rglob("*.db"))
+    return list(dict.fromkeys([*store_erasure.backups(db), *left]))
+
+
 def _erase_backup(path: Path, find: Finder, kind: str) -> str:
     if not path.is_file():
         return "not found: erase it where it was moved to, or delete it"
-    with store.connect(path) as db:
-        found = find(db)
-        if found.pairs or store_erasure.documents_with(db, found.texts):
-            store_erasure.blank(db, found, kind=kind)
+    try:
+        with store.connect(path) as db:
+            found = find(db)
+            if found.pairs or store_erasure.documents_with(db, found.texts):
+                store_erasure.blank(db, found, kind=kind)
+    except StoreError as error:
+        return f"not erased: {error}"
     return "erased"
 
 
@@ -125,10 +135,10 @@ def _scrubbed(path: Path, found: Found) -> str | None:
     if path.suffix == ".json":
         scrubbed = store_erasure.scrub(json.loads(text), found.texts)
         return None if scrubbed is None else json.dumps(scrubbed, ensure_ascii=False, indent=1) + "\n"
-    lines = [ERASED if any(one in line for one in found.texts) else line for line in text.split("\n")]
+    # A text may run over several lines; then each line in which one stands is gone whole.
     for said in sorted(found.texts, key=len, reverse=True):
-        lines = "\n".join(lines).replace(said, ERASED).split("\n")
-    return "\n".join(lines)
+        text = re.sub(re.escape(said), ERASED, text, flags=re.IGNORECASE)
+    return "\n".join(ERASED if ERASED in line else line for line in text.split("\n"))
 
 
 def _is_of(line: str, found: Found) -> bool:
@@ -142,12 +152,17 @@ def _is_of(line: str, found: Found) -> bool:
 
 
 def _any_in(text: str, said: Iterable[str]) -> bool:
-    """Whether a text, as it is or as JSON writes it, stands in this one."""
-    return any(one in text or json.dumps(one, ensure_ascii=False)[1:-1] in text for one in said)
+    """Whether a text, as it is or as JSON writes it, stands in this one, whatever its case."""
+    text = text.casefold()
+    return any(form in text for one in said for form in _forms(one))
+
+
+def _forms(said: str) -> tuple[str, str]:
+    return said.casefold(), json.dumps(said, ensure_ascii=False)[1:-1].casefold()
 
 
 def _holds(path: Path, texts: Iterable[str]) -> bool:
     if not path.is_file():
         return False
-    content = path.read_bytes()
-    return any(form.encode() in content for one in texts for form in (one, json.dumps(one, ensure_ascii=False)[1:-1]))
+    content = path.read_bytes().decode("utf-8", "replace").casefold()
+    return any(form in content for one in texts for form in _forms(one))

@@ -1,6 +1,5 @@
 """Why did it say this? From a message in Slack to the adapter that wrote it, its run, its verdicts and its pairs."""
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,10 +9,10 @@ from sqlite_utils import Database
 from data import query, store, store_chain
 from data.errors import NightshiftError, UnknownSuggestion
 from data.models import BASE, Adapter, Suggestion
+from data.permalink import parse_permalink
 from data.prompts import asked_thread
 from data.store_connection import row, rows
 
-PERMALINK = re.compile(r"/archives/([A-Z0-9]+)/p(\d+)(\d{6})")
 NEAREST = 5
 
 
@@ -118,9 +117,8 @@ def lines_of(traced: Lineage) -> list[str]:
 
 
 def _suggestion(db: Database, name: str) -> Suggestion:
-    if link := PERMALINK.search(name):
-        channel, seconds, rest = link.groups()
-        name = f"{channel}/{seconds}.{rest}"
+    if link := parse_permalink(name):
+        name = f"{link.channel_id}/{link.message_ts}"
     channel, slash, ts = name.rpartition("/")
     if slash:
         found = store.suggestion_at(db, channel.rpartition("/")[2], ts)

@@ -9,11 +9,11 @@ from pathlib import Path
 from sqlite_utils import Database
 
 from data.models import BASE, Message, Task
+from data.permalink import parse_permalink
 from data.store_chain import link
 from data.store_connection import dumps, immediate, new_id, now, rows
 from data.store_ledger import adapters, append_promotion, promotions, standing
 
-PERMALINK = re.compile(r"/archives/([A-Z0-9]+)/p(\d+)(\d{6})(?:\?.*thread_ts=(\d+\.\d+))?")
 SHORTEST = 20
 """Characters of a said text by which its copies are looked for; shorter ones are said by anybody."""
 COMMON = 2
@@ -44,9 +44,8 @@ def record_people(db: Database, suggestion_id: str, user_ids: Iterable[str]) -> 
 
 def find_thread(db: Database, name: str) -> Found:
     """A thread by its id, by CHANNEL/TS, by the permalink of any message in it, or by an imported ticket's id."""
-    if link := PERMALINK.search(name):
-        channel, seconds, rest, thread_ts = link.groups()
-        name = f"{channel}/{thread_ts or f'{seconds}.{rest}'}"
+    if link := parse_permalink(name):
+        name = f"{link.channel_id}/{link.thread_ts}"
     channel, _, ts = name.rpartition("/")
     threads = {
         one["id"]
@@ -140,7 +139,8 @@ def _said(messages: Sequence[Message]) -> list[str]:
 def documents_with(db: Database, texts: Iterable[str]) -> list[str]:
     """The sources of help-centre documents that hold one of these texts."""
     documents = rows(db, "select source, title, text from documents")
-    return [one["source"] for one in documents if any(t in one["text"] or t in one["title"] for t in texts)]
+    folded = [text.casefold() for text in texts]
+    return [one["source"] for one in documents if any(t in f"{one['title']}\n{one['text']}".casefold() for t in folded)]
 
 
 def blank(db: Database, found: Found, *, kind: str) -> tuple[str, list[str]]:
@@ -172,7 +172,7 @@ def blank(db: Database, found: Found, *, kind: str) -> tuple[str, list[str]]:
         )
         db.execute(f"delete from known_names where thread_id in ({_marks(found.threads)})", threads)
         for text in found.texts:
-            db.execute("delete from known_names where name = ?", [text])
+            db.execute("delete from known_names where name = ? collate nocase", [text])
         for one in rows(db, "select id, report from gate_reports"):
             if (scrubbed := scrub(json.loads(one["report"]), found.texts)) is not None:
                 db.execute("update gate_reports set report = ? where id = ?", [dumps(scrubbed), one["id"]])
@@ -183,7 +183,7 @@ def blank(db: Database, found: Found, *, kind: str) -> tuple[str, list[str]]:
         for source in documents_with(db, found.texts):
             db.execute("delete from documents where source = ?", [source])
         for one in rows(db, "select id, text from retired_chunks"):
-            if any(text in one["text"] for text in found.texts):
+            if any(text.casefold() in one["text"].casefold() for text in found.texts):
                 db.execute("delete from retired_chunks where id = ?", [one["id"]])
         learned = [
             one["adapter"]
@@ -245,10 +245,11 @@ def backups(db: Database) -> list[str]:
 def scrub(value: object, texts: Iterable[str]) -> object | None:
     """The JSON value with every string that holds one of the texts replaced; None when none does."""
     changed = False
+    folded = [text.casefold() for text in texts]
 
     def clean_of(one: object) -> object:
         nonlocal changed
-        if isinstance(one, str) and any(text in one for text in texts):
+        if isinstance(one, str) and any(text in one.casefold() for text in folded):
             changed = True
             return ERASED
         if isinstance(one, list):

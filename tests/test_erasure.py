@@ -166,6 +166,17 @@ def test_a_set_phrase_of_many_threads_gives_nobody_away(team, tmp_path):
     assert not holding(team, "My item 3 is lost") and holding(team, "My item 2 is lost") and holding(team, phrase)
 
 
+def test_a_name_is_erased_however_it_is_written_and_from_an_interrupted_backtest_too(team, tmp_path):
+    report = team / "var" / "runs" / "run1" / "report.md"
+    report.write_text(report.read_text() + "\nZORBLATT QUEMBY wrote again.\n")
+    file = written(tmp_path / "old.jsonl", {"id": "zorblatt", "turns": [customer(SECRET), agent(NOTE)]})
+    with store.connect(team / "var" / "backtest" / "1" / "work" / "nightshift.db") as db:
+        import_history(db, file)
+    file.unlink()
+    assert erase("--person", "zorblatt quemby") == 0
+    assert not holding(team, "zorblatt quemby", "cracked")
+
+
 def test_a_backup_that_was_moved_is_named(team, capsys):
     (team / "backup.db").rename(team / "elsewhere.db")
     assert erase("--person", "Zorblatt Quemby") == 0
