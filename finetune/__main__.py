@@ -83,13 +83,13 @@ def _nightly(arguments: argparse.Namespace) -> int:
 
 
 def _dry_run(arguments: argparse.Namespace, db: Database, settings: FinetuneSettings, serving: ServingSettings) -> int:
-    from finetune import dataset, nightly
+    from finetune import dataset, enough, nightly
     from finetune.plan import plan
 
     base = nightly.identify_served(db, serving)
-    known = nightly.last_learned(db, settings.runs_dir, base)
+    known = enough.last_learned(db, settings.runs_dir, base)
     built = dataset.build(db, known=known, seed=settings.seed)
-    reason = nightly.too_little(built, settings)
+    reason = enough.too_little(built, settings)
     planned = plan(built, base, settings)
     document = {
         "dry_run": True,

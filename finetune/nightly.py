@@ -15,13 +15,14 @@ from sqlite_utils import Database
 
 from data import store, store_erasure, store_supervision
 from data.errors import NightError, NightRunning, NightshiftError
-from data.models import BASE, TASKS, Base, Run, Task
+from data.models import BASE, TASKS, Base, Task
 from data.settings import make_folder
 from data.store_knowledge import sampled_chunks
 from finetune import dataset as datasets
 from finetune import trial
 from finetune.child import train_in_a_process_of_its_own
 from finetune.dataset import Dataset
+from finetune.enough import last_learned, too_little
 from finetune.interrupted import mark_interrupted, owes_report
 from finetune.preference_pairs import freeze_preferences
 from finetune.run_directory import (
@@ -191,39 +192,6 @@ def step(db: Database, night: Night, name: str, **facts: object) -> Iterator[Non
     started = time.monotonic()
     yield
     night.seconds[name] = round(time.monotonic() - started, 2)
-
-
-def last_learned(db: Database, runs_dir: Path, base: Base) -> set[str]:
-    """The pairs that the last run on this base was given, whether or not the gate let its adapter pass."""
-    trained = [run for run in store.runs(db) if run.base == base.hash and has_trained(run)]
-    return datasets.learned_pairs(runs_dir / trained[-1].id) if trained else set()
-
-
-def has_trained(run: Run) -> bool:
-    """Whether a run came to its verdict; a failed or skipped one has used no pair up."""
-    return run.status == "done" and run.facts.get("outcome") in ("promoted", "kept")
-
-
-def too_little(dataset: Dataset, settings: FinetuneSettings) -> str | None:
-    """Why tonight's pairs are not worth a run, as a sentence; None when they are."""
-    trainable = len(dataset.train) + len(dataset.validation)
-    if trainable < settings.min_pairs:
-        return (
-            f"There are {trainable} training pairs and a night needs {settings.min_pairs} (MIN_PAIRS): "
-            "let agents decide on more drafts, or import history."
-        )
-    if dataset.new_pairs < settings.min_new_pairs:
-        return (
-            f"There are {dataset.new_pairs} new training pairs since the last run and a night needs "
-            f"{settings.min_new_pairs} (MIN_NEW_PAIRS)."
-        )
-    threads = max(task["held_out_threads"] for task in datasets.summary(dataset)["tasks"].values())
-    if threads < settings.min_held_out_threads:
-        return (
-            f"Insufficient evidence: no task has more than {threads} held-out threads and its gate needs "
-            f"{settings.min_held_out_threads} (MIN_HELD_OUT_THREADS)."
-        )
-    return None
 
 
 async def served_root(serving: ServingSettings) -> str:
