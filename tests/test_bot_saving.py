@@ -124,7 +124,10 @@ def test_a_text_longer_than_one_field_is_spread_over_several_and_comes_together_
     assert stored is not None and stored.split() == " ".join(paragraphs).split()
 
 
-CANVAS = "<html><body><h1>Keys</h1><h2>Yard</h2><p>The yellow key opens the yard.</p><table><tr><th>Key</th><th>Door</th></tr><tr><td>red</td><td>cellar</td></tr></table></body></html>"  # noqa: E501
+CANVAS = (
+    "<html><body><h1>Keys</h1><h2>Yard</h2><p>The yellow key opens the yard.</p>"
+    "<table><tr><th>Key</th><th>Door</th></tr><tr><td>red</td><td>cellar</td></tr></table></body></html>"
+)
 
 
 def test_a_canvas_is_read_from_slack_and_saved_again_after_it_has_changed(bot, sandbox, model):
