@@ -7,7 +7,7 @@ from sqlite_utils import Database
 
 from bot import grounding
 from bot.errors import NothingFound
-from data.answerability import ANSWERABLE, QUOTABLE, answerability, unclear
+from data.answerability import QUOTABLE, answerability, can_be_answered, unclear
 from data.conflicts import conflicts
 from data.models import Passage, Turn
 from data.prompts import NOT_FOUND
@@ -28,7 +28,8 @@ class Answer:
 
 def expect_answerable(turns: Sequence[Turn], passages: Sequence[Passage]) -> None:
     """Raise NothingFound where no passage speaks of the question, whatever a model would write."""
-    if answerability(turns[-1].text, _asked_before(turns), grounding.texts_of(passages)) < ANSWERABLE:
+    score = answerability(turns[-1].text, _asked_before(turns), grounding.texts_of(passages))
+    if not can_be_answered(score, max((passage.nearness for passage in passages), default=0.0)):
         raise NothingFound([passage.title for passage in passages])
 
 

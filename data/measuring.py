@@ -5,6 +5,7 @@ from pathlib import Path
 
 from data import calibration, cli
 from data.refusal import evaluate_refusal
+from data.settings import DataSettings
 
 SUPPORT = Path(__file__).with_name("support.json")
 
@@ -31,7 +32,8 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 def _evaluate_refusal(arguments: argparse.Namespace) -> int:
-    _report(arguments, evaluate_refusal(arguments.docs, arguments.questions, progress=True))
+    model = cli.load_settings(DataSettings).embedding_model
+    _report(arguments, evaluate_refusal(arguments.docs, arguments.questions, model=model, progress=True))
     return 0
 
 

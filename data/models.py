@@ -45,6 +45,8 @@ class Passage:
     title: str
     text: str
     score: float
+    nearness: float = 0.0
+    """The cosine of its meaning and the question's; 0 where no vector was compared."""
 
 
 @dataclass(frozen=True)

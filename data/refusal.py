@@ -4,22 +4,24 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from sqlite_utils import Database
 from tqdm import tqdm
 
 from data import agreement, store
-from data.answerability import ANSWERABLE, answerability, unclear
+from data.answerability import answerability, can_be_answered, unclear
+from data.embedding import DEFAULT_MODEL
 from data.errors import BadFile
 from data.jsonlines import objects_with
-from data.knowledge import chunk_markdown
 from data.query import any_of
 from data.search import search
+from data.search_evaluation import embed_or_say, fill
 
 PASSAGES = 3
 """As many as an answer's prompt has."""
 
 
-def evaluate_refusal(docs: Path, questions: Path, *, progress: bool = False) -> dict[str, float]:
+def evaluate_refusal(
+    docs: Path, questions: Path, *, model: str = DEFAULT_MODEL, progress: bool = False
+) -> dict[str, float]:
     """How well answerable questions are told from others: AUROC, beside that of the best BM25 score, which is the
     baseline, and what the threshold does. Nothing is fitted, so nothing is held out.
 
@@ -28,10 +30,12 @@ def evaluate_refusal(docs: Path, questions: Path, *, progress: bool = False) -> 
     """
     labels: list[str] = []
     scores: list[float] = []
+    nearness: list[float] = []
     bm25: list[float] = []
     asks_back: list[bool] = []
     with tempfile.TemporaryDirectory() as folder, store.connect(Path(folder) / "evaluation.db") as db:
-        _put(db, docs)
+        fill(db, docs, progress=progress)
+        embed_or_say(db, model, progress=progress)
         rows = objects_with(questions, ("question", "answerability"))
         for row in tqdm(rows, unit="question", disable=None if progress else True):
             question, turns = str(row["question"]), _turns(row.get("history"))
@@ -43,16 +47,18 @@ def evaluate_refusal(docs: Path, questions: Path, *, progress: bool = False) -> 
             labels.append(str(row["answerability"]))
             texts = [f"{p.title}\n{p.text}" for p in found]
             scores.append(answerability(question, asked[-1] if asked else "", texts))
+            nearness.append(max((p.nearness for p in found), default=0.0))
             bm25.append(alone[0].score if alone else 0.0)
             asks_back.append(bool(unclear(question, before)))
     if not {"answerable", "unanswerable"} <= set(labels):
         raise BadFile(f"{questions} needs answerable and unanswerable questions.")
-    refused = [score < ANSWERABLE for score in scores]
+    refused = [not can_be_answered(score, near) for score, near in zip(scores, nearness, strict=True)]
     return {
         "questions": len(labels),
         "answerable": labels.count("answerable"),
         "unanswerable": labels.count("unanswerable"),
-        "auroc": _auroc(scores, labels, "answerable", "unanswerable"),
+        "auroc": _auroc([a + b for a, b in zip(scores, nearness, strict=True)], labels, "answerable", "unanswerable"),
+        "auroc_words": _auroc(scores, labels, "answerable", "unanswerable"),
         "auroc_bm25": _auroc(bm25, labels, "answerable", "unanswerable"),
         "refused_of_answerable": _share(refused, labels, "answerable"),
         "refused_of_unanswerable": _share(refused, labels, "unanswerable"),
@@ -61,14 +67,6 @@ def evaluate_refusal(docs: Path, questions: Path, *, progress: bool = False) -> 
         "asked_back_of_answerable": _share(asks_back, labels, "answerable"),
         "auroc_underspecified": _auroc([float(one) for one in asks_back], labels, "underspecified", "answerable"),
     }
-
-
-def _put(db: Database, docs: Path) -> None:
-    with store.immediate(db):
-        for document in objects_with(docs, ("id", "text")):
-            name, title, text = str(document["id"]), str(document.get("title") or ""), str(document["text"])
-            chunks = chunk_markdown(text, title=title)
-            store.put_document(db, source=name, title=title, text=text, sha256="", chunks=chunks, document_id=name)
 
 
 def _turns(history: object) -> list[dict[str, object]]:

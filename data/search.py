@@ -47,13 +47,17 @@ class Scene:
         titles = words.numbers_of_each([one.title for one in self.passages])
         texts = words.numbers_of_each([one.text for one in self.passages])
         candidates = [Candidate(title, text) for title, text in zip(titles, texts, strict=True)]
-        cosines = np.zeros(len(candidates))
+        return ranking.features(self.asked, candidates, self.cosines(tuned), tuned.weights)
+
+    def cosines(self, tuned: Tuned) -> NDArray[np.float64]:
+        """[passages]; 0 where a passage has no vector, or the question."""
+        cosines = np.zeros(len(self.passages))
         if self.question is not None:
             turned = tuned.turned(self.question)
             for place, passage in enumerate(self.passages):
                 if passage.chunk_id in self.near:
                     cosines[place] = self.near[passage.chunk_id] @ turned
-        return ranking.features(self.asked, candidates, cosines, tuned.weights)
+        return cosines
 
 
 def customers_read(db: Database) -> Audience:
@@ -76,9 +80,9 @@ def search(
     tuned = tuning.tuned(db)
     found = scene(db, text, history=history, audience=audience, tuned=tuned)
     scores = ranking.added(found.features(tuned), tuned.weights)
-    passages = found.passages
+    passages, cosines = found.passages, found.cosines(tuned)
     order = sorted(range(len(passages)), key=lambda place: (-scores[place], passages[place].chunk_id))[:limit]
-    return [replace(passages[place], score=float(scores[place])) for place in order]
+    return [replace(passages[place], score=float(scores[place]), nearness=float(cosines[place])) for place in order]
 
 
 def scene(

@@ -38,10 +38,7 @@ def evaluate_search(
         raise BadFile(f"{questions} holds no question with a gold document.")
     with tempfile.TemporaryDirectory() as folder, store.connect(Path(folder) / "evaluation.db") as db:
         fill(db, docs, progress=progress)
-        try:
-            vectors.embed_passages(db, model, progress=progress)
-        except EmbedderMissing as error:
-            vectors.say_once(error)
+        embed_or_say(db, model, progress=progress)
         found, milliseconds = [], []
         for question in tqdm(asked, unit="question", disable=None if progress else True):
             started = time.perf_counter()
@@ -74,6 +71,14 @@ def fill(db: Database, docs: Path, *, progress: bool = False) -> None:
                         document_id=str(document["id"]),
                     )
                     bar.update()
+
+
+def embed_or_say(db: Database, model: str, *, progress: bool = False) -> None:
+    """Give the passages vectors; without the model, say so once."""
+    try:
+        vectors.embed_passages(db, model, progress=progress)
+    except EmbedderMissing as error:
+        vectors.say_once(error)
 
 
 def documents_for(db: Database, question: dict[str, object]) -> list[str]:

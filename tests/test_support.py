@@ -8,7 +8,7 @@ import pytest
 
 from data import agreement
 from data.__main__ import main
-from data.answerability import answerability, unclear
+from data.answerability import answerability, can_be_answered, unclear
 from data.calibration import calibrate_support, write_threshold
 from data.conflicts import conflicts
 from data.refusal import evaluate_refusal
@@ -137,7 +137,17 @@ def test_ratings_of_one_kind_or_without_passages_are_refused_in_a_sentence(tmp_p
     assert "answer 1 needs contexts" in capsys.readouterr().err
 
 
-def test_refusal_is_measured_beside_its_baseline(tmp_path, capsys):
+@pytest.mark.parametrize(
+    ("score", "nearness", "answered"), [(0.2, 0.7, True), (0.5, 0.2, False), (0.35, 0.0, True), (0.25, 0.0, False)]
+)
+def test_a_question_is_answered_by_words_and_meaning_together_and_by_words_where_there_are_no_vectors(
+    score, nearness, answered
+):
+    assert can_be_answered(score, nearness) == answered
+
+
+def test_refusal_is_measured_beside_its_baseline(tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("EMBEDDING_MODEL", "none")
     docs, questions = tmp_path / "docs.jsonl", tmp_path / "questions.jsonl"
     docs.write_text("\n".join(json.dumps({"id": str(n), "text": text}) for n, text in enumerate([RESET, RETURNS])))
     rows = [("How long does the link live?", "answerable"), ("Who insures theft of a bicycle?", "unanswerable")]
@@ -162,6 +172,6 @@ def test_the_check_agrees_with_people_at_least_as_well_as_when_it_was_calibrated
 @pytest.mark.skipif(not (SHARED / "retrieval").exists(), reason="shared/data is not here")
 def test_unanswerable_questions_are_told_apart_better_than_by_the_best_bm25_score(tmp_path):
     folder = SHARED / "retrieval" / "mtrag_un"
-    measured = evaluate_refusal(folder / "docs.jsonl.gz", folder / "questions.dev.jsonl.gz")
+    measured = evaluate_refusal(folder / "docs.jsonl.gz", folder / "questions.dev.jsonl.gz", model="none")
     assert measured["auroc"] > measured["auroc_bm25"] + 0.05
     assert measured["refused_of_answerable"] < 0.1
