@@ -138,7 +138,7 @@ def test_ratings_of_one_kind_or_without_passages_are_refused_in_a_sentence(tmp_p
 
 
 @pytest.mark.parametrize(
-    ("score", "nearness", "answered"), [(0.2, 0.7, True), (0.5, 0.2, False), (0.35, 0.0, True), (0.25, 0.0, False)]
+    ("score", "nearness", "answered"), [(0.2, 0.7, True), (0.4, 0.3, False), (0.35, 0.0, True), (0.25, 0.0, False)]
 )
 def test_a_question_is_answered_by_words_and_meaning_together_and_by_words_where_there_are_no_vectors(
     score, nearness, answered
