@@ -12,6 +12,7 @@ from bot.access import expect_agent
 from bot.blocks import Message
 from bot.desk import Desk
 from bot.failing import insist
+from bot.gathering import gather
 from bot.slack import Address, Json
 from bot.supervision import supervises
 from data import store, store_gaps
@@ -140,7 +141,7 @@ async def listing(desk: Desk, user_id: str) -> Message:
     owner = None if await supervises(desk, user_id) else user_id
     if owner is not None:
         await expect_agent(desk.workspace, user_id)
-    store_gaps.gather(desk.db)
+    await gather(desk.db)
     gaps = store_gaps.open_gaps(desk.db, limit=blocks_gaps.LISTED, owner=owner)
     links, names = await asyncio.gather(home.gap_links(desk, gaps), home.names_of(desk, home.owners(gaps)))
     return blocks_gaps.listed(gaps, links=links, names=names)

@@ -21,6 +21,7 @@ from bot import (
 from bot.acceptance import DAYS, acceptance_by
 from bot.blocks_home import HomePage, Supervision
 from bot.desk import Desk
+from bot.gathering import gather
 from bot.slack import Click, Json
 from data import store, store_circumstances, store_desk, store_gaps, store_preferences, store_supervision
 from data.errors import NotAllowed
@@ -133,6 +134,8 @@ async def publish(desk: Desk, user_id: str, *, notice: str = "") -> None:
 async def home_page(desk: Desk, user_id: str, *, notice: str = "") -> HomePage:
     """What one person sees: nothing of anybody else's but for supervisors and admins."""
     supervises, drafts = await supervision.supervises(desk, user_id), await _drafts(desk, user_id)
+    if supervises:
+        await gather(desk.db)
     supervised = _supervision(desk) if supervises else None
     own = store_supervision.own_drafts(desk.db, user_id, limit=OWN_SHOWN) if drafts else None
     listed = [*(own or ()), *((*supervised.worst, *supervised.dismissed) if supervised else ())]
@@ -185,7 +188,6 @@ async def _drafts(desk: Desk, user_id: str) -> bool:
 
 def _supervision(desk: Desk) -> Supervision:
     now = datetime.now(UTC)
-    store_gaps.gather(desk.db)
     closed_since = store.iso(now - timedelta(days=blocks_gaps.CLOSED_DAYS))
     decided = store_supervision.decided(desk.db, since=store.iso(now - timedelta(days=DAYS)))
     night = store_supervision.newest_night(desk.db)

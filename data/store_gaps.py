@@ -7,19 +7,16 @@ from typing import Any, Literal
 
 from sqlite_utils import Database
 
-from data import articles, gaps
+from data import articles
 from data.articles import Article
 from data.errors import UnknownGap
-from data.gaps import Asked
-from data.prompts import NAMES, NOT_FOUND, asked_thread
-from data.store_connection import clean, dumps, immediate, new_id, now, row, rows
+from data.prompts import NAMES, asked_thread
+from data.store_connection import clean, dumps, now, row, rows
 
 GapKind = Literal["not_found", "wrong_fact", "outdated"]
 GapState = Literal["open", "dismissed", "answered"]
 STATES: dict[str, GapState] = {"reopened": "open", "dismissed": "dismissed", "answered": "answered"}
 
-COMPARED = 2_000
-"""Newest examples that a new one is compared with."""
 SHOWN = 3
 """Examples of a gap that are read with it."""
 
@@ -70,72 +67,26 @@ EXAMPLE = """
 """
 
 
-def gather(db: Database) -> int:
-    """Put what was refused, or marked as wrong, since the last time into the queue; how much that was.
-
-    A question like one of a gap that was dismissed goes there, and asks for nobody again.
-    """
-    new = _ungathered(db)
-    if not new:
-        return 0
-    known = _compared(db)
-    found = gaps.same_as([_asked(one) for one in new], [_asked(one) for one, _ in known])
-    homes = [gap_id for _, gap_id in known]
-    count = 0
-    with immediate(db):
-        for example, like in zip(new, found, strict=True):
-            gap_id = homes[like] if like is not None else new_id()
-            homes.append(gap_id)
-            db.execute("insert into gaps (id, created_at) values (?, ?) on conflict do nothing", [gap_id, now()])
-            cursor = db.execute(
-                "insert into gap_examples (suggestion_id, gap_id, kind) values (?, ?, ?) on conflict do nothing",
-                [example.suggestion_id, gap_id, example.kind],
-            )
-            count += cursor.rowcount
-        # Another process has gathered the same meanwhile.
-        db.execute("delete from gaps where id not in (select gap_id from gap_examples)")
-    return count
-
-
-def _ungathered(db: Database) -> list[Example]:
-    """Refused questions, and drafts of replies and answers with a fact that is wrong or outdated, oldest first.
-
-    A wrong fact in a summary is none of the help centre's.
-    """
-    found = rows(
-        db,
-        f"""
-        {EXAMPLE}, d.reason as kind
-        from decisions d join suggestions s on s.id = d.suggestion_id
-        where d.reason in ('wrong_fact', 'outdated') and s.task <> 'summary' and s.draft is not null
-          and s.id not in (select suggestion_id from gap_examples)
-        union all
-        {EXAMPLE}, 'not_found'
-        from suggestions s left join decisions d on d.suggestion_id = s.id
-        where s.task = 'answer' and s.request ->> 'text' is not null
-          and (s.state = 'failed' and s.error = :not_found or s.state = 'shown' and s.draft like :not_found || '%')
-          and coalesce(d.reason, '') not in ('wrong_fact', 'outdated')
-          and s.id not in (select suggestion_id from gap_examples)
-        order by at
-        """,
-        {"not_found": NOT_FOUND},
+def example_of(found: dict[str, Any]) -> Example:
+    """A row of EXAMPLE, with its kind."""
+    request = json.loads(found["request"])
+    question = request.get("text", "")
+    if found["task"] == "reply":
+        question = _last_customer(found["messages"])
+    is_refused = found["kind"] == "not_found"
+    return Example(
+        suggestion_id=found["suggestion_id"],
+        kind=found["kind"],
+        question=" ".join(question.split()),
+        draft=None if is_refused else found["draft"],
+        sent=None if is_refused else found["sent"],
+        team_id=found["team_id"],
+        channel_id=found["channel_id"],
+        thread_ts=found["thread_ts"],
+        asked_by=found["requested_by"] if is_refused else found["decided_by"],
+        asked_in=request.get("kind", ""),
+        at=found["at"],
     )
-    return [_example(one) for one in found]
-
-
-def _compared(db: Database) -> list[tuple[Example, str]]:
-    """Examples that a new one may be the same as, with their gap; none of what is answered: asked again, it is new."""
-    found = rows(
-        db,
-        f"""
-        {EXAMPLE}, x.kind, x.gap_id
-        from gap_examples x join gap_states g on g.id = x.gap_id and g.newest <> 'answered'
-        join suggestions s on s.id = x.suggestion_id left join decisions d on d.suggestion_id = s.id
-        order by x.rowid desc limit ?
-        """,
-        [COMPARED],
-    )
-    return [(_example(one), one["gap_id"]) for one in found]
 
 
 def open_gaps(db: Database, *, limit: int, owner: str | None = None) -> list[Gap]:
@@ -214,7 +165,7 @@ def untold(db: Database) -> list[tuple[str, Example]]:
         where x.told_at is null order by at
         """,
     )
-    return [(one["gap_id"], _example(one)) for one in found]
+    return [(one["gap_id"], example_of(one)) for one in found]
 
 
 def record_told(db: Database, suggestion_ids: Sequence[str]) -> None:
@@ -279,7 +230,7 @@ def _examples(db: Database, gap_id: str) -> list[Example]:
         """,
         [gap_id, SHOWN],
     )
-    return [_example(one) for one in found]
+    return [example_of(one) for one in found]
 
 
 def _document_owner(db: Database, gap_id: str) -> str:
@@ -298,33 +249,8 @@ def _document_owner(db: Database, gap_id: str) -> str:
     return str(found["owner"]) if found else ""
 
 
-def _example(found: dict[str, Any]) -> Example:
-    request = json.loads(found["request"])
-    question = request.get("text", "")
-    if found["task"] == "reply":
-        question = _last_customer(found["messages"])
-    is_refused = found["kind"] == "not_found"
-    return Example(
-        suggestion_id=found["suggestion_id"],
-        kind=found["kind"],
-        question=" ".join(question.split()),
-        draft=None if is_refused else found["draft"],
-        sent=None if is_refused else found["sent"],
-        team_id=found["team_id"],
-        channel_id=found["channel_id"],
-        thread_ts=found["thread_ts"],
-        asked_by=found["requested_by"] if is_refused else found["decided_by"],
-        asked_in=request.get("kind", ""),
-        at=found["at"],
-    )
-
-
 def _last_customer(messages: str | None) -> str:
     """What the customer said last in a reply's prompt."""
     lines = asked_thread(json.loads(messages)).splitlines() if messages and messages != "[]" else []
     mark = f"{NAMES['customer']}: "
     return next((line.removeprefix(mark) for line in reversed(lines) if line.startswith(mark)), "")
-
-
-def _asked(example: Example) -> Asked:
-    return Asked(example.question, example.draft)

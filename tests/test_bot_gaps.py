@@ -7,7 +7,9 @@ import pytest
 from bot_fixtures import Bot, last_ephemeral
 from sandbox_fixtures import Refused, SandboxClient
 
-from data import store, store_gaps, store_supervision
+from data import store, store_gaps, store_gathering, store_supervision, vectors
+from data.articles import Article, put_article
+from data.embedding import DEFAULT_MODEL
 from data.search import search
 
 pytest_plugins = ("bot_fixtures", "sandbox_fixtures")
@@ -41,7 +43,8 @@ def ask(bot: Bot, sandbox: SandboxClient, question: str, user: str = AGENT, chan
     """Ask something that the help centre does not have."""
     before = bot.count("suggestions")
     sandbox.command(channel, user, "/ask", question)
-    bot.until(lambda: bot.count("suggestions") == before + 1 and bot.newest()["state"] == "failed")
+    # The first question after vectors were made waits for the bot to read their model.
+    bot.until(lambda: bot.count("suggestions") == before + 1 and bot.newest()["state"] == "failed", seconds=40)
     return bot.newest()["id"]
 
 
@@ -125,7 +128,7 @@ def test_what_colleagues_alone_may_read_is_not_told_to_a_guest(bot, sandbox, mod
 
 def test_an_answer_that_was_not_told_before_a_crash_is_told_after_it(bot, sandbox, model):
     suggestion_id = ask(bot, sandbox, "Do you sell unicycles?")
-    store_gaps.gather(bot.db)
+    store_gathering.gather(bot.db)
     bot.kill()
     article = store_gaps.Article("Unicycles", "We sell none.")
     store_gaps.record_event(
@@ -279,3 +282,13 @@ def test_admins_see_the_queue_too(bot, sandbox, model):
     ask(bot, sandbox, "Do you sell unicycles?")
     assert "answer_gap" in written(home(sandbox, ADMIN, "Do you sell unicycles?"))
     assert store_supervision.hold(bot.db) is None
+
+
+def test_what_is_asked_in_quite_other_words_is_one_gap_once_the_help_centre_has_vectors(bot, sandbox, model):
+    put_article(bot.db, "slack:gap/other", Article("Delivery", "Parcels arrive within three days."))
+    vectors.embed_passages(bot.db, DEFAULT_MODEL)
+    ask(bot, sandbox, "How do I get my money back?")
+    ask(bot, sandbox, "How can I have my money refunded?")
+    ask(bot, sandbox, "Can I ride a unicycle in the rain?")
+    home(sandbox, SUPERVISOR, "unicycle in the rain")
+    assert [gap.count for gap in store_gaps.open_gaps(bot.db, limit=9)] == [2, 1]

@@ -2,17 +2,20 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from sqlite_utils import Database
 
-from data import gaps, store, store_gaps
+from data import embedding, gaps, store, store_gaps, store_gathering
 from data.articles import Article, put_article
+from data.embedding import DEFAULT_MODEL
 from data.errors import UnknownGap
 from data.gaps import Asked
 from data.knowledge import import_knowledge
 from data.models import Turn
 from data.prompts import NOT_FOUND, reply_messages
 from data.search import search
+from data.store_vectors import begin_vectors
 
 
 def refused(db: Database, question: str, *, key: str = "", channel: str = "C1", user: str = "U1") -> str:
@@ -47,7 +50,7 @@ def wrong(
 
 
 def the_gap(db: Database) -> store_gaps.Gap:
-    store_gaps.gather(db)
+    store_gathering.gather(db)
     (found,) = store_gaps.open_gaps(db, limit=9)
     return found
 
@@ -60,7 +63,7 @@ def test_refused_questions_and_wrong_or_outdated_facts_are_gaps(db):
     refused(db, "Do you sell unicycles?")
     wrong(db, "How long is the warranty?", "Ten years.")
     wrong(db, "When do you open on Sundays?", "At six.", sent=None, reason="outdated")
-    assert store_gaps.gather(db) == 3
+    assert store_gathering.gather(db) == 3
     newest, edited, asked = (gap.examples[0] for gap in store_gaps.open_gaps(db, limit=9))
     assert (asked.kind, asked.question, asked.draft, asked.asked_by) == (
         "not_found", "Do you sell unicycles?", None, "U1",
@@ -76,7 +79,7 @@ def test_a_wrong_tone_a_wrong_fact_in_a_summary_and_a_question_that_failed_other
     wrong(db, "Where is it?", "Customer wants: a bike.", task="summary")
     other = refused(db, "Is the server up?")
     db.execute("update suggestions set error = 'Slack did not answer.' where id = ?", [other])
-    assert store_gaps.gather(db) == 0
+    assert store_gathering.gather(db) == 0
 
 
 def test_a_wrong_or_outdated_fact_is_a_gap_and_no_training_pair(db):
@@ -95,7 +98,7 @@ def test_what_is_asked_again_in_other_words_is_one_gap_and_the_most_asked_comes_
         ("Do you sell unicycles?", "do you SELL any unicycles", "Hello, do you sell a unicycle? Thanks")
     ):
         refused(db, question, key=str(key))
-    assert store_gaps.gather(db) == 4
+    assert store_gathering.gather(db) == 4
     sold, rain = store_gaps.open_gaps(db, limit=9)
     assert (sold.count, rain.count) == (3, 1)
     assert [example.question for example in sold.examples] == [
@@ -103,7 +106,7 @@ def test_what_is_asked_again_in_other_words_is_one_gap_and_the_most_asked_comes_
     ]  # fmt: skip
     # Gathered later, it still finds its like.
     refused(db, "Rain: can I ride the unicycle?")
-    store_gaps.gather(db)
+    store_gathering.gather(db)
     assert [gap.count for gap in store_gaps.open_gaps(db, limit=9)] == [3, 2]
 
 
@@ -113,21 +116,66 @@ def test_the_same_wrong_draft_is_one_gap_whatever_was_asked(db):
     assert the_gap(db).count == 2
 
 
+def understand(db: Database, model: str = DEFAULT_MODEL) -> int:
+    """Give what is to be gathered its vectors, as the bot does."""
+    begin_vectors(db, model)
+    missing = store_gathering.without_vector(db, limit=99)
+    made = embedding.embed([question for _, question in missing])
+    vectors = {one: vector for (one, _), vector in zip(missing, made, strict=True)}
+    store_gathering.put_question_vectors(db, model, vectors)
+    return len(vectors)
+
+
+def test_what_means_the_same_in_quite_other_words_is_one_gap_when_there_are_vectors(db):
+    refused(db, "How do I get my money back?")
+    refused(db, "Can I ride a unicycle in the rain?")
+    store_gathering.gather(db)
+    refused(db, "How can I have my money refunded?")
+    assert understand(db) == 3 and understand(db) == 0
+    store_gathering.gather(db)
+    assert [gap.count for gap in store_gaps.open_gaps(db, limit=9)] == [2, 1]
+    refused(db, "Could I be reimbursed?")
+    store_gathering.gather(db)
+    # Nobody gave it a vector.
+    assert [gap.count for gap in store_gaps.open_gaps(db, limit=9)] == [2, 1, 1]
+
+
+def test_a_question_goes_where_all_are_near_and_not_where_one_of_many_is():
+    def asked(word: str, *vector: float) -> Asked:
+        return Asked(word, None, np.array(vector, np.float32))
+
+    # .72 in the mean, though .96 to one of the three.
+    wide, new = [asked("one", 1, 0), asked("two", 1, 0), asked("three", 0.8, 0.6)], asked("new", 0.6, 0.8)
+    assert gaps.same_as([new], wide, ["a", "a", "a"]) == [None]
+    later = [new, asked("newer", 0.6, 0.8), Asked("without a vector")]
+    assert gaps.same_as(later, [*wide, asked("four", 0.28, 0.96)], ["a", "a", "a", "b"]) == [3, 3, None]
+
+
+def test_a_vector_is_erased_with_its_text_and_another_model_makes_its_own(db):
+    kept = [refused(db, "How do I get my money back?"), wrong(db, "How long is the warranty?", "Ten years.")]
+    assert understand(db) == 2
+    assert understand(db, str(embedding.folder_of(DEFAULT_MODEL))) == 2
+    store.purge(db, before="9999")
+    assert db["question_vectors"].count == 0
+    store_gathering.put_question_vectors(db, "m", dict.fromkeys(kept, np.zeros(3, np.float32)))
+    assert db["question_vectors"].count == 0
+
+
 def test_gathering_twice_or_at_once_counts_everything_once(tmp_path):
     with store.connect(tmp_path / "one.db") as db, store.connect(tmp_path / "one.db") as other:
         refused(db, "Do you sell unicycles?")
-        assert (store_gaps.gather(db), store_gaps.gather(other), store_gaps.gather(db)) == (1, 0, 0)
+        assert (store_gathering.gather(db), store_gathering.gather(other), store_gathering.gather(db)) == (1, 0, 0)
         assert the_gap(other).count == 1
 
 
 def test_words_of_no_script_in_particular_and_none_at_all_are_compared():
     first, second, third = Asked("返品できますか"), Asked("返品できますか"), Asked("")
-    assert gaps.same_as([first, second, third, Asked("")], []) == [None, 0, None, None]
+    assert gaps.same_as([first, second, third, Asked("")], [], []) == [None, 0, None, None]
 
 
 def test_what_was_asked_in_direct_messages_counts_but_its_words_are_not_shown(db):
     refused(db, "Do you sell unicycles?", key="private", channel="D1")
-    store_gaps.gather(db)
+    store_gathering.gather(db)
     assert store_gaps.open_gaps(db, limit=9) == []
     refused(db, "Do you sell a unicycle?", key="public")
     gap = the_gap(db)
@@ -137,7 +185,7 @@ def test_what_was_asked_in_direct_messages_counts_but_its_words_are_not_shown(db
 def test_what_was_erased_is_in_no_gap_any_more(db):
     refused(db, "Do you sell unicycles?")
     wrong(db, "How long is the warranty?", "Ten years.")
-    store_gaps.gather(db)
+    store_gathering.gather(db)
     store.purge(db, before="9999")
     assert store_gaps.open_gaps(db, limit=9) == []
     assert "unicycle" not in str([db.execute(f"select * from {t}").fetchall() for t in ("gaps", "gap_examples")])
@@ -161,7 +209,7 @@ def test_what_was_not_needed_stays_so_when_it_is_asked_again_and_can_be_opened_a
     gap = the_gap(db)
     assert close(db, gap.id, "dismissed", key="k1") and not close(db, gap.id, "dismissed", key="k1")
     refused(db, "Do you sell a unicycle?")
-    store_gaps.gather(db)
+    store_gathering.gather(db)
     assert store_gaps.open_gaps(db, limit=9) == []
     (closed,) = store_gaps.closed_gaps(db, since="2000", limit=3)
     assert (closed.state, closed.count) == ("dismissed", 2)
