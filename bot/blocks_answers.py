@@ -5,6 +5,7 @@ A stream shows Markdown, so these do as well: an answer looks the same whether i
 
 from collections.abc import Sequence
 from itertools import pairwise
+from urllib.parse import quote
 
 from bot.blocks import (
     MESSAGE_LIMIT,
@@ -34,6 +35,10 @@ QUESTION_LIMIT = 500
 UPDATE_LIMIT = 3_900
 """Characters of the top-level text that chat.update takes with surety; the blocks hold all of it."""
 VIEW_BLOCKS = 100
+URL_LIMIT = 3_000
+"""Characters of an address that a button takes."""
+ADDRESS = "%/:?#[]@!$&'()*+,;=~"
+"""What an address may hold beside letters and digits (RFC 3986)."""
 
 
 def messages(
@@ -82,7 +87,7 @@ def more_modal(suggestion: Suggestion, passages: Sequence[CitedPassage | None]) 
         made += [{"type": "divider"}, note(f"[{number}] {clip(passage.title, TITLE_LIMIT)}{_until(passage)}")]
         made += text_sections(passage.text)
         if passage.url and passage.url.startswith(("https://", "http://")):
-            made.append(_link(passage.url, "Read the article"))
+            made += _article(suggestion, passage.chunk_id, quote(passage.url, safe=ADDRESS))
     return {
         "type": "modal",
         "callback_id": "more_answer",
@@ -132,10 +137,10 @@ def _until(passage: CitedPassage) -> str:
     return f" (was to be checked again after {passage.stale_after})" if passage.is_stale else ""
 
 
-def _link(url: str, label: str) -> Json:
-    # A "|" or ">" would end the address.
-    address = escape(url).replace("|", "%7C")
-    return {"type": "context", "elements": [{"type": "mrkdwn", "text": f"<{address}|{label}>", "verbatim": True}]}
+def _article(suggestion: Suggestion, chunk_id: int, url: str) -> list[Json]:
+    # A button and not a link, since Slack tells only of those: what is opened teaches search.
+    opening = button("read_article", "Read the article", f"{suggestion.id} {chunk_id}")
+    return [{"type": "actions", "elements": [opening | {"url": url}]}] if len(url) <= URL_LIMIT else []
 
 
 def _markdown(text: str) -> Json:

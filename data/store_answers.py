@@ -25,6 +25,7 @@ class Stream:
 class CitedPassage:
     """A passage in a suggestion's prompt, and what is known of its document; of one that is gone, only its text."""
 
+    chunk_id: int
     title: str
     text: str
     audience: Audience
@@ -42,7 +43,7 @@ def cited_passages(db: Database, suggestion_id: str) -> list[CitedPassage]:
     found = rows(
         db,
         """
-        select c.title, c.text, coalesce(d.audience, 'internal') as audience, d.url, d.stale_after
+        select c.id as chunk_id, c.title, c.text, coalesce(d.audience, 'internal') as audience, d.url, d.stale_after
         from suggestion_sources s join cited_chunks c on c.id = s.chunk_id
         left join documents d on d.id = c.document_id
         where s.suggestion_id = ? order by s.rowid
@@ -50,6 +51,17 @@ def cited_passages(db: Database, suggestion_id: str) -> list[CitedPassage]:
         [suggestion_id],
     )
     return [CitedPassage(**one) for one in found]
+
+
+def record_opening(db: Database, suggestion_id: str, chunk_id: int = 0) -> None:
+    """Somebody had all of an answer and its passages shown; with `chunk_id`, opened that passage's article."""
+    db.execute(
+        """
+        insert into source_openings (suggestion_id, chunk_id, created_at) values (?, ?, ?)
+        on conflict (suggestion_id, chunk_id) do nothing
+        """,
+        [suggestion_id, chunk_id, now()],
+    )
 
 
 def earlier_turns(db: Database, suggestion: Suggestion, *, limit: int) -> list[Turn]:

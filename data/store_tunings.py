@@ -21,13 +21,18 @@ class Tuning:
 
 @dataclass(frozen=True)
 class Decided:
-    """A text that people kept, with the prompt that it answers and the passages (id, text) that stood in it."""
+    """A text that people kept, with the prompt that it answers and the passages (id, text) that stood in it.
 
+    `opened` are the ids of those whose articles readers opened.
+    """
+
+    suggestion_id: str
     thread_id: str
     held_out: bool
     messages: list[Message]
     text: str
     passages: list[tuple[int, str]]
+    opened: frozenset[int]
 
 
 def newest_passed(db: Database) -> Tuning | None:
@@ -52,7 +57,8 @@ def record_tuning(
 def decided_sources(db: Database) -> list[Decided]:
     """Texts that people kept, each with the passages of its prompt in order; only what may be learned from.
 
-    Answers are not decided on: those count whose readers' thumbs are up, in channels that may be learned from.
+    Answers are not decided on: those count whose readers' thumbs are up, or of which readers asked to see more without
+    more thumbs down, in channels that may be learned from.
     """
     found = rows(
         db,
@@ -61,16 +67,20 @@ def decided_sources(db: Database) -> list[Decided]:
             select id, thread_id, messages, target as text from decided_pairs where task <> 'summary'
             union
             select s.id, coalesce(s.thread_id, s.id), s.messages, s.draft from suggestions s
-            join newest_ratings r on r.suggestion_id = s.id
+            left join newest_ratings r on r.suggestion_id = s.id
             where s.task = 'answer' and s.state = 'shown' and s.messages is not null and s.draft is not null
               and s.channel_id in (select channel_id from consented_channels)
-            group by s.id having sum(r.value) > 0 and min(case r.role when 'supervisor' then r.value else 0 end) >= 0
+            group by s.id
+            having min(case r.role when 'supervisor' then r.value else 0 end) >= 0
+               and (sum(r.value) > 0 or coalesce(sum(r.value), 0) = 0 and exists (
+                   select 1 from source_openings o where o.suggestion_id = s.id))
         )
         select k.id, k.thread_id, coalesce(t.held_out, 0) as held_out, k.messages, k.text, c.id as chunk_id,
-            c.text as passage
+            c.text as passage, o.chunk_id is not null as is_opened
         from kept k
         join suggestion_sources x on x.suggestion_id = k.id
         join cited_chunks c on c.id = x.chunk_id
+        left join source_openings o on o.suggestion_id = k.id and o.chunk_id = c.id
         left join threads t on t.id = k.thread_id
         order by k.id, x.rowid
         """,
@@ -79,6 +89,15 @@ def decided_sources(db: Database) -> list[Decided]:
     for _, together in groupby(found, key=lambda one: one["id"]):
         first, *_ = sources = list(together)
         passages = [(one["chunk_id"], one["passage"]) for one in sources]
-        messages = json.loads(first["messages"])
-        decided.append(Decided(first["thread_id"], bool(first["held_out"]), messages, first["text"], passages))
+        decided.append(
+            Decided(
+                suggestion_id=first["id"],
+                thread_id=first["thread_id"],
+                held_out=bool(first["held_out"]),
+                messages=json.loads(first["messages"]),
+                text=first["text"],
+                passages=passages,
+                opened=frozenset(one["chunk_id"] for one in sources if one["is_opened"]),
+            )
+        )
     return decided

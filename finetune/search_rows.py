@@ -1,4 +1,4 @@
-"""Questions with the passages that people kept: what search learns from."""
+"""Questions with the passages that people kept or read on in: what search learns from."""
 
 import re
 from collections.abc import Sequence
@@ -22,6 +22,7 @@ SPOKEN = re.compile(rf"^({'|'.join(map(re.escape, NAMES.values()))}): ", re.MULT
 class Kept:
     """A question, what was said before it, and the ids of the passages that stood behind what was sent."""
 
+    suggestion_id: str
     thread_id: str
     held_out: bool
     question: str
@@ -30,13 +31,14 @@ class Kept:
 
 
 def kept_passages(db: Database) -> list[Kept]:
-    """Of every decision that may be learned from, and of every answer whose readers thanked for it."""
+    """Of every decision that may be learned from, and of every answer whose readers thanked for it or read on."""
     found = []
     for one in store_tunings.decided_sources(db):
-        chunk_ids = kept_of(one.text, one.passages)
+        cited = set(kept_of(one.text, one.passages))
+        chunk_ids = [chunk_id for chunk_id, _ in one.passages if chunk_id in cited or chunk_id in one.opened]
         question, history = asked_of(one.messages)
         if chunk_ids and question:
-            found.append(Kept(one.thread_id, one.held_out, question, history, chunk_ids))
+            found.append(Kept(one.suggestion_id, one.thread_id, one.held_out, question, history, chunk_ids))
     return found
 
 

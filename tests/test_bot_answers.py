@@ -187,6 +187,25 @@ def test_a_long_answer_is_short_at_first_and_whole_with_its_passages_on_demand(b
     assert sandbox.problems() == []
 
 
+def test_what_readers_open_is_remembered_once_and_without_who_it_was(bot, sandbox, model):
+    bot.db.execute("update documents set url = 'https://help.example/a b|c' where source like '%reset.md'")
+    model.answer = lambda messages: "Open Settings, choose Security, press Reset password [1]."
+    ts = ask(sandbox)
+    row = finished(bot, ts)
+    openings = "select chunk_id from source_openings where suggestion_id = ? order by 1"
+    (message,) = [m for m in posted(sandbox) if m.get("thread_ts") == ts]
+    for user in (AGENT, CUSTOMER):
+        assert sandbox.action(user, "more", value=row["id"], channel=HELP, message_ts=message["ts"])["ok"]
+        view = sandbox.wait_for(user, lambda state: state["views"])[-1]
+    assert bot.db.execute(openings, [row["id"]]).fetchall() == [(0,)]
+    (button,) = [e for b in view["blocks"] if b["type"] == "actions" for e in b["elements"]]
+    assert button["url"] == "https://help.example/a%20b%7Cc"
+    assert sandbox.action(CUSTOMER, "read_article", view_id=view["id"])["ok"]
+    chunk_id = bot.until(lambda: bot.db.execute(openings, [row["id"]]).fetchall()[1:])[0][0]
+    assert "Reset password" in bot.db.execute("select text from chunks where id = ?", [chunk_id]).fetchone()[0]
+    assert sandbox.problems() == []
+
+
 def test_a_rate_limit_in_mid_stream_is_waited_out(bot, sandbox, model):
     model.answer, model.pace = (lambda messages: LONG), 0.005
     sandbox.fault(method="chat.appendStream", error="ratelimited", retry_after=1)

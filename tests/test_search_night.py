@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from data import store, store_tunings, tuning
+from data import store, store_answers, store_tunings, tuning
 from data.knowledge import chunk_markdown
 from data.models import Passage, Turn
 from data.prompts import answer_messages, reply_messages
@@ -100,6 +100,71 @@ def test_only_decisions_that_may_be_learned_from_count(db):
     assert (kept.question, kept.history, len(kept.chunk_ids)) == ("What about refunds?", "", 1)
     keep(db, 2, "Refunds, please?", title="Refunds", decide="dismissed")
     assert len(kept_passages(db)) == 1
+
+
+def answer(db, number, question, text):
+    """An answer from the two passages that search finds, as the bot stores it."""
+    found = search(db, question, limit=2)
+    made = store.request_suggestion(
+        db,
+        request_key=f"a{number}",
+        task="answer",
+        team_id="T",
+        channel_id="C1",
+        thread_ts=f"9{number}.0",
+        requested_by="UC",
+        request={"text": question},
+    )
+    ids = [one.chunk_id for one in found]
+    messages = answer_messages(question, found)
+    store.record_draft(db, made.id, messages=messages, draft=text, base="b", adapter="base", chunk_ids=ids)
+    store.record_shown(db, made.id)
+    return made.id, ids
+
+
+def test_what_readers_asked_to_see_more_of_counts_and_so_does_the_article_that_they_opened(db):
+    consent(db)
+    put(db, "Refunds", "Refunds are paid within six days to the card.")
+    put(db, "Returns", "For refunds you send the parcel back in its box.")
+    made, (cited, other) = answer(db, 1, "What about refunds?", "You will have it soon [1].")
+    assert kept_passages(db) == []
+    store_answers.record_opening(db, made)
+    assert [(one.suggestion_id, one.question, one.chunk_ids) for one in kept_passages(db)] == [
+        (made, "What about refunds?", [cited])
+    ]
+    for _ in range(2):
+        store_answers.record_opening(db, made, other)
+    assert [one.chunk_ids for one in kept_passages(db)] == [[cited, other]]
+    # A thumb down: they looked, and it was not that.
+    store.rate(db, suggestion_id=made, user_id="UC", role="agent", value=-1)
+    assert kept_passages(db) == []
+    store.rate(db, suggestion_id=made, user_id="UD", role="agent", value=1)
+    assert len(kept_passages(db)) == 1
+    store.rate(db, suggestion_id=made, user_id="US", role="supervisor", value=-1)
+    store.rate(db, suggestion_id=made, user_id="UE", role="agent", value=1)
+    assert kept_passages(db) == []
+
+
+def test_what_readers_opened_where_nothing_may_be_learned_does_not_count(db):
+    put(db, "Refunds", "Refunds are paid within six days to the card.")
+    made, (cited,) = answer(db, 1, "What about refunds?", "You will have it soon [1].")
+    store_answers.record_opening(db, made, cited)
+    assert kept_passages(db) == []
+
+
+def test_search_follows_what_readers_opened(kept_by_agents):
+    db = kept_by_agents
+    db.execute("delete from decisions")
+    assert kept_passages(db) == []
+    for number, (colour, thing) in enumerate((colour, thing) for colour in COLOURS for thing in THINGS):
+        made, ids = answer(db, number, f"Have you a {colour} {thing}?", "We have several.")
+        (sold,) = db.execute("select id from chunks where title = ?", [f"No. {number}"]).fetchone()
+        assert sold in ids and ids[0] != sold
+        store_answers.record_opening(db, made)
+        store_answers.record_opening(db, made, sold)
+    db.execute("update threads set held_out = (rowid % 3 = 0)")
+    verdict = tune_search(db, run_id="r1")
+    assert verdict.passed and search(db, "Have you a red lamp?")[0].title == "No. 0"
 
 
 def test_with_little_evidence_the_incumbent_stays_and_the_night_says_why(db):
