@@ -272,6 +272,7 @@ def _erase(arguments: argparse.Namespace) -> int:
         *(f"{verb} from the help centre: {source} (mend it where it comes from)" for source in erased.documents),
         *(f"learned from it, {'out of service' if arguments.now else 'out of service at the next night'}: {adapter}"
           for adapter in erased.adapters),
+        *([f"learned from it, out of service: {erased.tunings} tunings of search"] if erased.tunings else []),
         *(f"now serving {task.split()[0]}: {adapter}" for task, adapter in erased.now_serving.items()),
         *(f"backup {path}: {what}" for path, what in erased.backups.items()),
     ]  # fmt: skip

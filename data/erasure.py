@@ -49,6 +49,8 @@ class Erased:
     """Sources that held the text: gone from search, and to be mended where they come from."""
     adapters: list[str] = field(default_factory=list)
     """They learned from it: out of service by the next night at the latest."""
+    tunings: int = 0
+    """So many tunings of search learned from it: they serve no more, and search goes back to what it was before."""
     now_serving: dict[str, str] = field(default_factory=dict)
     backups: dict[str, str] = field(default_factory=dict)
     """Every backup ever written, and every other store in the folders (a backtest's): `erased`, or why not."""
@@ -90,7 +92,7 @@ def erase(db: Database, find: Finder, *, kind: str, database: Path, folders: Seq
     # The store comes last: a killed erasure still finds what to look for.
     for backup in _other_stores(db, folders):
         erased.backups[backup] = _erase_backup(Path(backup), find, kind)
-    _, erased.adapters = store_erasure.blank(db, found, kind=kind)
+    erased.adapters, erased.tunings = store_erasure.blank(db, found, kind=kind)
     if at_once:
         erased.now_serving = store_erasure.leave_erased(db)
     files = [*_text_files(folders), *(database.with_name(database.name + end) for end in ("", "-wal", "-journal"))]

@@ -13,6 +13,7 @@ from data.permalink import parse_permalink
 from data.store_chain import link
 from data.store_connection import dumps, immediate, new_id, now, rows
 from data.store_ledger import adapters, append_promotion, promotions, standing
+from data.store_tunings import learned_tunings, leave_tunings
 
 SHORTEST = 20
 """Characters of a said text by which its copies are looked for; shorter ones are said by anybody."""
@@ -143,8 +144,11 @@ def documents_with(db: Database, texts: Iterable[str]) -> list[str]:
     return [one["source"] for one in documents if any(t in f"{one['title']}\n{one['text']}".casefold() for t in folded)]
 
 
-def blank(db: Database, found: Found, *, kind: str) -> tuple[str, list[str]]:
-    """Blank the rows' texts, as purge does; returns the erasure's id and the adapters that learned from them."""
+def blank(db: Database, found: Found, *, kind: str) -> tuple[list[str], int]:
+    """Blank the rows' texts, as purge does; returns the adapters and the number of tunings of search that learned them.
+
+    Those tunings serve no more from now on; adapters leave with `leave_erased`.
+    """
     ids, pairs = _marks(found.suggestions), _marks(found.pairs)
     suggestions, all_pairs, threads = sorted(found.suggestions), sorted(found.pairs), sorted(found.threads)
     erasure_id = new_id()
@@ -191,7 +195,9 @@ def blank(db: Database, found: Found, *, kind: str) -> tuple[str, list[str]]:
                 db, f"select distinct adapter from adapter_pairs where pair_id in ({pairs}) order by adapter", all_pairs
             )
         ]
+        tunings = learned_tunings(db, suggestions)
         counts = {"suggestions": len(suggestions), "history_pairs": len(found.history), "adapters": learned}
+        counts["tunings"] = len(tunings)
         db.execute(
             "insert into erasures (id, kind, counts, created_at) values (?, ?, ?, ?)",
             [erasure_id, kind, dumps(counts), now()],
@@ -200,12 +206,13 @@ def blank(db: Database, found: Found, *, kind: str) -> tuple[str, list[str]]:
             "insert or ignore into erased_adapters (adapter, erasure_id) values (?, ?)",
             [(adapter, erasure_id) for adapter in learned],
         )
+        leave_tunings(db, tunings, erasure_id)
     # Words that no row has any more stay in an index until it is written anew, and in the log until it is emptied.
     for index in ("examples_fts", "chunks_fts"):
         db.execute(f"insert into {index} ({index}) values ('optimize')")
     db.conn.execute("vacuum")
     db.conn.execute("pragma wal_checkpoint(truncate)").fetchall()
-    return erasure_id, learned
+    return learned, len(tunings)
 
 
 def erased_adapters(db: Database) -> frozenset[str]:

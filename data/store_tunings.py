@@ -1,6 +1,7 @@
 """What nights learned about search: every verdict is a row, and the newest that passed is what serves."""
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -36,22 +37,78 @@ class Decided:
 
 
 def newest_passed(db: Database) -> Tuning | None:
-    """The tuning that serves; None: nothing was ever learned."""
-    found = row(db, "select id, weights, turn from search_tunings where passed = 1 order by id desc limit 1")
+    """The tuning that serves; None: nothing was ever learned, or only from what was erased since."""
+    found = row(
+        db,
+        """
+        select id, weights, turn from search_tunings
+        where passed = 1 and id not in (select tuning_id from erased_tunings) order by id desc limit 1
+        """,
+    )
     return Tuning(**found) if found else None
 
 
+def learned_from(db: Database, tuning_id: int) -> set[str]:
+    """The ids of the suggestions that a tuning learned from."""
+    found = rows(db, "select suggestion_id from tuning_evidence where tuning_id = ?", [tuning_id])
+    return {one["suggestion_id"] for one in found}
+
+
 def record_tuning(
-    db: Database, *, run_id: str | None, weights: str, turn: bytes | None, passed: bool, report: dict[str, object]
+    db: Database,
+    *,
+    run_id: str | None,
+    weights: str,
+    turn: bytes | None,
+    passed: bool,
+    report: dict[str, object],
+    evidence: Iterable[str] = (),
 ) -> None:
-    """Append a night's verdict; if it passed, search uses it from the next question on."""
+    """Append a night's verdict; if it passed, search uses it from the next question on.
+
+    `evidence` are the ids of the suggestions that it learned from, those of what it was built upon among them.
+    """
     with immediate(db):
-        db.execute(
+        cursor = db.execute(
             """
             insert into search_tunings (run_id, weights, turn, passed, report, created_at) values (?, ?, ?, ?, ?, ?)
             """,
             [run_id, weights, turn if passed else None, passed, dumps(report), now()],
         )
+        db.conn.executemany(
+            "insert into tuning_evidence (tuning_id, suggestion_id) values (?, ?)",
+            [(cursor.lastrowid, one) for one in sorted(set(evidence))],
+        )
+
+
+def learned_tunings(db: Database, suggestion_ids: Iterable[str]) -> list[int]:
+    """The tunings that passed and learned from these suggestions, those among them of which nobody knows."""
+    erased = list(suggestion_ids)
+    if not erased:
+        return []
+    found = rows(
+        db,
+        """
+        select id from search_tunings t
+        where passed = 1 and id not in (select tuning_id from erased_tunings) and (
+            not exists (select 1 from tuning_evidence where tuning_id = t.id)
+            or exists (
+                select 1 from tuning_evidence
+                where tuning_id = t.id and suggestion_id in (select value from json_each(?))
+            )
+        )
+        """,
+        [dumps(erased)],
+    )
+    return [one["id"] for one in found]
+
+
+def leave_tunings(db: Database, tuning_ids: Iterable[int], erasure_id: str) -> None:
+    """Have these serve no more: search goes back to the newest one that is left, else to the measured weights."""
+    left = [(one, erasure_id) for one in tuning_ids]
+    db.conn.executemany("insert into erased_tunings (tuning_id, erasure_id) values (?, ?)", left)
+    # What was made of many questions' vectors still tells something of each.
+    db.conn.executemany("update search_tunings set turn = null where id = ?", [(one,) for one, _ in left])
 
 
 def decided_sources(db: Database) -> list[Decided]:

@@ -38,6 +38,12 @@ def tuned(db: Database) -> Tuned:
     return Tuned(Weights(**weights), None if found.turn is None else of_bytes(found.turn))
 
 
+def learned_from(db: Database) -> set[str]:
+    """The ids of the suggestions that the tuning which serves learned from."""
+    found = store_tunings.newest_passed(db)
+    return store_tunings.learned_from(db, found.id) if found else set()
+
+
 def as_json(weights: Weights) -> str:
     """Weights as a row keeps them."""
     return json.dumps(asdict(weights))

@@ -38,6 +38,7 @@ RIDGE = 30.0
 class Case:
     """A question with what search would weigh for it, and which of the passages was kept."""
 
+    suggestion_id: str
     thread_id: str
     held_out: bool
     scene: Scene
@@ -60,11 +61,11 @@ class TuningVerdict:
 
 
 def tune_search(db: Database, *, run_id: str | None) -> TuningVerdict:
-    """Tune on the threads that are not held out, judge on those that are, and record the verdict.
+    """Tune on the threads that are not held out, judge on those that are, and record the verdict and the evidence.
 
     Search uses what passed from the next question on; else the incumbent stays.
     """
-    incumbent = tuning.tuned(db)
+    incumbent, built_upon = tuning.tuned(db), tuning.learned_from(db)
     cases = [case for one in kept_passages(db) if (case := _case(db, one, incumbent)) is not None]
     learned = [case for case in cases if not case.held_out]
     judged = [case for case in cases if case.held_out]
@@ -88,6 +89,8 @@ def tune_search(db: Database, *, run_id: str | None) -> TuningVerdict:
         turn=None if candidate.turn is None else tuning.as_bytes(candidate.turn),
         passed=verdict.passed,
         report=asdict(verdict),
+        # Tuning starts from the incumbent, so what that one learned is in the candidate as well.
+        evidence={case.suggestion_id for case in learned} | built_upon,
     )
     return verdict
 
@@ -147,7 +150,9 @@ def rank_by_thread(cases: Sequence[Case], tuned: Tuned) -> dict[str, float]:
 def _case(db: Database, kept: Kept, tuned: Tuned) -> Case | None:
     found = scene(db, kept.question, history=kept.history, audience="internal", tuned=tuned, also=kept.chunk_ids)
     right = np.isin([one.chunk_id for one in found.passages], kept.chunk_ids)
-    return Case(kept.thread_id, kept.held_out, found, right) if right.any() and not right.all() else None
+    if not right.any() or right.all():
+        return None
+    return Case(kept.suggestion_id, kept.thread_id, kept.held_out, found, right)
 
 
 def _reciprocal(case: Case, found: NDArray[np.float64], weights: Weights) -> float:

@@ -56,7 +56,7 @@ def cases_of(db, questions: Path):
         found = scene(db, str(row["question"]), audience="internal", tuned=Tuned(), also=kept)
         right = np.isin([one.chunk_id for one in found.passages], kept)
         if right.any():
-            yield Case(gold[0], False, found, right)
+            yield Case(str(row["id"]), gold[0], False, found, right)
 
 
 def cross_validated(cases, incumbent: Tuned, *, turn: bool):

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from data import store, store_answers, store_tunings, tuning
+from data import store, store_answers, store_erasure, store_tunings, tuning
 from data.knowledge import chunk_markdown
 from data.models import Passage, Turn
 from data.prompts import answer_messages, reply_messages
@@ -183,7 +183,7 @@ def case(thread, right, words, pairs):
         def features(self, tuned):
             return np.array([[words[0], 0, pairs[0], 0], [words[1], 0, pairs[1], 0]], dtype=float)
 
-    return Case(thread, False, Fixed(), np.array([right == 0, right == 1]))
+    return Case(f"s{thread}", thread, False, Fixed(), np.array([right == 0, right == 1]))
 
 
 def test_tuning_finds_the_weights_that_place_what_was_kept_first():
@@ -217,3 +217,46 @@ def test_a_night_records_its_verdict_and_search_follows_what_passed(kept_by_agen
     kept = db.execute("select run_id, passed, report from search_tunings where run_id is not null").fetchall()
     assert [(run, passed) for run, passed, _ in kept] == [("r1", 1), ("r2", 0)]
     assert json.loads(kept[1][2])["reason"] == again.reason
+
+
+def test_a_tuning_that_learned_from_what_was_erased_serves_no_more_and_the_next_night_learns_without_it(kept_by_agents):
+    db = kept_by_agents
+    unknown = store_tunings.newest_passed(db)
+    assert tune_search(db, run_id="r1").passed
+    first = store_tunings.newest_passed(db)
+    held_out, learned = (
+        {one for (one,) in db.execute("select id from threads where held_out = ?", [flag])} for flag in (1, 0)
+    )
+    evidence = store_tunings.learned_from(db, first.id)
+    of_threads = "select thread_id from suggestions where id in (select value from json_each(?))"
+    assert {one for (one,) in db.execute(of_threads, [json.dumps(sorted(evidence))])} == learned
+    # What a later tuning was built upon, it has learned too.
+    later = tuning.as_bytes(np.eye(4, dtype=np.float32))
+    store_tunings.record_tuning(
+        db, run_id="r2", weights=first.weights, turn=later, passed=True, report={}, evidence={"another", *evidence}
+    )
+    # Nobody learned from this one; but of the oldest tuning it is not known what it learned from.
+    assert store_erasure.blank(db, store_erasure.find_thread(db, min(held_out)), kind="thread") == ([], 1)
+    assert store_tunings.newest_passed(db).turn == later
+    assert store_erasure.blank(db, store_erasure.find_thread(db, min(learned)), kind="thread") == ([], 2)
+    assert store_tunings.newest_passed(db) is None and tuning.tuned(db) == Tuned()
+    assert db.execute("select count(*) from search_tunings where turn is not null").fetchone()[0] == 0
+    assert unknown is not None and store_tunings.learned_from(db, unknown.id) == set()
+    # The shipped weights know the pairs: nothing is left to find, and nothing of the erased is asked again.
+    again = tune_search(db, run_id="r3")
+    assert not again.passed and again.threads == len(learned) - 1 and again.held_out_threads == len(held_out) - 1
+
+
+def test_a_tuning_has_learned_what_its_incumbent_had_and_goes_on_when_others_are_erased(kept_by_agents):
+    db = kept_by_agents
+    incumbent = tuning.as_json(tuning.tuned(db).weights)
+    store_tunings.record_tuning(
+        db, run_id="r0", weights=incumbent, turn=None, passed=True, report={}, evidence=["nobody-erased-yet"]
+    )
+    db.execute("delete from search_tunings where run_id is null")
+    assert tune_search(db, run_id="r1").passed
+    serving = store_tunings.newest_passed(db)
+    assert "nobody-erased-yet" in store_tunings.learned_from(db, serving.id)
+    held_out = db.execute("select min(id) from threads where held_out = 1").fetchone()[0]
+    assert store_erasure.blank(db, store_erasure.find_thread(db, held_out), kind="thread") == ([], 0)
+    assert store_tunings.newest_passed(db) == serving
