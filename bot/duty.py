@@ -23,7 +23,7 @@ SHIFT = 4 * 3600
 RECENT = 50
 """Messages of a channel that are looked at for who wrote last."""
 PATIENCE = 1.0
-"""Seconds that asking who is active may take: the choice stands before the event is acked."""
+"""Seconds that asking who is active may take: a draft is of use while the customer waits."""
 ASKED_AT_ONCE = 10
 """users.getPresence is limited to some 50 calls a minute, and mostly one of the first few is there."""
 

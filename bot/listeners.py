@@ -82,10 +82,8 @@ def _remember_first(app: AsyncApp, desk: Desk) -> None:
         question = proactive.question_of(
             body, bot_user_id=context.bot_user_id or "", allowed_bots=desk.workspace.settings.allowed_bots
         )
-        if question is not None:
-            unasked = await proactive.remember(desk, question)
-            if unasked is not None:
-                context["suggestion"] = unasked
+        if question is not None and proactive.remember(desk, question):
+            context["question"] = question
         thread = slack.seen_thread(body)
         if thread is not None:
             desk.see_thread(*thread)
@@ -129,6 +127,8 @@ def _requests(app: AsyncApp, desk: Desk) -> None:
     # One listener for all events, since an event without one is not acked, and Slack sends it again.
     @app.event(re.compile(".*"))
     async def event(context: AsyncBoltContext) -> None:
+        if "question" in context and (unasked := await proactive.choose(desk, context["question"])) is not None:
+            context["suggestion"] = unasked
         if "suggestion" in context:
             await desk.run(context["suggestion"])
 

@@ -15,14 +15,15 @@ from bot.messages import mentioned
 from bot.rich_text import markdown_of
 from bot.slack import PROACTIVE, SPOKEN_SUBTYPES, Json, Request, key_of, reader, team_of
 from data import store, store_preferences, store_proactive
-from data.errors import NightshiftError
+from data.errors import DeskError, NightshiftError
 from data.models import Suggestion
 from data.preferences import is_quiet
+from data.store_proactive import WaitingQuestion
 
 log = logging.getLogger(__name__)
 
-PATIENCE = 2.0
-"""Seconds that choosing an agent may take, since the event must be acked within 3."""
+PATIENCE = 30.0
+"""Seconds that choosing an agent may take: a draft that comes later helps nobody."""
 
 
 @dataclass(frozen=True)
@@ -60,38 +61,60 @@ def question_of(body: Json, *, bot_user_id: str, allowed_bots: frozenset[str]) -
     )
 
 
-async def remember(desk: Desk, question: Question) -> Suggestion | None:
-    """Store that an agent gets a draft for this question, before the event is acked; None when nobody gets one."""
+def remember(desk: Desk, question: Question) -> bool:
+    """Store that this question may get a draft, before its event is acked; False when it gets none, or came before."""
     switch = store_proactive.newest_switch(desk.db, question.channel_id)
-    if switch is None or not switch.is_on:
-        return None
-    if _is_spent(desk, question.channel_id):
-        return None
+    if switch is None or not switch.is_on or _is_spent(desk, question.channel_id):
+        return False
+    ids = {name: getattr(question, name) for name in ("team_id", "channel_id", "message_ts", "thread_ts", "user_id")}
+    return store_proactive.remember_question(desk.db, request_key=question.key, **ids)
+
+
+async def choose(desk: Desk, question: Question) -> Suggestion | None:
+    """After the ack: store that an agent gets a draft for a question that was remembered; None when nobody gets one."""
     try:
         async with asyncio.timeout(PATIENCE):
-            agent = await _agent_for(desk, question)
+            agent, answered_ts = await _agent_for(desk, question)
     except (TimeoutError, NightshiftError) as error:
         log.warning("no unasked draft in %s: %s", question.channel_id, type(error).__name__)
-        return None
-    # Again, since others have been stored while Slack was asked.
-    if agent is None or _is_spent(desk, question.channel_id):
-        return None
-    return desk.remember(
-        Request(
-            key=question.key,
-            task="reply",
-            team_id=question.team_id,
-            channel_id=question.channel_id,
-            thread_ts=question.thread_ts or question.message_ts,
-            user_id=agent,
-            details={
-                "kind": PROACTIVE,
-                "shown_in": question.thread_ts,
-                "message_ts": question.message_ts,
-                "text": question.text,
-            },
+        agent, answered_ts = None, ""
+    with store.immediate(desk.db):
+        store_proactive.forget_question(desk.db, question.key)
+        # Again, since others have been stored while Slack was asked.
+        if agent is None or _is_spent(desk, question.channel_id) or _is_drafted(desk, question, answered_ts):
+            return None
+        return desk.remember(
+            Request(
+                key=question.key,
+                task="reply",
+                team_id=question.team_id,
+                channel_id=question.channel_id,
+                thread_ts=question.thread_ts or question.message_ts,
+                user_id=agent,
+                details={
+                    "kind": PROACTIVE,
+                    "shown_in": question.thread_ts,
+                    "message_ts": question.message_ts,
+                    "text": question.text,
+                },
+            )
         )
-    )
+
+
+async def read_again(desk: Desk, waiting: WaitingQuestion) -> Question | None:
+    """A question that a crash left without an agent, as it stands in Slack now; None when it is there no more."""
+    thread_ts = waiting.thread_ts or waiting.message_ts
+    try:
+        messages = await desk.workspace.replies(waiting.channel_id, thread_ts)
+        text = next((markdown_of(one) for one in messages if one["ts"] == waiting.message_ts), "")
+    except DeskError as error:
+        log.warning("no unasked draft in %s: %s", waiting.channel_id, type(error).__name__)
+        text = ""
+    if not text:
+        store_proactive.forget_question(desk.db, waiting.request_key)
+        return None
+    ids = {name: getattr(waiting, name) for name in ("team_id", "channel_id", "message_ts", "thread_ts", "user_id")}
+    return Question(key=waiting.request_key, **ids, text=text)
 
 
 def _is_spent(desk: Desk, channel_id: str) -> bool:
@@ -100,24 +123,32 @@ def _is_spent(desk: Desk, channel_id: str) -> bool:
     return store_proactive.unasked_since(desk.db, channel_id, hour_ago) >= desk.workspace.settings.proactive_per_hour
 
 
-async def _agent_for(desk: Desk, question: Question) -> str | None:
+def _is_drafted(desk: Desk, question: Question, answered_ts: str) -> bool:
+    """Has this turn of the customer's had its one draft, however many messages it takes them?"""
+    thread_id = store.thread_id_of(question.team_id, question.channel_id, question.thread_ts or question.message_ts)
+    drafted_for = store_proactive.newest_question(desk.db, thread_id)
+    return drafted_for is not None and drafted_for > answered_ts
+
+
+async def _agent_for(desk: Desk, question: Question) -> tuple[str | None, str]:
+    """(who gets the draft, the ts of the newest answer in the thread): None for nobody, an empty ts for no answer."""
+    nobody = None, ""
     if question.user_id and await desk.workspace.role(question.user_id) is not None:
-        return None
+        return nobody
     here = await desk.workspace.agents_among(await desk.workspace.members(question.channel_id))
-    answered_by = ""
+    answered_by = answered_ts = ""
     if question.thread_ts:
         messages = await desk.workspace.replies(question.channel_id, question.thread_ts)
         # Also those who have left the channel since.
         agents = await desk.workspace.agents_among(str(message.get("user")) for message in messages)
         answered_by, answered_ts = last_answer(desk, messages, agents)
-        thread_id = store.thread_id_of(question.team_id, question.channel_id, question.thread_ts)
-        drafted_for = store_proactive.newest_question(desk.db, thread_id)
-        if drafted_for is not None and drafted_for > answered_ts:
-            # One draft for each turn of the customer's, however many messages it takes them.
-            return None
+        if _is_drafted(desk, question, answered_ts):
+            return nobody
     quiet = await asyncio.gather(*(_is_quiet(desk, agent) for agent in sorted(here)))
     awake = [agent for agent, is_so in zip(sorted(here), quiet, strict=True) if not is_so]
-    return await on_duty(desk, question.channel_id, awake, answered_by=answered_by) if awake else None
+    if not awake:
+        return nobody
+    return await on_duty(desk, question.channel_id, awake, answered_by=answered_by), answered_ts
 
 
 async def _is_quiet(desk: Desk, agent: str) -> bool:

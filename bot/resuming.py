@@ -2,12 +2,13 @@
 
 from datetime import UTC, datetime, timedelta
 
-from bot import gap_notices, installations, streams
+from bot import gap_notices, installations, proactive, streams
 from bot.desk import Desk
 from bot.errors import TooOld
 from bot.failing import or_fail, unsent_key
-from data import store, store_answers, store_desk, store_replies
+from data import store, store_answers, store_desk, store_proactive, store_replies
 from data.models import Decision, Suggestion
+from data.store_proactive import WaitingQuestion
 
 WAITED_FOR = timedelta(minutes=30)
 """How long a person waits: a `response_url` lives as long. Older work found at a restart is failed, not done."""
@@ -40,6 +41,8 @@ async def resume(desk: Desk) -> None:
         else:
             await settling
     desk.in_background(gap_notices.tell(desk))
+    for waiting in store_proactive.waiting_questions(desk.db):
+        desk.in_background(_choose_again(desk, waiting))
     for suggestion in store.unfinished_suggestions(desk.db):
         desk.in_background(or_fail(desk, suggestion, _rerun(desk, suggestion)))
 
@@ -55,6 +58,18 @@ async def _rerun(desk: Desk, suggestion: Suggestion) -> None:
     if _is_old(suggestion.created_at):
         raise TooOld("I was interrupted before I could finish what you asked for. Please ask again.")
     await desk.run(suggestion, resumed=True)
+
+
+async def _choose_again(desk: Desk, waiting: WaitingQuestion) -> None:
+    installations.enter_team(waiting.team_id)
+    if _is_old(waiting.created_at):
+        # Nobody asked for it, so there is nobody to tell.
+        store_proactive.forget_question(desk.db, waiting.request_key)
+        return
+    question = await proactive.read_again(desk, waiting)
+    suggestion = await proactive.choose(desk, question) if question is not None else None
+    if suggestion is not None:
+        await or_fail(desk, suggestion, desk.run(suggestion))
 
 
 def _is_old(created_at: str) -> bool:

@@ -56,6 +56,27 @@ def test_one_agent_sees_a_private_draft_and_sends_it(bot, sandbox, model):
     assert sandbox.problems() == []
 
 
+def test_a_customers_message_is_acked_at_once_however_long_slack_takes_to_say_who_is_there(bot, sandbox, model):
+    switch_on(sandbox)
+    # Longer than Slack waits for an ack.
+    sandbox.fault(method="conversations.members", delay_s=3.5)
+    sandbox.message(HELP, CUSTOMER, "Help")
+    assert drafts(bot, 1)[0]["requested_by"] == AGENTS[0]
+    assert sandbox.problems() == []
+    assert store_proactive.waiting_questions(bot.db) == []
+
+
+def test_messages_that_come_at_once_in_one_thread_get_one_draft(bot, sandbox, model):
+    switch_on(sandbox)
+    sandbox.fault(method="conversations.members", delay_s=0.5, times=3)
+    ts = sandbox.message(HELP, CUSTOMER, "Help")["ts"]
+    for _ in range(2):
+        sandbox.message(HELP, CUSTOMER, "and another thing", ts)
+    drafts(bot, 1)
+    bot.until(lambda: store_proactive.waiting_questions(bot.db) == [])
+    assert len(unasked(bot)) == 1
+
+
 def test_it_is_off_until_an_admin_switches_it_on_and_again_after_off(bot, sandbox, model):
     sandbox.message(HELP, CUSTOMER, "Help")
     sandbox.command(HELP, AGENTS[0], "/nightshift", "proactive on")

@@ -8,7 +8,7 @@ import pytest
 from bot_fixtures import Bot, ModelServer, Wire, bot_environment, last_ephemeral, open_store
 from sandbox_fixtures import SandboxClient
 
-from data import store, store_replies
+from data import store, store_proactive, store_replies
 
 pytest_plugins = ("bot_fixtures", "sandbox_fixtures")
 
@@ -53,7 +53,7 @@ def ask(sandbox: SandboxClient) -> str:
 
 
 def shown(bot: Bot) -> dict:
-    return bot.until(lambda: (r := bot.newest())["state"] in ("shown", "failed") and r)
+    return bot.until(lambda: bot.count("suggestions") and (r := bot.newest())["state"] in ("shown", "failed") and r)
 
 
 def posted(sandbox: SandboxClient, channel: str = HELP, user: str = SUPERVISOR) -> list[dict]:
@@ -101,6 +101,21 @@ def test_killed_between_the_ack_and_the_first_question_to_slack(bot, sandbox, mo
     restart(bot, wire)
     assert shown(bot)["state"] == "shown"
     assert len(model.asked) == 1
+
+
+def test_killed_while_an_agent_is_chosen_for_a_draft_that_nobody_asked_for(bot, sandbox, model, wire):
+    sandbox.command(HELP, "U0ADMIN1", "/nightshift", "proactive on")
+    last_ephemeral(sandbox, "U0ADMIN1", "at most 10 an hour")
+    wire.cut("conversations.members", after=False)
+    sandbox.message(HELP, CUSTOMER, "My invoice is wrong")
+    assert wire.reached.wait(10)
+    assert bot.count("suggestions") == 0
+    restart(bot, wire)
+    row = shown(bot)
+    assert (row["state"], row["requested_by"]) == ("shown", AGENT) and bot.count("suggestions") == 1
+    last_ephemeral(sandbox, AGENT, "For: “My invoice is wrong”.")
+    assert drafts_seen(sandbox, row["id"]) == 1
+    assert store_proactive.waiting_questions(bot.db) == []
 
 
 def test_killed_between_the_draft_and_its_showing(bot, sandbox, model, wire):
