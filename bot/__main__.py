@@ -131,7 +131,7 @@ async def _serve(arguments: argparse.Namespace, settings: BotSettings, serving: 
         # Made only now: it opens a session that somebody has to close.
         handler = AsyncSocketModeHandler(app, settings.slack_app_token)
         handler.client.wss_uri = address
-        await resume(desk)
+        resume(desk)
         await handler.connect_async()
         print("ready: connected to Slack over Socket Mode", flush=True)
         await ended.wait()
@@ -139,7 +139,7 @@ async def _serve(arguments: argparse.Namespace, settings: BotSettings, serving: 
     else:
         runner = web.AppRunner(app.web_app(path=manifest.EVENTS), access_log=None)
         await runner.setup()
-        await resume(desk)
+        resume(desk)
         try:
             await web.TCPSite(runner, arguments.host, arguments.http).start()
         except OSError as error:

@@ -13,9 +13,7 @@ from slack_bolt.async_app import AsyncApp
 
 from bot import beside
 from bot.desk import Desk
-from bot.errors import SlackRefused
 from bot.slack import Json, Request
-from bot.workspace import Workspace
 from data import store_viewed
 from data.errors import DeskError
 from data.models import Audience, Role, Task
@@ -88,7 +86,7 @@ def prompts(role: Role | None, viewed: Viewed | None, topics: Sequence[str]) -> 
     return [{"title": title, "message": message} for title, message in asked[:MOST_PROMPTS]]
 
 
-async def in_view(desk: Desk, request: Request, event: Json) -> Request:
+def in_view(desk: Desk, request: Request, event: Json) -> Request:
     """A direct message that asks about what the person is looking at, as a request on that. Others as they are."""
     wanted = _wanted(request.details.get("text", "")) if request.details.get("kind") == "direct" else None
     if wanted is None:
@@ -100,20 +98,8 @@ async def in_view(desk: Desk, request: Request, event: Json) -> Request:
         viewed = store_viewed.viewed(desk.db, request.team_id, request.user_id)
     if viewed is None or (viewed.message_ts is None and wanted != SUMMARISE_CHANNEL):
         return replace(request, task=TASKS[wanted], details={**details, "viewed": ""})
-    root = None
-    if wanted != SUMMARISE_CHANNEL and viewed.message_ts is not None:
-        root = await _root(desk.workspace, viewed.channel_id, viewed.message_ts)
-    return replace(request, task=TASKS[wanted], channel_id=viewed.channel_id, thread_ts=root, details=details)
-
-
-async def _root(workspace: Workspace, channel_id: str, message_ts: str) -> str:
-    """The first message of the thread that this one is in, by which the thread is known."""
-    try:
-        answer = await workspace.call("conversations.replies", channel=channel_id, ts=message_ts, limit=1)
-    except SlackRefused:
-        # Told later, when the thread itself is asked for: the request must be stored first.
-        return message_ts
-    return str(answer["messages"][0].get("thread_ts") or message_ts)
+    message_ts = None if wanted == SUMMARISE_CHANNEL else viewed.message_ts
+    return replace(request, task=TASKS[wanted], channel_id=viewed.channel_id, thread_ts=message_ts, details=details)
 
 
 def viewed_in(context: object) -> Viewed | None:

@@ -2,15 +2,31 @@
 
 from collections.abc import Sequence
 
+from sqlite_utils import Database
+
 from bot import blocks_answers
 from bot.blocks import Message
 from bot.messages import DRAFT_EVENT
 from bot.slack import Address
 from bot.workspace import Workspace
+from data import store_viewed
 from data.models import Suggestion
 
 KIND = "beside"
 """The kind of such a request."""
+
+
+async def in_its_thread(db: Database, workspace: Workspace, suggestion: Suggestion) -> Suggestion:
+    """The suggestion in the whole thread of the message that is looked at: only Slack knows where that begins.
+
+    Asked after the request's ack. Raises SlackRefused.
+    """
+    if suggestion.request["kind"] != KIND or suggestion.thread_ts is None:
+        return suggestion
+    channel_id, message_ts = suggestion.channel_id, suggestion.thread_ts
+    answer = await workspace.call("conversations.replies", channel=channel_id, ts=message_ts, limit=1)
+    root = str(answer["messages"][0].get("thread_ts") or message_ts)
+    return suggestion if root == message_ts else store_viewed.place_in_thread(db, suggestion.id, root)
 
 
 async def show(

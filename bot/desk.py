@@ -58,6 +58,8 @@ class Desk:
         self.review_channel = review_channel
         self._slots = asyncio.Semaphore(ENGINE_SLOTS)
         self._posting: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self.rating: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        """Held per channel by who makes ratings of the thumbs there, so that they count in their order."""
         self._background: set[asyncio.Task[None]] = set()
         self.telling = asyncio.Lock()
         """Held by who tells people that a gap is closed, so that nobody is told twice."""
@@ -95,8 +97,9 @@ class Desk:
             return
         remarks: list[str] = []
         if suggestion.state == "requested":
-            async with waited_for(self.workspace, suggestion, address_of(suggestion)) as progress:
+            async with waited_for(self.workspace, suggestion, address_of(suggestion), resumed=resumed) as progress:
                 await expect_allowed(self.db, self.workspace, suggestion)
+                suggestion = await beside.in_its_thread(self.db, self.workspace, suggestion)
                 if suggestion.task == "summary":
                     suggestion, remarks = await self._summarise(suggestion, progress)
                 else:

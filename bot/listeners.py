@@ -73,7 +73,7 @@ def _remember_first(app: AsyncApp, desk: Desk) -> None:
         request = slack.request_of(body, bot_user_id=context.bot_user_id or "")
         if request is not None:
             if "event" in body:
-                request = await agent_view.in_view(desk, request, body["event"])
+                request = agent_view.in_view(desk, request, body["event"])
             suggestion = desk.remember(request)
             if suggestion is None:
                 log.info("request %s came before", request.key)
@@ -89,7 +89,7 @@ def _remember_first(app: AsyncApp, desk: Desk) -> None:
             desk.see_thread(*thread)
         thumb = slack.thumb_of(body)
         if thumb is not None:
-            await ratings.remember_thumb(desk, thumb)
+            ratings.remember_thumb(desk, thumb, team_id=slack.team_of(body))
         return await next_()
 
 

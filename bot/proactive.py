@@ -14,11 +14,11 @@ from bot.duty import last_answer, on_duty
 from bot.messages import mentioned
 from bot.rich_text import markdown_of
 from bot.slack import PROACTIVE, SPOKEN_SUBTYPES, Json, Request, key_of, reader, team_of
-from data import store, store_preferences, store_proactive
+from data import store, store_preferences, store_proactive, store_waiting
 from data.errors import DeskError, NightshiftError
 from data.models import Suggestion
 from data.preferences import is_quiet
-from data.store_proactive import WaitingQuestion
+from data.store_waiting import WaitingQuestion
 
 log = logging.getLogger(__name__)
 
@@ -67,7 +67,7 @@ def remember(desk: Desk, question: Question) -> bool:
     if switch is None or not switch.is_on or _is_spent(desk, question.channel_id):
         return False
     ids = {name: getattr(question, name) for name in ("team_id", "channel_id", "message_ts", "thread_ts", "user_id")}
-    return store_proactive.remember_question(desk.db, request_key=question.key, **ids)
+    return store_waiting.remember_question(desk.db, request_key=question.key, **ids)
 
 
 async def choose(desk: Desk, question: Question) -> Suggestion | None:
@@ -79,7 +79,7 @@ async def choose(desk: Desk, question: Question) -> Suggestion | None:
         log.warning("no unasked draft in %s: %s", question.channel_id, type(error).__name__)
         agent, answered_ts = None, ""
     with store.immediate(desk.db):
-        store_proactive.forget_question(desk.db, question.key)
+        store_waiting.forget_question(desk.db, question.key)
         # Again, since others have been stored while Slack was asked.
         if agent is None or _is_spent(desk, question.channel_id) or _is_drafted(desk, question, answered_ts):
             return None
@@ -111,7 +111,7 @@ async def read_again(desk: Desk, waiting: WaitingQuestion) -> Question | None:
         log.warning("no unasked draft in %s: %s", waiting.channel_id, type(error).__name__)
         text = ""
     if not text:
-        store_proactive.forget_question(desk.db, waiting.request_key)
+        store_waiting.forget_question(desk.db, waiting.request_key)
         return None
     ids = {name: getattr(waiting, name) for name in ("team_id", "channel_id", "message_ts", "thread_ts", "user_id")}
     return Question(key=waiting.request_key, **ids, text=text)

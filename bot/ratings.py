@@ -2,21 +2,24 @@
 
 import json
 import logging
+from functools import partial
 from typing import Literal
 
 from slack_bolt.async_app import AsyncAck, AsyncApp
 
 from bot import blocks, blocks_feedback, blocks_review, slack
 from bot.desk import Desk
+from bot.failing import insist
 from bot.slack import Click, Json, Thumb
-from data import store, store_supervision
-from data.errors import EmptyText, NotAllowed
+from data import store, store_supervision, store_waiting
+from data.errors import DeskError, EmptyText, NotAllowed
 from data.models import Role
+from data.store_waiting import WaitingThumb
 
 log = logging.getLogger(__name__)
 
-PATIENCE = 1.5
-"""Seconds that a thumb waits for a reply that is just being posted; the ack must come within 3."""
+PATIENCE = 60.0
+"""Seconds that a thumb waits for a reply that is just being posted."""
 
 
 def register_ratings(app: AsyncApp, desk: Desk) -> None:
@@ -54,16 +57,23 @@ def register_ratings(app: AsyncApp, desk: Desk) -> None:
         to = slack.Address(click.channel_id, click.user_id, "", click.response_url)
         await desk.workspace.whisper([(said, blocks.text_sections(said))], to)
 
-    async def is_thumb_down(body: Json) -> bool:
-        thumb = slack.thumb_of(body)
-        return thumb is not None and thumb.value == -1
+    async def is_thumb(body: Json) -> bool:
+        return slack.thumb_of(body) is not None
 
-    # A reaction opens no form: only who presses a button may be shown one.
-    @app.event("reaction_added", matchers=[is_thumb_down])
-    async def offer_to_say_why(body: Json) -> None:
+    @app.event("reaction_added", matchers=[is_thumb])
+    @app.event("reaction_removed", matchers=[is_thumb])
+    async def reacted(body: Json) -> None:
         thumb = slack.thumb_of(body)
-        suggestion = store.suggestion_at(desk.db, thumb.channel_id, thumb.message_ts) if thumb else None
-        if thumb is None or suggestion is None or newest_value(desk, suggestion.id, thumb.user_id) != -1:
+        if thumb is None:
+            return
+        await settle_thumbs(desk, thumb.channel_id)
+        if thumb.value == -1 and not thumb.removed:
+            await offer_to_say_why(thumb)
+
+    async def offer_to_say_why(thumb: Thumb) -> None:
+        # A reaction opens no form: only who presses a button may be shown one.
+        suggestion = store.suggestion_at(desk.db, thumb.channel_id, thumb.message_ts)
+        if suggestion is None or newest_value(desk, suggestion.id, thumb.user_id) != -1:
             return
         if store.remember_request(desk.db, f"why/{thumb.key}"):
             to = slack.Address(thumb.channel_id, thumb.user_id, suggestion.thread_ts or "")
@@ -90,32 +100,61 @@ def register_ratings(app: AsyncApp, desk: Desk) -> None:
         await ack()
 
 
-async def remember_thumb(desk: Desk, thumb: Thumb) -> None:
-    """Store a thumb put on or taken off a posted reply, before the event is acked; roles are checked each time.
-
-    Raises SlackUnreachable or SlackRefused when the role cannot be checked: unacked, Slack sends it again.
-    """
-    await desk.settled(thumb.channel_id, seconds=PATIENCE)
-    suggestion = store.suggestion_at(desk.db, thumb.channel_id, thumb.message_ts)
-    if suggestion is None:
+def remember_thumb(desk: Desk, thumb: Thumb, *, team_id: str) -> None:
+    """Store a thumb put on or taken off a posted reply, before the event is acked."""
+    posted = store.suggestion_at(desk.db, thumb.channel_id, thumb.message_ts)
+    if posted is None and not store_waiting.may_be_posting(desk.db, thumb.channel_id):
         return
-    role = await desk.workspace.role(thumb.user_id)
-    if role is None:
-        log.info("ignored a thumb of %s on suggestion %s: no role", thumb.user_id, suggestion.id)
-        return
-    if thumb.removed and newest_value(desk, suggestion.id, thumb.user_id) != thumb.value:
-        # The other thumb was put on later, and it still stands.
-        return
-    text = blocks_review.reviewed_text(suggestion, store.decision(desk.db, suggestion.id))
-    store.rate(
+    store_waiting.remember_thumb(
         desk.db,
-        suggestion_id=suggestion.id,
-        user_id=thumb.user_id,
-        role=role,
-        value=0 if thumb.removed else thumb.value,
         request_key=thumb.key,
-        seen_sha256=store.text_sha256(text),
+        team_id=team_id,
+        channel_id=thumb.channel_id,
+        message_ts=thumb.message_ts,
+        user_id=thumb.user_id,
+        value=thumb.value,
+        removed=thumb.removed,
     )
+
+
+async def settle_thumbs(desk: Desk, channel_id: str) -> None:
+    """After the ack: make ratings of the thumbs that wait in a channel, in their order. Roles are checked each time.
+
+    Where Slack does not say who somebody is, that one and all after it go on waiting: for the next, or for a restart.
+    """
+    async with desk.rating[channel_id]:
+        for thumb in store_waiting.waiting_thumbs(desk.db, channel_id):
+            await desk.settled(channel_id, seconds=PATIENCE)
+            try:
+                await insist(partial(_settle, desk, thumb))
+            except DeskError as error:
+                log.error("the thumb of %s on %s waits: %s", thumb.user_id, thumb.message_ts, error)
+                return
+
+
+async def _settle(desk: Desk, thumb: WaitingThumb) -> None:
+    suggestion = store.suggestion_at(desk.db, thumb.channel_id, thumb.message_ts)
+    role = await desk.workspace.role(thumb.user_id) if suggestion is not None else None
+    with store.immediate(desk.db):
+        store_waiting.forget_thumb(desk.db, thumb.request_key)
+        if suggestion is None:
+            return
+        if role is None:
+            log.info("ignored a thumb of %s on suggestion %s: no role", thumb.user_id, suggestion.id)
+            return
+        if thumb.removed and newest_value(desk, suggestion.id, thumb.user_id) != thumb.value:
+            # The other thumb was put on later, and it still stands.
+            return
+        text = blocks_review.reviewed_text(suggestion, store.decision(desk.db, suggestion.id))
+        store.rate(
+            desk.db,
+            suggestion_id=suggestion.id,
+            user_id=thumb.user_id,
+            role=role,
+            value=0 if thumb.removed else thumb.value,
+            request_key=thumb.request_key,
+            seen_sha256=store.text_sha256(text),
+        )
 
 
 async def rate(desk: Desk, click: Click, suggestion_id: str, value: Literal[-1, 1], *, seen_sha256: str) -> None:

@@ -53,14 +53,16 @@ async def working(workspace: Workspace, channel_id: str, thread_ts: str | None, 
 
 
 @asynccontextmanager
-async def waited_for(workspace: Workspace, suggestion: Suggestion, to: Address) -> AsyncIterator[Progress]:
+async def waited_for(
+    workspace: Workspace, suggestion: Suggestion, to: Address, *, resumed: bool
+) -> AsyncIterator[Progress]:
     """Tell the one person who waits for a draft that it is being written, and how far that has come."""
     if suggestion.request["kind"] == beside.KIND:
         async with working(workspace, to.channel_id, to.thread_ts, "is reading it…") as progress:
             yield progress
         return
-    if suggestion.task == "answer":
-        # Said at once, in the ack (listeners.py).
+    if suggestion.task == "answer" or resumed:
+        # Said at once, in the ack (listeners.py); or before the restart, and a response_url works five times only.
         yield _nothing_to_tell
         return
     waiting = asyncio.create_task(_say_that_it_takes_long(workspace, to))
@@ -77,7 +79,7 @@ async def waited_for(workspace: Workspace, suggestion: Suggestion, to: Address) 
 
 
 async def _nothing_to_tell(sentence: str) -> None:
-    """An answer is not written in parts."""
+    """They know."""
 
 
 async def _say_that_it_takes_long(workspace: Workspace, to: Address) -> None:

@@ -21,6 +21,9 @@ from data.models import Turn
 log = logging.getLogger(__name__)
 
 PAGE = 200
+RESPONSE_URL_USES = 5
+"""What Slack takes from one `response_url` (slack.md, 3)."""
+ADDRESSES_KEPT = 1000
 LOOKED_UP = 100
 """People of a channel, each a call of users.info, which Slack limits to some hundred a minute."""
 
@@ -32,6 +35,7 @@ class Workspace(People):
         super().__init__(client, settings)
         self._shared: dict[str, tuple[float, bool]] = {}
         self._guests: dict[str, tuple[float, bool]] = {}
+        self._uses: dict[str, int] = {}
 
     # What was said
 
@@ -253,6 +257,13 @@ class Workspace(People):
         await self.call("views.open", trigger_id=trigger_id, view=view)
 
     async def _respond(self, response_url: str, body: Json) -> bool:
+        uses = self._uses.pop(response_url, 0)
+        self._uses[response_url] = uses + 1
+        while len(self._uses) > ADDRESSES_KEPT:
+            # The one that was used the longest ago.
+            del self._uses[next(iter(self._uses))]
+        if uses >= RESPONSE_URL_USES:
+            return False
         try:
             answer = await AsyncWebhookClient(response_url, retry_handlers=retry_handlers()).send_dict(body)
         except (aiohttp.ClientError, TimeoutError):

@@ -1,11 +1,11 @@
-"""Channels that want drafts without being asked, what waits for one, and how many they got. Off until switched on."""
+"""Channels that want drafts without being asked, and how many they got. Off for a channel until switched on."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from sqlite_utils import Database
 
-from data.store_connection import immediate, now, remember_request, row, rows
+from data.store_connection import now, row, rows
 
 UNASKED = "from suggestions where json_extract(request, '$.kind') = 'proactive'"
 
@@ -17,19 +17,6 @@ class Switch:
     channel_id: str
     switched_by: str
     is_on: bool
-    created_at: str
-
-
-@dataclass(frozen=True)
-class WaitingQuestion:
-    """A customer's message for which no agent has been chosen yet. `thread_ts` is empty when it begins a thread."""
-
-    request_key: str
-    team_id: str
-    channel_id: str
-    message_ts: str
-    thread_ts: str
-    user_id: str
     created_at: str
 
 
@@ -57,34 +44,6 @@ def newest_switch(db: Database, channel_id: str) -> Switch | None:
         [channel_id],
     )
     return Switch(**(found | {"is_on": bool(found["is_on"])})) if found else None
-
-
-def remember_question(
-    db: Database, *, request_key: str, team_id: str, channel_id: str, message_ts: str, thread_ts: str, user_id: str
-) -> bool:
-    """Store that an agent is to be chosen for a message. False: this request came before."""
-    with immediate(db):
-        if not remember_request(db, request_key):
-            return False
-        db.execute(
-            """
-            insert into unasked_questions (
-                request_key, team_id, channel_id, message_ts, thread_ts, user_id, created_at
-            ) values (?, ?, ?, ?, ?, ?, ?)
-            """,
-            [request_key, team_id, channel_id, message_ts, thread_ts, user_id, now()],
-        )
-        return True
-
-
-def forget_question(db: Database, request_key: str) -> None:
-    """The choice for a message was made, or cannot be made any more."""
-    db.execute("delete from unasked_questions where request_key = ?", [request_key])
-
-
-def waiting_questions(db: Database) -> list[WaitingQuestion]:
-    """The messages for which no agent has been chosen yet, oldest first."""
-    return [WaitingQuestion(**one) for one in rows(db, "select * from unasked_questions order by created_at")]
 
 
 def unasked_since(db: Database, channel_id: str, since: str) -> int:

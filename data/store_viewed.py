@@ -4,8 +4,9 @@ from dataclasses import dataclass
 
 from sqlite_utils import Database
 
-from data.models import Audience
-from data.store_connection import immediate, row, rows
+from data.models import Audience, Suggestion
+from data.store_connection import immediate, row, rows, see_thread, thread_id_of
+from data.store_suggestions import suggestion
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,19 @@ def viewed(db: Database, team_id: str, user_id: str) -> Viewed | None:
         [team_id, user_id],
     )
     return Viewed(**found) if found else None
+
+
+def place_in_thread(db: Database, suggestion_id: str, thread_ts: str) -> Suggestion:
+    """A suggestion that was asked for on a message, in the thread that the message stands in, before it is drafted."""
+    with immediate(db):
+        one = suggestion(db, suggestion_id)
+        thread_id = thread_id_of(one.team_id, one.channel_id, thread_ts)
+        see_thread(db, thread_id, source="slack", team_id=one.team_id, channel_id=one.channel_id, thread_ts=thread_ts)
+        db.execute(
+            "update suggestions set thread_ts = ?, thread_id = ? where id = ? and state = 'requested'",
+            [thread_ts, thread_id, suggestion_id],
+        )
+        return suggestion(db, suggestion_id)
 
 
 def topics(db: Database, *, limit: int, audience: Audience) -> list[str]:

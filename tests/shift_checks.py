@@ -19,6 +19,8 @@ PING = re.compile(TOKEN.pattern + r"|@(?:here|channel|everyone)\b")
 SAYING = ("chat.postMessage", "chat.postEphemeral", "response_url")
 AROUND_DEATH = 8.0
 """Seconds before a kill in which what the bot was sent may have been lost with it, and after its return."""
+SLOW_MS = 500
+"""What a person still takes for at once."""
 BUSY_MS = 200
 """An ack takes some 15 ms on two idle cores."""
 MAY_GROW = 0.10
@@ -206,7 +208,7 @@ def memory(office: Office) -> Iterator[str]:
 
 
 def acks(office: Office) -> Json:
-    """How long acks took, in milliseconds, and those that took longest."""
+    """How long acks took, in milliseconds, those that took longest, and how many were slow."""
     found = sorted((ms, what) for what, ms in office.sandbox.socket.acks)
     took = [ms for ms, _ in found]
     slowest = [f"{what} {ms}" for ms, what in found[-5:]]
@@ -215,6 +217,7 @@ def acks(office: Office) -> Json:
         "p50": took[len(took) // 2],
         "p95": took[len(took) * 95 // 100],
         "max": took[-1],
+        "slow": sum(ms > SLOW_MS for ms in took),
         "slowest": slowest,
     }
 

@@ -100,6 +100,20 @@ def test_the_thread_in_view_is_summarised_in_the_messages_tab(bot, sandbox, mode
     assert sandbox.problems() == []
 
 
+def test_a_reply_in_view_stands_for_its_whole_thread_and_the_ack_does_not_wait_to_learn_which(bot, sandbox, model):
+    thread = sandbox.message(HELP, CUSTOMER, "My invoice is wrong")["ts"]
+    answered = sandbox.message(HELP, AGENT, "Which one?", thread)["ts"]
+    sandbox.context(AGENT, HELP, answered)
+    bot.until(lambda: store_viewed.viewed(bot.db, "T0SANDBOX", AGENT) == Viewed(HELP, answered))
+    # Longer than Slack waits for an ack.
+    sandbox.fault(method="conversations.replies", delay_s=3.5)
+    said(sandbox, sandbox.message(DIRECT, AGENT, agent_view.SUMMARISE_THREAD)["ts"])
+    assert model.asked[-1]["messages"][-1]["content"].endswith("Customer: My invoice is wrong\nAgent: Which one?")
+    row = bot.until(lambda: (r := bot.newest())["state"] == "shown" and r)
+    assert (row["thread_ts"], row["thread_id"]) == (thread, f"T0SANDBOX/{HELP}/{thread}")
+    assert sandbox.problems() == []
+
+
 def test_a_reply_in_view_is_drafted_sent_into_its_thread_and_confirmed_in_the_tab(bot, sandbox, model):
     thread = thread_in_view(sandbox, bot)
     ts = sandbox.message(DIRECT, AGENT, agent_view.DRAFT_REPLY)["ts"]

@@ -9,7 +9,7 @@ import pytest
 from bot_fixtures import Bot, last_ephemeral
 from sandbox_fixtures import SandboxClient
 
-from data import store, store_preferences, store_proactive
+from data import store, store_preferences, store_proactive, store_waiting
 from data.preferences import Preferences
 
 pytest_plugins = ("bot_fixtures", "sandbox_fixtures")
@@ -63,7 +63,7 @@ def test_a_customers_message_is_acked_at_once_however_long_slack_takes_to_say_wh
     sandbox.message(HELP, CUSTOMER, "Help")
     assert drafts(bot, 1)[0]["requested_by"] == AGENTS[0]
     assert sandbox.problems() == []
-    assert store_proactive.waiting_questions(bot.db) == []
+    assert store_waiting.waiting_questions(bot.db) == []
 
 
 def test_messages_that_come_at_once_in_one_thread_get_one_draft(bot, sandbox, model):
@@ -73,7 +73,7 @@ def test_messages_that_come_at_once_in_one_thread_get_one_draft(bot, sandbox, mo
     for _ in range(2):
         sandbox.message(HELP, CUSTOMER, "and another thing", ts)
     drafts(bot, 1)
-    bot.until(lambda: store_proactive.waiting_questions(bot.db) == [])
+    bot.until(lambda: store_waiting.waiting_questions(bot.db) == [])
     assert len(unasked(bot)) == 1
 
 

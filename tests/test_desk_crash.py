@@ -8,7 +8,7 @@ import pytest
 from bot_fixtures import Bot, ModelServer, Wire, bot_environment, last_ephemeral, open_store
 from sandbox_fixtures import SandboxClient
 
-from data import store, store_proactive, store_replies
+from data import store, store_replies, store_waiting
 
 pytest_plugins = ("bot_fixtures", "sandbox_fixtures")
 
@@ -103,6 +103,38 @@ def test_killed_between_the_ack_and_the_first_question_to_slack(bot, sandbox, mo
     assert len(model.asked) == 1
 
 
+def test_killed_while_slack_is_asked_who_put_a_thumb_on_a_reply_and_who_took_it_away(bot, sandbox, model, wire):
+    suggestion_id = decide(bot, sandbox)
+    expect_posted_once(bot, sandbox, suggestion_id)
+    ts = posted(sandbox)[0]["ts"]
+    wire.cut("users.info", after=False)
+    sandbox.reaction(HELP, SUPERVISOR, ts, "-1")
+    assert wire.reached.wait(10)
+    sandbox.reaction(HELP, SUPERVISOR, ts, "-1", remove=True)
+    sandbox.reaction(HELP, SUPERVISOR, ts, "+1")
+    bot.until(lambda: len(store_waiting.waiting_thumbs(bot.db)) == 3)
+    assert store.ratings(bot.db, suggestion_id) == []
+    restart(bot, wire)
+    bot.until(lambda: [r.value for r in store.ratings(bot.db, suggestion_id)] == [1])
+    values = bot.db.execute("select value from ratings order by rowid").fetchall()
+    assert [value for (value,) in values] == [-1, 0, 1]
+    assert store_waiting.waiting_thumbs(bot.db) == []
+
+
+def test_after_a_restart_no_ack_waits_for_a_reply_that_slack_takes_slowly(bot, sandbox, model, wire):
+    wire.cut("chat.postMessage", after=False)
+    suggestion_id = decide(bot, sandbox)
+    assert wire.reached.wait(10)
+    bot.kill()
+    wire.mend()
+    # Longer than Slack waits for an ack.
+    sandbox.fault(method="conversations.replies", delay_s=5)
+    bot.start()
+    assert posted(sandbox) == []
+    assert sandbox.command(HELP, AGENT, "/nightshift", "help")["ok"]
+    expect_posted_once(bot, sandbox, suggestion_id)
+
+
 def test_killed_while_an_agent_is_chosen_for_a_draft_that_nobody_asked_for(bot, sandbox, model, wire):
     sandbox.command(HELP, "U0ADMIN1", "/nightshift", "proactive on")
     last_ephemeral(sandbox, "U0ADMIN1", "at most 10 an hour")
@@ -115,7 +147,7 @@ def test_killed_while_an_agent_is_chosen_for_a_draft_that_nobody_asked_for(bot, 
     assert (row["state"], row["requested_by"]) == ("shown", AGENT) and bot.count("suggestions") == 1
     last_ephemeral(sandbox, AGENT, "For: “My invoice is wrong”.")
     assert drafts_seen(sandbox, row["id"]) == 1
-    assert store_proactive.waiting_questions(bot.db) == []
+    assert store_waiting.waiting_questions(bot.db) == []
 
 
 def test_killed_between_the_draft_and_its_showing(bot, sandbox, model, wire):

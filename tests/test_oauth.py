@@ -256,7 +256,10 @@ async def test_a_half_written_answer_is_ended_after_a_restart_with_its_workspace
         store_answers.expect_stream(db, asked)
         store_answers.record_stream(db, asked.id, f"{team_id}.1")
         store.record_failure(db, asked.id, "It broke.")
-    await resume(desk)
+    resume(desk)
+    async with asyncio.timeout(10):
+        while len(calls) < 2:
+            await asyncio.sleep(0.01)
     assert calls == [("Bearer of T1", ""), ("Bearer of T2", "")]
     await engine.close()
 
