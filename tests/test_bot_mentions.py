@@ -1,6 +1,7 @@
 """A mention in a thread asks for a draft or a summary, for the eyes of who asks alone, or it asks a question."""
 
 import json
+from pathlib import Path
 
 import pytest
 from bot_fixtures import last_ephemeral
@@ -8,6 +9,7 @@ from test_bot_desk import AGENT, CUSTOMER, HELP
 from test_bot_desk import replies as all_replies
 
 from bot import mentions
+from data.preferences import LANGUAGES
 
 pytest_plugins = ("bot_fixtures", "sandbox_fixtures")
 
@@ -34,7 +36,21 @@ def test_what_a_mention_asks_for(text, task):
     assert mentions.task_of(text) == task
 
 
-@pytest.mark.parametrize("said", ["draft a reply, please", ""])
+IN_LANGUAGES = json.loads(Path(__file__).with_name("mentions.json").read_text(encoding="utf-8"))
+
+
+def test_every_language_that_people_can_choose_has_words_and_is_tried():
+    assert set(mentions.languages()) == set(LANGUAGES) - {"English"} == set(IN_LANGUAGES)
+
+
+@pytest.mark.parametrize("language", IN_LANGUAGES)
+def test_what_a_mention_asks_for_in_other_languages(language):
+    for asks_for, texts in IN_LANGUAGES[language].items():
+        wanted = None if asks_for == "neither" else asks_for
+        assert {text: mentions.task_of(text) for text in texts} == dict.fromkeys(texts, wanted)
+
+
+@pytest.mark.parametrize("said", ["draft a reply, please", "", "Bitte schreib mir eine Antwort an den Kunden!"])
 def test_an_agent_who_mentions_the_bot_in_a_thread_gets_a_private_draft_and_sends_it(bot, sandbox, model, said):
     ts = sandbox.message(HELP, CUSTOMER, "My invoice is wrong")["ts"]
     sandbox.message(HELP, AGENT, f"<@U0NIGHTSHIFT> {said}".strip(), ts)
