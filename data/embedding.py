@@ -36,8 +36,10 @@ def embed(texts: Sequence[str], *, model: str = DEFAULT_MODEL) -> NDArray[np.flo
         return np.zeros((0, embedder.get_embedding_dimension() or 0), np.float32)
     import torch
 
-    # Three times as fast where the processor has units for it; the cosine to the exact vector stays above .998.
-    halved = len(texts) >= TEXTS_PER_PASS and bool(torch.cpu.get_capabilities().get("amx_bf16"))
+    # Twice as fast with AVX-512's instructions for it, three times with AMX; the cosine to the exact vector stays above
+    # .998. Not for a few texts: turning the weights into halves takes longer than it saves.
+    processor = torch.cpu.get_capabilities()
+    halved = len(texts) >= TEXTS_PER_PASS and bool(processor.get("avx512_bf16") or processor.get("amx_bf16"))
     with torch.autocast("cpu", dtype=torch.bfloat16, enabled=halved):
         return embedder.encode(
             list(texts),

@@ -44,19 +44,17 @@ class Scene:
 
     def features(self, tuned: Tuned) -> NDArray[np.float64]:
         """[passages, ranking.FEATURES]."""
-        titles = words.numbers_of_each([one.title for one in self.passages])
-        texts = words.numbers_of_each([one.text for one in self.passages])
-        candidates = [Candidate(title, text) for title, text in zip(titles, texts, strict=True)]
+        numbers = words.numbers_of_each([part for one in self.passages for part in (one.title, one.text)])
+        candidates = [Candidate(title, text) for title, text in zip(numbers[::2], numbers[1::2], strict=True)]
         return ranking.features(self.asked, candidates, self.cosines(tuned), tuned.weights)
 
     def cosines(self, tuned: Tuned) -> NDArray[np.float64]:
         """[passages]; 0 where a passage has no vector, or the question."""
         cosines = np.zeros(len(self.passages))
         if self.question is not None:
-            turned = tuned.turned(self.question)
-            for place, passage in enumerate(self.passages):
-                if passage.chunk_id in self.near:
-                    cosines[place] = self.near[passage.chunk_id] @ turned
+            known = [place for place, one in enumerate(self.passages) if one.chunk_id in self.near]
+            vectors = [self.near[self.passages[place].chunk_id] for place in known]
+            cosines[known] = np.stack(vectors) @ tuned.turned(self.question) if known else 0.0
         return cosines
 
 
@@ -79,8 +77,9 @@ def search(
     """
     tuned = tuning.tuned(db)
     found = scene(db, text, history=history, audience=audience, tuned=tuned)
-    scores = ranking.added(found.features(tuned), tuned.weights)
-    passages, cosines = found.passages, found.cosines(tuned)
+    features = found.features(tuned)
+    scores, cosines = ranking.added(features, tuned.weights), features[:, ranking.FEATURES.index("cosine")]
+    passages = found.passages
     order = sorted(range(len(passages)), key=lambda place: (-scores[place], passages[place].chunk_id))[:limit]
     return [replace(passages[place], score=float(scores[place]), nearness=float(cosines[place])) for place in order]
 

@@ -2,8 +2,9 @@
 
 import sqlite3
 import threading
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from functools import lru_cache
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,10 +33,10 @@ def numbers_of(text: str) -> Numbers:
 def numbers_of_each(texts: Sequence[str]) -> list[Numbers]:
     """As numbers_of, for many texts at once. Those of passages come up again and are remembered."""
     found = {text: known for text in texts if (known := _remembered.get(text)) is not None}
-    new = {text: [word.lower() for word in WORD.findall(text)] for text in texts if text not in found}
-    _learn([word for words in new.values() for word in words if word not in _of_word])
+    new = {text: WORD.findall(text) for text in texts if text not in found}
+    _learn(set().union(*new.values()).difference(_of_word))
     for text, words in new.items():
-        found[text] = np.array([number for word in words for number in _of_word[word]], dtype=np.int64)
+        found[text] = np.fromiter(chain.from_iterable(map(_of_word.__getitem__, words)), dtype=np.int64)
     if len(_remembered) > TEXTS_REMEMBERED:
         _remembered.clear()
     _remembered.update(found)
@@ -47,22 +48,36 @@ def stem(number: int) -> str:
     return _stems[number]
 
 
-def _learn(words: Sequence[str]) -> None:
+def _learn(words: Set[str]) -> None:
     if not words:
         return
     with _lock:
-        new = [word for word in dict.fromkeys(words) if word not in _of_word]
-        found: dict[int, list[int]] = {place: [] for place in range(len(new))}
-        index = _index()
-        index.executemany("insert into said (rowid, word) values (?, ?)", enumerate(new))
-        for place, term in index.execute("select doc, term from stems order by doc, offset"):
-            if term not in _numbers:
-                _stems.append(term)
-                _numbers[term] = len(_stems) - 1
-            found[place].append(_numbers[term])
-        index.execute("insert into said (said) values ('delete-all')")
-        for place, word in enumerate(new):
-            _of_word[word] = tuple(found[place])
+        new = sorted(words.difference(_of_word))
+        # A word of plain letters and digits has one stem: many of them fit into one row, and each is a place in it.
+        plain = [word for word in new if word.isascii() and word.isalnum()]
+        others = [word for word in new if not (word.isascii() and word.isalnum())]
+        learned = {word: (_number_of(term),) for word, term in zip(plain, _terms([" ".join(plain)])[0], strict=True)}
+        for word, terms in zip(others, _terms(others), strict=True):
+            learned[word] = tuple(map(_number_of, terms))
+        _of_word.update(learned)
+
+
+def _terms(texts: Sequence[str]) -> list[list[str]]:
+    """The stems of each text, in order."""
+    found: list[list[str]] = [[] for _ in texts]
+    index = _index()
+    index.executemany("insert into said (rowid, word) values (?, ?)", enumerate(texts))
+    for place, term in index.execute("select doc, term from stems order by doc, offset"):
+        found[place].append(term)
+    index.execute("insert into said (said) values ('delete-all')")
+    return found
+
+
+def _number_of(term: str) -> int:
+    if term not in _numbers:
+        _stems.append(term)
+        _numbers[term] = len(_stems) - 1
+    return _numbers[term]
 
 
 @lru_cache(maxsize=1)

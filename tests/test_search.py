@@ -136,6 +136,16 @@ def test_a_pair_does_not_go_from_the_title_into_the_text_or_into_the_next_passag
     assert ranking.features(asked, beside, np.zeros(1), Weights())[0, pairs] > 0
 
 
+def test_words_are_cut_and_stemmed_as_the_index_has_them(db):
+    text = "Running runs the RUN, İstanbul's straße; snake_case x_1 A1b2 naïve ½ 返品できますか ١٢٣ o'clock"
+    put(db, "Words", text)
+    db.execute("create virtual table temp.places using fts5vocab (main, chunks_fts, 'instance')")
+    indexed = [term for (term,) in db.execute("select term from temp.places where col = 'text' order by offset")]
+    assert [words.stem(number) for number in words.numbers_of(text)] == indexed
+    one_by_one = [words.numbers_of(word).tolist() for word in text.split()]
+    assert words.numbers_of(text).tolist() == [number for word in one_by_one for number in word]
+
+
 def test_forms_of_a_word_are_one_as_in_the_index_and_accents_do_not_matter():
     assert words.numbers_of("Arriving arrives").tolist() == words.numbers_of("arrived ARRIVE").tolist()
     assert words.numbers_of("Café").tolist() == words.numbers_of("cafe").tolist()
