@@ -15,8 +15,15 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from transformers import AutoTokenizer  # noqa: E402
+
+from data.models import Passage  # noqa: E402
+from data.prompts import answer_messages  # noqa: E402
 from finetune.corpus.rows import guide_row, load, rows  # noqa: E402
+from finetune.corpus.values import invented_word  # noqa: E402
 from finetune.pretrain import batch, new_model, optimizers_for, train_tokenizer  # noqa: E402
+from finetune.reading_heads import HEADS, WIDTHS  # noqa: E402
+from serving.settings import STARTER  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -37,6 +44,11 @@ def dialogues(tmp_path_factory) -> Path:
     ]
     path.write_text("\n".join(map(json.dumps, records)))
     return path
+
+
+@pytest.fixture(scope="module")
+def tokenizer():
+    return AutoTokenizer.from_pretrained(STARTER)
 
 
 def test_dialogues_of_bank_and_hotel_are_never_read(dialogues):
@@ -62,13 +74,14 @@ def test_every_digit_is_a_token_of_its_own_and_any_text_survives(dialogues):
 
 def test_rows_in_one_line_do_not_see_each_other(dialogues):
     corpus = load(dialogues)
-    ids, weights, places = batch(train_tokenizer(corpus), corpus, step=1, count=1, length=512)
+    tokenizer = train_tokenizer(corpus)
+    ids, weights, places = batch(tokenizer, corpus, step=1, count=1, length=512)
     second = places[0].tolist().index(0, 1)
     assert weights[0, second] == 0.0, "the last token of one row must not be asked for the first of the next"
     other = ids.clone()
     other[0, 1:second] = ids[0, second]
     with torch.no_grad():
-        model = new_model().model
+        model = new_model(tokenizer).model
         seen, instead = (model(input_ids=x, position_ids=places).last_hidden_state for x in (ids, other))
     assert torch.equal(seen[0, second:], instead[0, second:])
     assert not torch.equal(seen[0, :second], instead[0, :second])
@@ -83,17 +96,48 @@ def test_steps_that_are_asked_for_stand_in_a_passage_in_their_order(dialogues):
         assert -1 not in at and at == sorted(at)
 
 
-def test_a_new_model_repeats_a_sequence_before_it_has_learned_anything():
+def test_a_new_model_repeats_a_sequence_before_it_has_learned_anything(tokenizer):
     once = torch.randint(6, 6000, (8, 60), generator=torch.Generator().manual_seed(0))
-    twice = torch.cat([once, once], dim=1)
+    begun = torch.full((8, 1), tokenizer.bos_token_id)
+    twice = torch.cat([begun, once, once], dim=1)
     with torch.no_grad():
-        said = new_model().eval()(twice).logits.argmax(-1)
+        said = new_model(tokenizer).eval()(twice).logits.argmax(-1)
     # The first two tokens of the repetition tell the heads where they are; by chance one token in 6,000 is right.
-    assert (said[:, 61:-1] == twice[:, 62:]).float().mean() > 0.8
+    assert (said[:, 62:-1] == twice[:, 63:]).float().mean() > 0.8
 
 
-def test_training_leaves_the_heads_that_copy_as_they_are_and_changes_the_others():
-    model = new_model()
+def test_a_new_model_begins_the_sentence_that_has_the_questions_word(tokenizer):
+    rng, model, right = random.Random(1), new_model(tokenizer).eval(), 0
+    openings = (
+        "Some people",
+        "Every morning",
+        "They",
+        "A good friend",
+        "Nobody",
+        "When it rains we",
+        "Our",
+        "In June I",
+    )
+    for _ in range(24):
+        words = [invented_word(rng) for _ in openings]
+        written = [f"{opening} took the {word} home with them." for opening, word in zip(openings, words, strict=True)]
+        rng.shuffle(written)
+        passages = [
+            Passage(0, "", "First things", " ".join(written[:4]), 0.0),
+            Passage(0, "", "Others", " ".join(written[4:]), 0.0),
+        ]
+        word = rng.choice(words)
+        prompt = answer_messages(f"What about the {word}?", passages)
+        ids = tokenizer.apply_chat_template(prompt, add_generation_prompt=True, return_tensors="pt", return_dict=True)
+        with torch.no_grad():
+            said = tokenizer.decode(model(ids["input_ids"]).logits[0, -1].argmax()).strip()
+        right += next(text for text in written if word in text).startswith(said)
+    # One sentence in eight by chance.
+    assert right >= 16
+
+
+def test_training_leaves_the_heads_that_read_as_they_are_and_changes_the_others(tokenizer):
+    model = new_model(tokenizer)
     before = {name: weight.clone() for name, weight in model.named_parameters()}
     ids = torch.randint(6, 6144, (2, 64))
     for _ in range(2):
@@ -101,12 +145,19 @@ def test_training_leaves_the_heads_that_copy_as_they_are_and_changes_the_others(
         for optimizer in optimizers_for(model):
             optimizer.step()
     changed = {name: (weight != before[name]) for name, weight in model.named_parameters()}
-    attention = "model.layers.4.self_attn."
-    assert not changed[attention + "q_proj.weight"][:64].any() and changed[attention + "q_proj.weight"][64:].any()
-    assert not changed[attention + "o_proj.weight"][:, :64].any() and changed[attention + "o_proj.weight"][:, 64:].any()
-    assert (
-        not changed["model.embed_tokens.weight"][:, :192].any() and changed["model.embed_tokens.weight"][:, 192:].any()
-    )
+    held = sum(WIDTHS.values())
+    for layer, heads in enumerate(HEADS):
+        attention = f"model.layers.{layer}.self_attn."
+        rows = changed[attention + "q_proj.weight"]
+        assert not rows[: 64 * heads].any() and rows[64 * heads :].any()
+        columns = changed[attention + "o_proj.weight"]
+        assert not columns[:, : 64 * heads].any() and columns[:, 64 * heads :].any()
+        # What the heads read is written by nothing else until they have read it.
+        last = layer == len(HEADS) - 1
+        assert changed[f"model.layers.{layer}.mlp.down_proj.weight"][:held].any() == last
+        assert columns[:held].any() == last
+    codes = changed["model.embed_tokens.weight"]
+    assert not codes[:, :held].any() and codes[:, held:].any()
 
 
 def test_a_reply_names_only_what_the_thread_or_its_passages_say(dialogues):
