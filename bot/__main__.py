@@ -28,7 +28,7 @@ from bot.settings import BotSettings
 from data import cli, store, vectors
 from data.errors import BadSetting, MissingToken
 from data.settings import DataSettings
-from serving.engine import Engine
+from serving.hosted import engine_for
 from serving.settings import ServingSettings
 
 SANDBOX_PORT = 8300
@@ -113,8 +113,8 @@ async def _serve(arguments: argparse.Namespace, settings: BotSettings, serving: 
     # Reading the model keeps Python busy for seconds, in which no ack must be waited for.
     vectors.make_ready(db, kept.embedding_model)
     embedding = vectors.embed_passages_in_the_background(kept.database_path, kept.embedding_model, stop)
-    engine = Engine(serving.llm_base_url, serving.llm_api_key)
-    desk = build_desk(settings, db, engine, base_model=serving.base_model)
+    engine = engine_for(serving)
+    desk = build_desk(settings, db, engine, base_model=serving.base_name)
     app = build_app(settings, desk)
     # Modules and the embedding model stay for good: looked through again, they hold up every ack for 0.3 s at a time.
     gc.collect()

@@ -33,6 +33,8 @@ def headline(run: Run) -> str:
     outcome = str(facts.get("outcome", ""))
     if outcome == "promoted":
         return f"{night}: {_promotion(run)}"
+    if outcome == "exported":
+        return f"{night}: the pairs were written for a service's fine-tuning. {_told(facts.get('reason'))}"
     if outcome == "skipped":
         return f"{night}: skipped, so nothing changes. {_told(facts.get('reason'))}"
     if held := facts.get("held"):

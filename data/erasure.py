@@ -10,6 +10,7 @@ from sqlite_utils import Database
 
 from data import store, store_erasure
 from data.errors import NightshiftError, StoreError
+from data.export import EXPORTED
 from data.store_erasure import ERASED, Found
 
 Finder = Callable[[Database], Found]
@@ -128,6 +129,9 @@ def _text_files(folders: Iterable[Path]) -> list[Path]:
 def _scrubbed(path: Path, found: Found) -> str | None:
     """The file without the text; None when it holds none."""
     text = path.read_text(encoding="utf-8")
+    if path.parent.name == EXPORTED and _exported_pairs(path.parent) & found.pairs:
+        # A service's format has no place for a pair's id, so which line is whose is not known.
+        return "" if text else None
     if path.suffix == ".jsonl":
         lines = text.splitlines(keepends=True)
         kept = [line for line in lines if not (_is_of(line, found) or _any_in(line, found.texts))]
@@ -141,6 +145,11 @@ def _scrubbed(path: Path, found: Found) -> str | None:
     for said in sorted(found.texts, key=len, reverse=True):
         text = re.sub(re.escape(said), ERASED, text, flags=re.IGNORECASE)
     return "\n".join(ERASED if ERASED in line else line for line in text.split("\n"))
+
+
+def _exported_pairs(folder: Path) -> set[str]:
+    manifest = folder.with_name("dataset") / "manifest.json"
+    return set(json.loads(manifest.read_text(encoding="utf-8"))["pairs"]) if manifest.is_file() else set()
 
 
 def _is_of(line: str, found: Found) -> bool:

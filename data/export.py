@@ -1,7 +1,7 @@
 """Write what may be learned from as a hosted model's fine-tuning takes it, masked as for our own training."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,10 @@ from data import store, store_names
 from data.errors import BadFile, NightshiftError
 from data.export_formats import FORMATS, Format
 from data.masking import learn_pair, learn_preference, masked_pair, masked_preference, maskers
-from data.models import Task
+from data.models import Pair, Task
+
+EXPORTED = "export"
+"""In a run's folder: what a night on a hosted model writes."""
 
 
 class CannotExport(NightshiftError):
@@ -41,18 +44,36 @@ def export(
     lines = {out: [line for thread, line in records if thread not in held_out]}
     if validation is not None:
         lines[validation] = [line for thread, line in records if thread in held_out]
+    _write_all(name, lines)
+    return {"train": len(lines[out]), "validation": len(lines.get(validation, []))}
+
+
+def write_pairs(name: str, files: Mapping[Path, Sequence[Pair]]) -> dict[Path, int]:
+    """Write pairs that are masked already in a format of pairs, the first file being the one to train on.
+
+    Returns how many are in each. Raises CannotExport and BadFile as `export` does.
+    """
+    form = FORMATS[name]
+    assert form.of_pair is not None
+    lines = {path: [_fitting(form, pair.id, form.of_pair(pair)) for pair in pairs] for path, pairs in files.items()}
+    _write_all(name, lines)
+    return {path: len(written) for path, written in lines.items()}
+
+
+def _write_all(name: str, lines: dict[Path, list[dict[str, Any]]]) -> None:
+    """Write the files, the first being the one to train on: that is cut to what the service takes."""
+    form, out = FORMATS[name], next(iter(lines))
     if len(lines[out]) < form.least:
         kind = "preference pairs" if form.of_preference else "pairs"
         raise CannotExport(
             f"There are {len(lines[out])} {kind} to train on and {name} takes no fewer than {form.least}: "
             "let agents decide on more drafts, or import history."
         )
-    if form.most is not None and len(lines[out]) > form.most:
+    if form.most is not None:
         # The newest: what a team wrote last is what it wants to hear.
         lines[out] = lines[out][-form.most :]
     for path, records in lines.items():
         _write(path, records)
-    return {"train": len(lines[out]), "validation": len(lines.get(validation, []))}
 
 
 def _records(db: Database, form: Format, task: Task | None, *, progress: bool) -> list[tuple[str, dict[str, Any]]]:

@@ -8,17 +8,14 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from sqlite_utils import Database
 
 from data import cli, store
 from data.settings import DataSettings, make_folder
 from finetune.settings import FinetuneSettings
+from serving.hosted import expect_own_base
 from serving.settings import ServingSettings
-
-if TYPE_CHECKING:
-    from finetune.dataset import Dataset
 
 CASES = "replies scored in each part, at even distances; %(default)s"
 
@@ -84,27 +81,37 @@ def _nightly(arguments: argparse.Namespace) -> int:
 
 def _dry_run(arguments: argparse.Namespace, db: Database, settings: FinetuneSettings, serving: ServingSettings) -> int:
     from finetune import dataset, enough, nightly
-    from finetune.plan import plan
 
-    base = nightly.identify_served(db, serving)
+    base, hosted = nightly.identify_served(db, serving), serving.hosted_model
     known = enough.last_learned(db, settings.runs_dir, base)
     built = dataset.build(db, known=known, seed=settings.seed)
-    reason = enough.too_little(built, settings)
-    planned = plan(built, base, settings)
+    reason = enough.too_little(built, settings, gated=not hosted)
+    planned = None
+    if not hosted:
+        from finetune.plan import plan
+
+        planned = plan(built, base, settings)
     document = {
         "dry_run": True,
         "outcome": "skipped" if reason else "would run",
         "reason": reason or "",
         "dataset": dataset.summary(built),
-        "plan": asdict(planned),
+        "plan": asdict(planned) if planned else None,
     }
-    minutes = (planned.training_seconds + planned.gate_seconds) / 60
+    if planned is None:
+        would = f"A night would write them as {settings.export_format}: {hosted} is trained elsewhere"
+    else:
+        minutes = (planned.training_seconds + planned.gate_seconds) / 60
+        would = f"A night would take about {minutes:.1f} minutes"
     lines = [
         f"{len(built.train)} training pairs ({built.new_pairs} new), {len(built.validation)} for early stopping, "
         f"{len(built.held_out)} held out",
-        f"A night would be skipped: {reason}" if reason else f"A night would take about {minutes:.1f} minutes",
-        f"Training takes about {planned.memory_gib:.1f} GiB of memory; {planned.free_gib:.1f} GiB are free",
+        f"A night would be skipped: {reason}" if reason else would,
     ]
+    if planned is not None:
+        lines.append(
+            f"Training takes about {planned.memory_gib:.1f} GiB of memory; {planned.free_gib:.1f} GiB are free"
+        )
     cli.report(arguments, document, lines)
     return 0
 
@@ -117,27 +124,20 @@ def _dataset(arguments: argparse.Namespace) -> int:
 
     if arguments.check:
         built = dataset.load(arguments.run_dir)
-        cli.report(arguments, dataset.summary(built), [*_told(built), "no thread and no prompt stands on two sides"])
+        cli.report(
+            arguments, dataset.summary(built), [*dataset.lines(built), "no thread and no prompt stands on two sides"]
+        )
         return 0
     settings, serving = _settings(), cli.load_settings(ServingSettings)
+    expect_own_base(serving, "dataset")
     make_folder(arguments.run_dir, named_by="RUN_DIR")
     db = _database()
     built = dataset.build(db, seed=settings.seed)
     dataset.freeze(built, arguments.run_dir)
     freeze_preferences(db, built, arguments.run_dir)
     write_recipe(arguments.run_dir, recipe_for(settings, identify(serving.base_model)))
-    cli.report(arguments, dataset.summary(built), [*_told(built), f"frozen in {arguments.run_dir}"])
+    cli.report(arguments, dataset.summary(built), [*dataset.lines(built), f"frozen in {arguments.run_dir}"])
     return 0
-
-
-def _told(built: "Dataset") -> list[str]:
-    from finetune import curation
-
-    return [
-        f"{len(built.train)} to train, {len(built.validation)} to stop early, {len(built.held_out)} held out",
-        *(f"left out: {count:,} {reason}" for reason, count in sorted(built.dropped.items())),
-        *curation.lines(built.curation),
-    ]
 
 
 def _train(arguments: argparse.Namespace) -> int:
@@ -175,6 +175,7 @@ def _backtest(arguments: argparse.Namespace) -> int:
     for library in ("httpx2", "openai", "serving.engine"):
         logging.getLogger(library).setLevel(logging.WARNING)
     settings, serving = _settings(), cli.load_settings(ServingSettings)
+    expect_own_base(serving, "backtest")
     wanted = Wanted(arguments.file, arguments.nights, arguments.cases, arguments.by)
     document = backtest(wanted, settings, serving, os.environ, root=arguments.folder)
     document["report"] = str(write_report(document))

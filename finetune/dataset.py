@@ -176,6 +176,15 @@ def summary(dataset: Dataset) -> dict:
     }
 
 
+def lines(dataset: Dataset) -> list[str]:
+    """The same for a person."""
+    return [
+        f"{len(dataset.train)} to train, {len(dataset.validation)} to stop early, {len(dataset.held_out)} held out",
+        *(f"left out: {count:,} {reason}" for reason, count in sorted(dataset.dropped.items())),
+        *curation.lines(dataset.curation),
+    ]
+
+
 def freeze(dataset: Dataset, run_dir: Path) -> None:
     """Write the dataset and its manifest into a run's folder. The manifest comes last: with it, all is there.
 

@@ -19,11 +19,13 @@ def last_learned(db: Database, runs_dir: Path, base: Base) -> set[str]:
 
 def has_trained(run: Run) -> bool:
     """Whether a run came to its verdict; a failed or skipped one has used no pair up."""
-    return run.status == "done" and run.facts.get("outcome") in ("promoted", "kept")
+    return run.status == "done" and run.facts.get("outcome") in ("promoted", "kept", "exported")
 
 
-def too_little(dataset: Dataset, settings: FinetuneSettings) -> str | None:
-    """Why tonight's pairs are not worth a run, as a sentence; None when they are."""
+def too_little(dataset: Dataset, settings: FinetuneSettings, *, gated: bool = True) -> str | None:
+    """Why tonight's pairs are not worth a run, as a sentence; None when they are. A night that is not `gated`, since a
+    hosted model's adapters are not ours to judge, needs no held-out threads.
+    """
     trainable = len(dataset.train) + len(dataset.validation)
     if trainable < settings.min_pairs:
         return (
@@ -36,7 +38,7 @@ def too_little(dataset: Dataset, settings: FinetuneSettings) -> str | None:
             f"{settings.min_new_pairs} (MIN_NEW_PAIRS)."
         )
     threads = max(task["held_out_threads"] for task in datasets.summary(dataset)["tasks"].values())
-    if threads < settings.min_held_out_threads:
+    if gated and threads < settings.min_held_out_threads:
         return (
             f"Insufficient evidence: no task has more than {threads} held-out threads and its gate needs "
             f"{settings.min_held_out_threads} (MIN_HELD_OUT_THREADS)."

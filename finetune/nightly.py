@@ -1,11 +1,12 @@
-"""One night: search → dataset → run → verify → gate → publish → warm → promote → report."""
+"""One night: search → dataset → run → verify → gate → publish → warm → promote → report.
+
+On a hosted model: search → dataset → export.
+"""
 
 import asyncio
 import logging
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +16,7 @@ from sqlite_utils import Database
 
 from data import store, store_erasure, store_supervision
 from data.errors import NightError, NightRunning, NightshiftError
+from data.export import EXPORTED
 from data.models import BASE, TASKS, Base, Task
 from data.settings import make_folder
 from data.store_knowledge import sampled_chunks
@@ -23,7 +25,9 @@ from finetune import trial
 from finetune.child import train_in_a_process_of_its_own
 from finetune.dataset import Dataset
 from finetune.enough import last_learned, too_little
+from finetune.hosted_night import export
 from finetune.interrupted import mark_interrupted, owes_report
+from finetune.night import Night, done, recorded, step
 from finetune.preference_pairs import freeze_preferences
 from finetune.run_directory import (
     ADAPTER,
@@ -40,8 +44,7 @@ from finetune.run_directory import (
 from finetune.search_night import tune_search
 from finetune.settings import FinetuneSettings
 from serving import adapters, promotion
-from serving.base import identify
-from serving.engine import Engine
+from serving.hosted import base_for, engine_for
 from serving.settings import ServingSettings
 
 if TYPE_CHECKING:
@@ -57,21 +60,6 @@ HELD = (
     "A supervisor holds promotions since {since} UTC, so the incumbent stays. {adapter} passed for {tasks} and can be "
     "promoted by hand: python -m serving promote."
 )
-
-
-@dataclass
-class Night:
-    """What a night did. `outcome` is promoted, kept (every incumbent serves on) or skipped, with a reason."""
-
-    run_id: str
-    outcome: str = "running"
-    reason: str = ""
-    adapter: str | None = None
-    promoted: list[Task] = field(default_factory=list)
-    held: str = ""
-    verdicts: dict[Task, str] = field(default_factory=dict)
-    report: str | None = None
-    seconds: dict[str, float] = field(default_factory=dict)
 
 
 def nightly(
@@ -101,14 +89,19 @@ def nightly(
                 log.info("search: %s", learned.reason)
             with step(db, night, "dataset", search=learned.reason):
                 dataset = datasets.build(db, known=last_learned(db, settings.runs_dir, base), seed=settings.seed)
-                if reason := too_little(dataset, settings):
+                if reason := too_little(dataset, settings, gated=not serving.hosted_model):
                     night.outcome, night.reason = "skipped", reason
                     return done(db, night, dataset=datasets.summary(dataset))
                 datasets.freeze(dataset, run_dir)
-                freeze_preferences(db, dataset, run_dir)
-                write_recipe(run_dir, recipe_for(settings, base))
-                adapters.expect_whole(db, base)
-                root = asyncio.run(served_root(serving))
+                if not serving.hosted_model:
+                    freeze_preferences(db, dataset, run_dir)
+                    write_recipe(run_dir, recipe_for(settings, base))
+                    adapters.expect_whole(db, base)
+                    root = asyncio.run(served_root(serving))
+            if serving.hosted_model:
+                with step(db, night, "export", dataset=datasets.summary(dataset)):
+                    export(db, night, dataset, run_dir, name=settings.export_format, model=serving.hosted_model)
+                return done(db, night)
             with step(db, night, "run", dataset=datasets.summary(dataset)):
                 train_in_a_process_of_its_own(run_dir, settings.cpu_threads, environment)
             with step(db, night, "verify"):
@@ -156,14 +149,15 @@ def forget(db: Database, runs_dir: Path, *, before: datetime) -> None:
         if run.created_at < store.iso(before):
             folder = runs_dir / run.id
             # The dataset's manifest stays: it has ids and hashes only.
-            for texts in (*(folder / DATASET).glob("*.jsonl"), folder / REPORT, folder / GATE):
+            frozen = (file for part in (DATASET, EXPORTED) for file in (folder / part).glob("*.jsonl"))
+            for texts in (*frozen, folder / REPORT, folder / GATE):
                 texts.unlink(missing_ok=True)
 
 
 def identify_served(db: Database, serving: ServingSettings) -> Base:
     """The base on the disk; raises NightError when vLLM was started with another under the same name."""
-    base = identify(serving.base_model)
-    served = store.base_of_model(db, serving.base_model)
+    base = base_for(serving)
+    served = store.base_of_model(db, base.model)
     if served is not None and served.hash != base.hash:
         raise NightError(
             f"The base model {base.model} has changed since vLLM was started: restart `python -m serving up`, "
@@ -172,31 +166,9 @@ def identify_served(db: Database, serving: ServingSettings) -> Base:
     return base
 
 
-@contextmanager
-def recorded(db: Database, night: Night) -> Iterator[None]:
-    """Whatever ends the night early is written into its run before it goes on its way."""
-    try:
-        yield
-    except BaseException as failure:
-        expected = isinstance(failure, NightshiftError)
-        error = str(failure) if expected else f"{type(failure).__name__}: {failure}".rstrip(": ")
-        store.update_run(db, night.run_id, status="failed", error=error, seconds=night.seconds)
-        raise
-
-
-@contextmanager
-def step(db: Database, night: Night, name: str, **facts: object) -> Iterator[None]:
-    """Say, time and record one step of the night."""
-    log.info("night %s: %s", night.run_id[:8], name)
-    store.update_run(db, night.run_id, status=name, seconds=night.seconds, **facts)
-    started = time.monotonic()
-    yield
-    night.seconds[name] = round(time.monotonic() - started, 2)
-
-
 async def served_root(serving: ServingSettings) -> str:
     """What vLLM calls its base. Asked before the training, so that a night without a server ends at once."""
-    engine = Engine(serving.llm_base_url, serving.llm_api_key)
+    engine = engine_for(serving)
     try:
         return await engine.root()
     finally:
@@ -258,7 +230,7 @@ async def warm(night: Night, run_dir: Path, serving: ServingSettings) -> None:
     """vLLM must write what transformers wrote, before the pointer moves."""
     canary = read_json(run_dir / ADAPTER / CANARY)
     known = adapters.Canary(messages=canary["messages"], text=canary["text"], max_tokens=canary["max_tokens"])
-    engine = Engine(serving.llm_base_url, serving.llm_api_key)
+    engine = engine_for(serving)
     try:
         await adapters.warm([engine], str(night.adapter), known)
     finally:
@@ -314,18 +286,3 @@ def finish_reports(db: Database, runs_dir: Path) -> list[Night]:
             # Its run says so, and tonight is another night.
             log.error("the report of run %s cannot be written: %s", run.id, error)
     return finished
-
-
-def done(db: Database, night: Night, **facts: object) -> Night:
-    """Close the run."""
-    store.update_run(
-        db,
-        night.run_id,
-        status="done",
-        outcome=night.outcome,
-        reason=night.reason,
-        report=night.report,
-        seconds=night.seconds,
-        **facts,
-    )
-    return night

@@ -85,6 +85,12 @@ def pair_hash(pair: Pair) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
+def file_hash(path: Path) -> str:
+    """sha256 of a file."""
+    with path.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()
+
+
 def write_json(path: Path, value: object) -> None:
     """Write one JSON document; a reader sees the old one or the new one, never a part."""
     beside = path.with_name(f".{path.name}.tmp")

@@ -7,6 +7,8 @@ import psutil
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from data.export_formats import FORMATS
+
 
 class FinetuneSettings(BaseSettings):
     """What finetune/ needs to know."""
@@ -61,6 +63,9 @@ class FinetuneSettings(BaseSettings):
     closed_book_cases: int = Field(default=40, ge=0)
     """Facts of the help centre that the gate asks for without their passage, per task; 0: none."""
 
+    export_format: str = "openai-chat"
+    """In which format a night on a HOSTED_MODEL writes its pairs: one of `python -m data export`'s for pairs."""
+
     @field_validator("time_zone")
     @classmethod
     def _known_time_zone(cls, value: str) -> str:
@@ -68,6 +73,14 @@ class FinetuneSettings(BaseSettings):
             ZoneInfo(value)
         except (ZoneInfoNotFoundError, ValueError) as error:
             raise ValueError(f"{value} is no time zone of the IANA database") from error
+        return value
+
+    @field_validator("export_format")
+    @classmethod
+    def _of_pairs(cls, value: str) -> str:
+        known = [name for name, form in FORMATS.items() if form.of_pair is not None]
+        if value not in known:
+            raise ValueError(f"must be one of {', '.join(known)}")
         return value
 
     @property

@@ -14,8 +14,7 @@ from data import cli, store
 from data.models import BASE, TASKS, Base
 from data.settings import DataSettings
 from serving import promotion
-from serving.base import identify
-from serving.engine import Engine
+from serving.hosted import base_for, engine_for, expect_own_base, stay
 from serving.settings import ServingSettings
 
 
@@ -44,9 +43,11 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _up(arguments: argparse.Namespace) -> int:
+    settings = cli.load_settings(ServingSettings)
+    if settings.hosted_model:
+        return asyncio.run(stay(settings, _database(), as_json=arguments.json))
     from serving.up import up
 
-    settings = cli.load_settings(ServingSettings)
     return asyncio.run(up(settings, _database(), os.environ, as_json=arguments.json))
 
 
@@ -78,11 +79,12 @@ def _adopt(arguments: argparse.Namespace) -> int:
     from serving import adapters
 
     settings = cli.load_settings(ServingSettings)
+    expect_own_base(settings, "adopt")
     db = _database()
     base = _base(db, settings)
 
     async def publish_and_warm() -> tuple[str, float]:
-        engine = Engine(settings.llm_base_url, settings.llm_api_key)
+        engine = engine_for(settings)
         try:
             name, canary = adapters.adopt(
                 db,
@@ -126,7 +128,7 @@ def _database() -> Database:
 
 def _base(db: Database, settings: ServingSettings) -> Base:
     """The base that was served last under this name; what is on the disk, when none was."""
-    return store.base_of_model(db, settings.base_model) or identify(settings.base_model)
+    return store.base_of_model(db, settings.base_name) or base_for(settings)
 
 
 if __name__ == "__main__":

@@ -10,13 +10,15 @@ from functools import partial
 from typing import cast
 
 import openai
-from openai.types.chat import ChatCompletionMessageParam
+from openai.types.chat import ChatCompletionChunk, ChatCompletionMessageParam
 
 from data.errors import BadSetting, BrokenAdapter, ContextTooLong, EngineFailed, EngineUnreachable, UnknownAdapter
 from data.models import BASE, Message
 from serving.loops import without_loop
 
 log = logging.getLogger(__name__)
+
+Stream = openai.AsyncStream[ChatCompletionChunk]
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,7 @@ class Engine:
 
     def __init__(self, base_url: str, api_key: str = "", timeouts: Timeouts | None = None) -> None:
         self.base_url = base_url.rstrip("/")
+        self.name = f"vLLM at {self.base_url}"
         self._timeouts = timeouts or Timeouts()
         self._client = openai.AsyncOpenAI(
             base_url=self.base_url,
@@ -108,7 +111,7 @@ class Engine:
                     completion = await whole()
         except TimeoutError:
             raise EngineFailed(
-                f"vLLM at {self.base_url} did not finish within {self._timeouts.whole:.0f} s: try again, "
+                f"{self.name} did not finish within {self._timeouts.whole:.0f} s: try again, "
                 "or give it more processors."
             ) from None
         log.info("completion by %s in %.2f s, ended by %s", model, time.monotonic() - started, completion.finish_reason)
@@ -185,13 +188,7 @@ class Engine:
     ) -> AsyncGenerator[_Piece, None]:
         ended = False
         try:
-            stream = await self._client.chat.completions.create(
-                model=model,
-                messages=cast(list[ChatCompletionMessageParam], list(messages)),
-                max_tokens=max_tokens,
-                temperature=temperature,
-                stream=True,
-            )
+            stream = await self._stream(messages, model, max_tokens, temperature)
         except openai.OpenAIError as error:
             raise self._translated(error, model) from error
         async with stream:
@@ -202,16 +199,25 @@ class Engine:
                         yield _Piece(choice.delta.content or "", choice.finish_reason)
             except (openai.OpenAIError, ValueError) as error:
                 # ValueError: the connection was cut inside an event, so its JSON is cut too.
-                raise StreamCut(f"The answer of vLLM at {self.base_url} was cut off: try again.") from error
+                raise StreamCut(f"The answer was cut off ({self.name}): try again.") from error
         if not ended:
-            raise StreamCut(f"The answer of vLLM at {self.base_url} stopped before its end: try again.")
+            raise StreamCut(f"The answer stopped before its end ({self.name}): try again.")
+
+    async def _stream(self, messages: Sequence[Message], model: str, max_tokens: int, temperature: float) -> Stream:
+        return await self._client.chat.completions.create(
+            model=model,
+            messages=cast(list[ChatCompletionMessageParam], list(messages)),
+            max_tokens=max_tokens,
+            temperature=temperature,
+            stream=True,
+        )
 
     def _translated(self, error: openai.OpenAIError, model: str) -> Exception:
         """Our sentence for what the client met before the first token."""
         match error:
             case openai.APITimeoutError():
                 return EngineFailed(
-                    f"vLLM at {self.base_url} accepts requests and does not answer within "
+                    f"{self.name} accepts requests and does not answer within "
                     f"{self._timeouts.between_tokens:.0f} s: see its log, or restart `python -m serving up`."
                 )
             case openai.APIConnectionError():
@@ -234,11 +240,7 @@ class Engine:
                     "The thread is longer than the model's context: shorten it, or ask on a part of it."
                 )
             case openai.BadRequestError() if "could not be loaded" in error.message and model != BASE:
-                return BrokenAdapter(
-                    f"vLLM at {self.base_url} cannot read the adapter {model}: roll back, or adopt it anew."
-                )
+                return BrokenAdapter(f"{self.name} cannot read the adapter {model}: roll back, or adopt it anew.")
             case openai.APIStatusError():
-                return EngineFailed(f"vLLM at {self.base_url} answered with status {error.status_code}: see its log.")
-        return EngineFailed(
-            f"vLLM at {self.base_url} did not answer as expected ({type(error).__name__}): see its log."
-        )
+                return EngineFailed(f"{self.name} answered with status {error.status_code}: see its log.")
+        return EngineFailed(f"{self.name} did not answer as expected ({type(error).__name__}): see its log.")
