@@ -37,7 +37,7 @@ def embed(texts: Sequence[str], *, model: str = DEFAULT_MODEL) -> NDArray[np.flo
     import torch
 
     # Twice as fast with AVX-512's instructions for it, three times with AMX; the cosine to the exact vector stays above
-    # .998. Not for a few texts: turning the weights into halves takes longer than it saves.
+    # .998. Few texts, as a question is, keep all digits.
     processor = torch.cpu.get_capabilities()
     halved = len(texts) >= TEXTS_PER_PASS and bool(processor.get("avx512_bf16") or processor.get("amx_bf16"))
     with torch.autocast("cpu", dtype=torch.bfloat16, enabled=halved):
