@@ -24,16 +24,14 @@ async def sources_for(db: Database, workspace: Workspace, suggestion: Suggestion
     """Outsiders read customer-safe passages and nothing that was said to other channels' customers.
 
     Everybody in a Slack Connect channel counts as an outsider, and so does a guest who asks. Elsewhere a reply is read
-    by its agent first, and examples from all channels are how a team without an adapter gets its style. An answer in
-    a channel where guests read along stands on what customers may read, as a reply does.
+    by its agent first, and examples from all channels are how a team without an adapter gets its style. Nobody looks
+    at an answer before the guests who read along in its channel do: they count as who asked.
     """
     if not await reads_internal(workspace, suggestion.channel_id, suggestion.requested_by):
         return Sources("customer_safe", suggestion.channel_id)
-    if suggestion.task == "reply" or (
-        suggestion.request["kind"] == "mention" and await _guests_read(workspace, suggestion)
-    ):
-        return Sources(customers_read(db), None)
-    return Sources("internal", None)
+    if suggestion.request["kind"] == "mention" and await _guests_read(workspace, suggestion):
+        return Sources("customer_safe", suggestion.channel_id)
+    return Sources(customers_read(db) if suggestion.task == "reply" else "internal", None)
 
 
 async def reads_internal(workspace: Workspace, channel_id: str, user_id: str) -> bool:

@@ -12,7 +12,7 @@ from sqlite_utils import Database
 from bot import answering, grounding, vetting
 from bot.access import Sources
 from bot.blocks import WISH_LABELS
-from bot.errors import NoBase, NothingFound, ThreadTooLong
+from bot.errors import NoBase, NothingFound, NothingSafe, ThreadTooLong
 from data import prompts, store, store_preferences, store_vectors, vectors
 from data.errors import BrokenAdapter, DeskError, EngineFailed, UnknownAdapter
 from data.models import BASE, Audience, Base, Example, Message, Passage, Suggestion, Task, Turn
@@ -88,8 +88,10 @@ async def draft(
     """Draft a reply or an answer; for an answer, the question is the newest turn. Summaries: see summaries.py.
 
     `show` is called with what may be shown of an answer that is still being written.
-    Raises NoBase, NothingFound, ThreadTooLong, and the engine's errors.
+    Raises NoBase, NothingFound, NothingSafe, ThreadTooLong, and the engine's errors.
     """
+    if suggestion.task == "answer" and sources.audience == "customer_safe" and not store.any_customer_safe(db):
+        raise NothingSafe()
     base = served_base(db, base_model)
     adapter = promotion.adapter_for(db, suggestion.task, base.hash, suggestion.thread_id or suggestion.id)
     await _understand(db, suggestion.task, turns)

@@ -8,6 +8,7 @@ DeskError (data/errors.py, which has EmptyThread, EmptyText and NotAllowed too)
 ├── ThreadTooLong       not even its newest message fits the model's context
 ├── TooMuchToRead       a summary would take too many parts
 ├── NothingFound        the help centre has no passage that answers the question
+├── NothingSafe         guests ask or read along, and no source is marked as customer-safe
 ├── NothingViewed       asked about a thread that the person is looking at, and Slack did not say which
 ├── TooOld              found unfinished at a restart, when nobody waits for it any more
 └── NoBase              `python -m serving up` has not recorded the base model yet
@@ -98,6 +99,16 @@ class NothingFound(DeskError):
     def __init__(self, nearest: Sequence[str] = ()) -> None:
         self.nearest = tuple(dict.fromkeys(nearest))
         super().__init__(NOT_FOUND)
+
+
+class NothingSafe(DeskError):
+    """Guests or customers ask or read along, and no source is marked as customer-safe."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Guests or customers read this, so I answer from customer-safe articles only, and none is marked so yet. "
+            "Colleagues can ask in private with /ask; an admin can mark articles as customer-safe."
+        )
 
 
 class NothingViewed(DeskError):

@@ -1,6 +1,7 @@
 """Who may read a source: customers and guests get nothing that stands in internal ones, nor other customers' words."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -154,6 +155,42 @@ def test_a_colleagues_question_is_answered_from_what_all_who_read_along_may_know
     ts = sandbox.message(channel, "U0SUPER1", f"<@U0NIGHTSHIFT> {QUESTION}")["ts"]
     prompt = finished(bot, ts)["messages"]
     assert "five days" in prompt and ("50 euros" in prompt) is known
+
+
+@pytest.fixture
+def nothing_is_safe(bot: Bot) -> Iterator[None]:
+    before = [row["id"] for row in bot.db.query("select id from documents where audience = 'customer_safe'")]
+    bot.db.execute("update documents set audience = 'internal'")
+    bot.db.conn.commit()
+    yield
+    bot.db.execute(
+        f"update documents set audience = 'customer_safe' where id in ({', '.join('?' * len(before))})", before
+    )
+    bot.db.conn.commit()
+
+
+def test_where_nothing_is_customer_safe_guests_and_those_they_read_along_with_get_a_sentence_and_no_internal_text(
+    bot, sandbox, model, nothing_is_safe
+):
+    answers = {}
+    for user, channel, said in (
+        (GUEST, f"D{GUEST[1:]}", QUESTION),
+        (GUEST, HELP, f"<@U0NIGHTSHIFT> {QUESTION}"),
+        (CUSTOMER, HELP, f"<@U0NIGHTSHIFT> {QUESTION}"),
+    ):
+        row = finished(bot, sandbox.message(channel, user, said)["ts"])
+        answers[user, channel] = (row["state"], row["error"].split(",")[0], row["messages"])
+    refused = ("failed", "Guests or customers read this", None)
+    assert set(answers.values()) == {refused} and model.asked == []
+    sandbox.command(HELP, GUEST, "/ask", QUESTION)
+    last_ephemeral(sandbox, GUEST, "none is marked so yet")
+    # A colleague who asks in private reads everything, as before.
+    assert "50 euros" in finished(bot, sandbox.message(f"D{CUSTOMER[1:]}", CUSTOMER, QUESTION)["ts"])["messages"]
+
+
+def test_an_answer_that_guests_read_along_has_no_other_channels_examples(bot, sandbox, model):
+    ts = sandbox.message(HELP, "U0SUPER1", f"<@U0NIGHTSHIFT> {QUESTION}")["ts"]
+    assert "Deniz" not in finished(bot, ts)["messages"]
 
 
 def test_a_guest_is_offered_no_internal_title(bot, sandbox, model):

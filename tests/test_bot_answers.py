@@ -30,7 +30,7 @@ def help_centre(bot_process: Bot, tmp_path_factory: pytest.TempPathFactory) -> N
     folder = tmp_path_factory.mktemp("help")
     (folder / "reset.md").write_text(ARTICLE)
     (folder / "battery.md").write_text(BATTERY)
-    import_knowledge(bot_process.db, [folder], progress=False)
+    import_knowledge(bot_process.db, [folder], audience="customer_safe", progress=False)
 
 
 def posted(sandbox: SandboxClient, channel: str = HELP, user: str = AGENT) -> list[dict]:

@@ -22,7 +22,7 @@ IN_GERMAN = " Write in German, but keep these headings."
 def wishes(bot_process: Bot, tmp_path_factory: pytest.TempPathFactory) -> None:
     folder = tmp_path_factory.mktemp("help")
     (folder / "reset.md").write_text(ARTICLE)
-    import_knowledge(bot_process.db, [folder])
+    import_knowledge(bot_process.db, [folder], audience="customer_safe")
     store_preferences.set_preferences(bot_process.db, AGENT, Preferences(language="German"), request_key="german")
 
 

@@ -229,7 +229,7 @@ def test_killed_around_a_public_answer(bot, sandbox, model, wire, after, tmp_pat
 
     (tmp_path / "help").mkdir()
     (tmp_path / "help" / "reset.md").write_text(ARTICLE)
-    import_knowledge(bot.db, [tmp_path / "help"], progress=False)
+    import_knowledge(bot.db, [tmp_path / "help"], audience="customer_safe", progress=False)
     wire.cut("chat.postMessage", after=after)
     sandbox.message(HELP, CUSTOMER, "<@U0NIGHTSHIFT> how do I reset my password?")
     assert wire.reached.wait(10)

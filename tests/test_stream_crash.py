@@ -37,7 +37,7 @@ __all__ = ["bot", "wire", "wire_process"]
 def help_centre(bot: Bot, tmp_path) -> None:
     (tmp_path / "help").mkdir()
     (tmp_path / "help" / "reset.md").write_text(ARTICLE)
-    import_knowledge(bot.db, [tmp_path / "help"], progress=False)
+    import_knowledge(bot.db, [tmp_path / "help"], audience="customer_safe", progress=False)
 
 
 def expect_whole_once(bot: Bot, sandbox, ts: str) -> None:
