@@ -6,6 +6,7 @@ without a convincing message gets none, because a wrong link is worse than no li
 
 import math
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -18,10 +19,15 @@ SHARED = 2
 """How many different words they share at least; one that has a digit in it (an order, an amount) counts for two."""
 DIGITS = 3
 """Of a number that tells one message from others by itself."""
+NAME = 3
+"""Letters of a name at least."""
+FOREIGN = 0.3
+"""Where the messages know a smaller share of a summary's words, it is in another language."""
 STEM = 5
 """Longer words are compared by their first letters: `refund`, `refunded` and `refunds` are one."""
 
 _WORD = re.compile(r"\w+(?:[.,'\u2019-]\w+)*")
+_BETWEEN_DIGITS = re.compile(r"[.,'\u2019]")
 # Scripts that write without spaces are compared by pairs of letters.
 _UNSPACED = re.compile(r"[\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
 _COMMON = frozenset(
@@ -52,14 +58,21 @@ def sources_of(sections: Iterable[Section], turns: Sequence[Turn]) -> list[Turn 
         for section in sections
         for line in section.lines
     ]
-    if any(found):
+    lines = [(section.heading, line) for section in sections for line in section.lines]
+    if any(found) and not _is_foreign([line for _, line in lines], known):
         return found
-    # Another language shares no words, but numbers stay; and what is wanted was said first, what is next was said last.
+    # Another language shares few words, but numbers and names stay; what is wanted was said first, what is next last.
+    candidates = {heading: [turn for turn, _ in of_heading.get(heading, said)] for heading, _ in lines}
     return [
-        _numbered(words_of(line), of_heading.get(section.heading, said)) or _placed(line, section.heading, turns)
-        for section in sections
-        for line in section.lines
+        source or _marked(line, candidates[heading]) or _placed(line, heading, turns)
+        for source, (heading, line) in zip(found, lines, strict=True)
     ]
+
+
+def _is_foreign(lines: Iterable[str], known: Mapping[str, int]) -> bool:
+    """Are these lines in another language than the messages, whose words these are?"""
+    words = [word for line in lines for word in words_of(line) if not any(letter.isdigit() for letter in word)]
+    return bool(words) and sum(word in known for word in words) < FOREIGN * len(words)
 
 
 def _source(
@@ -77,9 +90,20 @@ def _source(
     return best
 
 
-def _numbered(wanted: frozenset[str], said: Sequence[tuple[Turn, frozenset[str]]]) -> Turn | None:
-    numbers = {word for word in wanted if sum(letter.isdigit() for letter in word) >= DIGITS}
-    return next((turn for turn, words in said if numbers & words), None)
+def _marked(line: str, turns: Sequence[Turn]) -> Turn | None:
+    """The message that shares the most numbers and names with a line, and of equals the first.
+
+    A long number tells by itself; a short one, and a name, where a single message has it.
+    """
+    wanted = marks_of(line)
+    marks = [(turn, marks_of(turn.text) & wanted) for turn in turns]
+    counts = Counter(mark for _, shared in marks for mark in shared)
+    best, most = None, 0
+    for turn, shared in marks:
+        telling = sum(counts[mark] == 1 or _digits(mark) >= DIGITS for mark in shared)
+        if telling > most:
+            best, most = turn, telling
+    return best
 
 
 def _placed(line: str, heading: str, turns: Sequence[Turn]) -> Turn | None:
@@ -113,6 +137,18 @@ def words_of(text: str) -> frozenset[str]:
         elif len(word) > 1 and word not in _COMMON:
             found.append(word[:STEM])
     return frozenset(found)
+
+
+def marks_of(text: str) -> frozenset[str]:
+    """Numbers, without what languages write differently between their digits, and words that begin with a capital."""
+    apart = _UNSPACED.sub(" ", unicodedata.normalize("NFKC", text))
+    words = _WORD.findall(apart)
+    numbers = {_BETWEEN_DIGITS.sub("", word.casefold()) for word in words if _digits(word)}
+    return frozenset(numbers | {word.casefold() for word in words if len(word) >= NAME and word[0].isupper()})
+
+
+def _digits(word: str) -> int:
+    return sum(letter.isdigit() for letter in word)
 
 
 def _count(words: Iterable[str]) -> int:

@@ -153,6 +153,21 @@ def test_a_summary_in_another_language_links_by_numbers_and_to_the_first_and_the
     assert [turn and turn.ts for turn in found] == ["1", "2", None, None, "3"]
 
 
+def test_in_another_language_each_line_is_found_by_itself_by_its_numbers_and_names():
+    turns = [
+        Turn("customer", "My Larkspur of order 4812 rattles, and I paid 1,250.00 for it.", "1"),
+        Turn("agent", "Please bring it to our workshop in Hove on day 7.", "2"),
+        Turn("customer", "Is Deniz there? Deniz knows it.", "3"),
+        Turn("agent", "Yes. We also refund 40 for the ride, by PayPal.", "4"),
+    ]
+    text = "Customer wants: Das Larkspur zu 4812 klappert.\nDone: 1250,00 wurden bezahlt.\n- Termin in Hove.\n"
+    text += "- 40 werden erstattet.\n- Alles erledigt soweit.\nOpen: Ob Deniz da ist."
+    found = sources_of(sections_of(text), turns)
+    assert [turn and turn.ts for turn in found] == ["1", "1", "2", "4", None, "3"]
+    text = "Customer wants: 注文4812の修理\nDone: 40の返金をPayPalで約束\n- 店は７日に予約"
+    assert [turn and turn.ts for turn in sources_of(sections_of(text), turns)] == ["1", "4", "2"]
+
+
 def test_what_is_next_was_said_last():
     turns = [Turn("agent", "We call you within two hours.", "1"), Turn("agent", "We call you within two hours.", "2")]
     assert source("A call within two hours", turns, "Next step") == "2"
