@@ -13,7 +13,7 @@ from bot import answering, grounding, vetting
 from bot.access import Sources
 from bot.blocks import WISH_LABELS
 from bot.errors import NoBase, NothingFound, NothingSafe, ThreadTooLong
-from data import prompts, store, store_preferences, store_vectors, vectors
+from data import prompts, store, store_knowledge, store_preferences, store_vectors, vectors
 from data.errors import BrokenAdapter, DeskError, EngineFailed, UnknownAdapter
 from data.models import BASE, Audience, Base, Example, Message, Passage, Suggestion, Task, Turn
 from data.preferences import Preferences
@@ -90,7 +90,8 @@ async def draft(
     `show` is called with what may be shown of an answer that is still being written.
     Raises NoBase, NothingFound, NothingSafe, ThreadTooLong, and the engine's errors.
     """
-    if suggestion.task == "answer" and sources.audience == "customer_safe" and not store.any_customer_safe(db):
+    if suggestion.task == "answer" and sources.audience == "customer_safe" and store_knowledge.all_are_internal(db):
+        # Whatever was asked: it must not tell whether an internal source speaks of it.
         raise NothingSafe()
     base = served_base(db, base_model)
     adapter = promotion.adapter_for(db, suggestion.task, base.hash, suggestion.thread_id or suggestion.id)

@@ -86,6 +86,12 @@ def set_upkeep(
     db.execute("update documents set owner = ?, audience = ?, stale_after = ?, url = ? where source = ?", bound)
 
 
+def all_are_internal(db: Database) -> bool:
+    """Are there documents, and none that customers may read?"""
+    found = row(db, "select count(*) > 0 and not sum(audience = 'customer_safe') as internal from documents", [])
+    return found is not None and found["internal"] == 1
+
+
 def any_customer_safe(db: Database) -> bool:
     """Was any source marked as one that customers may read?"""
     return row(db, "select 1 from documents where audience = 'customer_safe' limit 1", []) is not None

@@ -14,6 +14,7 @@ from data.__main__ import main
 from data.history import import_history
 from data.knowledge import import_knowledge
 from data.search import customers_read, search
+from data.store_knowledge import all_are_internal
 
 pytest_plugins = ("bot_fixtures", "sandbox_fixtures")
 
@@ -52,15 +53,16 @@ def test_internal_passages_take_no_place_from_customer_safe_ones(db, tmp_path):
 
 def test_drafts_for_customers_stand_on_customer_safe_sources_once_there_are_any_also_in_imported_history(db, tmp_path):
     inside = write(tmp_path / "in", "rules.md", "# Refund rules\n\nOffer a refund of at most 50 euros.")
+    assert not all_are_internal(db)
     import_knowledge(db, [inside])
-    assert customers_read(db) == "internal"
+    assert customers_read(db) == "internal" and all_are_internal(db)
     history = tmp_path / "history.jsonl"
     turns = [{"role": "customer", "text": QUESTION}, {"role": "agent", "text": "Five days."}]
     history.write_text(json.dumps({"id": "1", "turns": turns}))
     import_history(db, history)
     outside = write(tmp_path / "out", "refunds.md", "# Refunds\n\nA refund takes five days.")
     import_knowledge(db, [outside], audience="customer_safe")
-    assert customers_read(db) == "customer_safe"
+    assert customers_read(db) == "customer_safe" and not all_are_internal(db)
     history.write_text(json.dumps({"id": "2", "turns": turns}))
     import_history(db, history)
     before, after = (pair.messages[-1]["content"] for pair in store.training_pairs(db))
