@@ -4,7 +4,7 @@ import logging
 from collections.abc import Sequence
 
 from bot import blocks_gaps, installations
-from bot.access import sources_for
+from bot.access import reads_internal, sources_for
 from bot.desk import Desk
 from bot.errors import SlackRefused
 from bot.failing import insist
@@ -53,10 +53,11 @@ async def _tell(desk: Desk, examples: Sequence[Example], article: Article) -> No
         await insist(lambda: desk.workspace.whisper([message], Address("", newest.asked_by)))
         return
     sources = await sources_for(desk.db, desk.workspace, store.suggestion(desk.db, newest.suggestion_id))
-    if sources.audience == "customer_safe" and article.audience == "internal":
-        # Who asked, or who reads along, may not read it.
+    is_open = sources.audience == "internal" or article.audience == "customer_safe"
+    if not is_open and not await reads_internal(desk.workspace, newest.channel_id, newest.asked_by):
         return
-    if newest.asked_in not in IN_THREADS:
+    # What guests who read along may not read is told to a colleague alone.
+    if newest.asked_in not in IN_THREADS or not is_open:
         await insist(lambda: desk.workspace.whisper([message], Address("", newest.asked_by)))
         return
 
