@@ -84,7 +84,7 @@ def _dry_run(arguments: argparse.Namespace, db: Database, settings: FinetuneSett
 
     base, hosted = nightly.identify_served(db, serving), serving.hosted_model
     known = enough.last_learned(db, settings.runs_dir, base)
-    built = dataset.build(db, known=known, seed=settings.seed)
+    built = dataset.build(db, known=known, replay_share=settings.replay_share, seed=settings.seed)
     reason = enough.too_little(built, settings, gated=not hosted)
     planned = None
     if not hosted:

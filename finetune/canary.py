@@ -4,6 +4,7 @@ from pathlib import Path
 
 import torch
 from peft import PeftModel
+from transformers import PreTrainedModel
 
 from data.models import Base, Message, Passage, Turn
 from data.prompts import answer_messages, reply_messages, summary_messages
@@ -37,9 +38,9 @@ def make_canary(base: Base, adapter: Path) -> dict[str, object]:
     found = []
     for messages in PROMPTS:
         ids = prompt_ids(tokenizer, messages)
-        chosen = _greedy(model, ids, ends)
+        chosen = greedy(model, ids, ends)
         with model.disable_adapter():
-            by_base = _greedy(model, ids, ends, count=len(chosen), margin=0.0)
+            by_base = greedy(model, ids, ends, count=len(chosen), margin=0.0)
         text, base_text = (tokenizer.decode(tokens, skip_special_tokens=True) for tokens in (chosen, by_base))
         canary = {"messages": messages, "text": text, "max_tokens": len(chosen), "base_text": base_text}
         found.append((text != base_text and not text.endswith("\ufffd"), len(chosen), canary))
@@ -47,8 +48,13 @@ def make_canary(base: Base, adapter: Path) -> dict[str, object]:
 
 
 @torch.inference_mode()
-def _greedy(
-    model: PeftModel, prompt: tuple[int, ...], ends: set[int], *, count: int = LONGEST, margin: float = MARGIN
+def greedy(
+    model: PreTrainedModel | PeftModel,
+    prompt: tuple[int, ...],
+    ends: set[int],
+    *,
+    count: int = LONGEST,
+    margin: float = MARGIN,
 ) -> list[int]:
     """Up to `count` likeliest tokens, end token included; stops before a close race, after the first token."""
     chosen: list[int] = []

@@ -80,8 +80,9 @@ class LeakedPrompts(NightError):
         )
 
 
-def build(db: Database, *, known: set[str] = frozenset(), seed: int = 0) -> Dataset:
-    """Read, mask and split the store's pairs. `known` are the pairs of the last finished run: the others are new.
+def build(db: Database, *, known: set[str] = frozenset(), replay_share: float = 0.0, seed: int = 0) -> Dataset:
+    """Read, mask and split the store's pairs. `known` are the pairs of the last finished run: the others are new, and
+    weigh no more than leaves `replay_share` of the whole to the known ones.
 
     Raises LeakedThreads and LeakedPrompts when the split does not hold.
     """
@@ -91,7 +92,9 @@ def build(db: Database, *, known: set[str] = frozenset(), seed: int = 0) -> Data
     pairs, cases, masked = _masked(found, cases, store_names.known_names(db))
     split = split_pairs(pairs, held_out_threads, seed=seed)
     circumstances = store_circumstances.circumstances(db)
-    weighed = weigh(split.train, circumstances, store_circumstances.manners(db))
+    weighed = weigh(
+        split.train, circumstances, store_circumstances.manners(db), earlier=known, earlier_share=replay_share
+    )
     learned = (*split.train, *split.validation)
     dataset = replace(
         split,

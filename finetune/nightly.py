@@ -88,7 +88,8 @@ def nightly(
                 learned = tune_search(db, run_id=night.run_id)
                 log.info("search: %s", learned.reason)
             with step(db, night, "dataset", search=learned.reason):
-                dataset = datasets.build(db, known=last_learned(db, settings.runs_dir, base), seed=settings.seed)
+                known = last_learned(db, settings.runs_dir, base)
+                dataset = datasets.build(db, known=known, replay_share=settings.replay_share, seed=settings.seed)
                 if reason := too_little(dataset, settings, gated=not serving.hosted_model):
                     night.outcome, night.reason = "skipped", reason
                     return done(db, night, dataset=datasets.summary(dataset))

@@ -31,6 +31,16 @@ def leads() -> bool:
     return not distributed.is_initialized() or distributed.get_rank() == 0
 
 
+@contextmanager
+def leader_first() -> Iterator[None]:
+    """What is in it is done by the leader first, and by the others when it has done it: they find its files."""
+    if distributed.is_initialized() and not leads():
+        distributed.barrier()
+    yield
+    if distributed.is_initialized() and leads():
+        distributed.barrier()
+
+
 def share(parts: Sequence[Part]) -> Sequence[Part]:
     """This process's part of what is to be done."""
     if not distributed.is_initialized():

@@ -20,6 +20,8 @@ DATASET = "dataset"
 PREFERENCES = f"{DATASET}/preferences.jsonl"
 """Edits as chosen and rejected texts, of pairs that the dataset holds."""
 RECIPE = "recipe.json"
+REPLAY = "replay.jsonl"
+"""General prompts with the base's own answers; no text of a team's."""
 LOSSES = "loss.jsonl"
 CHECKPOINT = "checkpoint.pt"
 """From which a killed training goes on; gone when the adapter is there."""
@@ -44,6 +46,7 @@ class Recipe:
     max_train_minutes: float
     seed: int
     threads: int
+    replay_share: float = 0.0
 
 
 def recipe_for(settings: FinetuneSettings, base: Base) -> Recipe:
@@ -61,6 +64,7 @@ def recipe_for(settings: FinetuneSettings, base: Base) -> Recipe:
         max_train_minutes=settings.max_train_minutes,
         seed=settings.seed,
         threads=settings.cpu_threads,
+        replay_share=settings.replay_share,
     )
 
 

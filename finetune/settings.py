@@ -53,6 +53,9 @@ class FinetuneSettings(BaseSettings):
     """Tokens packed into one forward pass: the unit of memory."""
     max_train_minutes: float = Field(default=120.0, gt=0)
     """The learning rate reaches zero after so long, whatever the number of epochs."""
+    replay_share: float = Field(default=0.0, ge=0, le=0.5)
+    """Against forgetting: this share of the rows are general prompts with the base's own answers, and the pairs that
+    earlier nights were given weigh no less than this share of all pairs. 0: neither."""
     seed: int = 0
     """Order of the pairs and start of the adapter."""
     threads: int = Field(default=0, ge=0)

@@ -12,7 +12,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from data.errors import BadFile, NotEnoughPairs
 from data.models import Pair
-from finetune import base_model, memory, parallel
+from finetune import base_model, memory, parallel, replay
 from finetune.canary import make_canary
 from finetune.chat import encode, end_tokens
 from finetune.dataset import Dataset, load
@@ -20,6 +20,7 @@ from finetune.fitting import Example, Outcome, fit, say
 from finetune.low_rank import LowRankLinear
 from finetune.norms import slice_norms
 from finetune.preference import MIN_PREFERENCES, Preferred, load_preferences, prefer
+from finetune.replay import Replayed
 from finetune.run_directory import ADAPTER, CANARY, CHECKPOINT, MANIFEST, Recipe, pair_hash, read_recipe, write_json
 from serving.base import parameter_count
 
@@ -37,16 +38,19 @@ def train(run_dir: Path) -> Outcome:
     if (run_dir / ADAPTER).exists():
         raise BadFile(f"{run_dir} holds a trained adapter already: freeze a dataset in a new folder.")
     torch.set_num_threads(recipe.threads)
-    torch.manual_seed(recipe.seed)
     dtype = base_model.training_dtype()
     config, free = base_model.load_config(recipe.base), memory.free_memory(base_model.device())
     needed = memory.choose(config, parameter_count(recipe.base), recipe, dtype, free)
     say(f"loading {recipe.base.model}: training takes about {needed.total:.1f} GiB, {free:.1f} GiB are free")
     tokenizer = base_model.load_tokenizer(recipe.base)
+    with parallel.leader_first():
+        rows, replayed = replay.rows_for(run_dir, dataset, recipe, tokenizer)
+    # Only now: a training that goes on reads the rows that were written, and begins with the same adapter.
+    torch.manual_seed(recipe.seed)
     model = base_model.load_model(recipe.base, dtype)
     ends = end_tokens(tokenizer, model.generation_config)
     limit = min(recipe.max_length, model.config.get_text_config().max_position_embeddings)
-    examples, too_long = encode_pairs(tokenizer, dataset.train, limit=limit, ends=ends)
+    examples, too_long = encode_pairs(tokenizer, [*dataset.train, *rows], limit=limit, ends=ends)
     validation, _ = encode_pairs(tokenizer, dataset.validation, limit=limit, ends=ends)
     if not examples:
         raise NotEnoughPairs(found=0, needed=1)
@@ -63,7 +67,7 @@ def train(run_dir: Path) -> Outcome:
     preferred = prefer(model, preferences, validation, recipe) if len(preferences) >= MIN_PREFERENCES else None
     say("writing the adapter and its canary")
     if parallel.leads():
-        _write_adapter(model, run_dir, recipe, dataset, outcome, preferred)
+        _write_adapter(model, run_dir, recipe, dataset, outcome, preferred, replayed)
     say(f"trained: {outcome.updates} updates in {outcome.seconds:.0f} s ({outcome.stopped})")
     return outcome
 
@@ -100,6 +104,7 @@ def _write_adapter(
     dataset: Dataset,
     outcome: Outcome,
     preferred: Preferred | None,
+    replayed: Replayed | None,
 ) -> None:
     """Beside its final place, then renamed: `adapter/` is whole whenever it is there."""
     beside = run_dir / f".{ADAPTER}.tmp"
@@ -115,6 +120,7 @@ def _write_adapter(
         "recipe": asdict(recipe),
         "outcome": asdict(outcome),
         "preferences": None if preferred is None else asdict(preferred),
+        "replay": None if replayed is None else asdict(replayed),
         "pairs": pairs,
         "versions": {name: version(name) for name in ("nightshift", "torch", "transformers", "peft")},
     }

@@ -5,7 +5,7 @@ at most max(5 %, 2 / number of agents) from one agent and max(2 %, 2 / number of
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -39,8 +39,17 @@ class Weighed:
     always_accept: list[str]
 
 
-def weigh(pairs: Sequence[Pair], circumstances: Mapping[str, Circumstances], manners: Iterable[Manner]) -> Weighed:
-    """Weigh each pair, then bring threads and agents that outweigh the others down to their caps."""
+def weigh(
+    pairs: Sequence[Pair],
+    circumstances: Mapping[str, Circumstances],
+    manners: Iterable[Manner],
+    *,
+    earlier: Set[str] = frozenset(),
+    earlier_share: float = 0.0,
+) -> Weighed:
+    """Weigh each pair, see that the `earlier` ones (ids) keep their share, then bring threads and agents that outweigh
+    the others down to their caps.
+    """
     always = {m.user_id for m in manners if always_accepts(m)}
     newest = max((p.created_at for p in pairs), default="")
     touched: dict[str, int] = defaultdict(int)
@@ -53,6 +62,8 @@ def weigh(pairs: Sequence[Pair], circumstances: Mapping[str, Circumstances], man
         for factor in factors.values():
             weight *= factor
         weighed.append(replace(pair, weight=min(1.0, weight) * age_factor(pair.created_at, newest)))
+    weighed, lightened = _with_share(weighed, earlier, earlier_share)
+    touched["lighter beside earlier nights'"] = lightened
     agents = {pair_id: found.decided_by for pair_id, found in circumstances.items()}
     weighed, capped = _capped(weighed, lambda p: p.thread_id, THREAD_SHARE)
     touched["a thread's cap"] = capped
@@ -90,6 +101,17 @@ def _factors(pair: Pair, found: Circumstances | None, always: set[str]) -> dict[
     elif found.agents > 0:
         factors["liked by agents"] = AGENTS_UP
     return factors
+
+
+def _with_share(pairs: list[Pair], earlier: Set[str], share: float) -> tuple[list[Pair], int]:
+    """The new pairs scaled down until the earlier ones are `share` of the whole, and how many were scaled."""
+    old = sum(p.weight for p in pairs if p.id in earlier)
+    new = sum(p.weight for p in pairs) - old
+    if not share or not old or old >= share * (old + new):
+        return pairs, 0
+    factor = old * (1 - share) / (share * new)
+    scaled = [p if p.id in earlier else replace(p, weight=p.weight * factor) for p in pairs]
+    return scaled, sum(p.id not in earlier for p in pairs)
 
 
 def _capped(pairs: list[Pair], group_of: Callable[[Pair], str | None], least: float) -> tuple[list[Pair], int]:
