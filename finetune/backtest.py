@@ -34,6 +34,7 @@ from finetune.own_server import own_server
 from finetune.run_directory import ADAPTER, read_json, write_json
 from finetune.scoring import Stage
 from finetune.settings import FinetuneSettings
+from finetune.unseen import expect_unseen, threads_of
 from serving import promotion
 from serving.base import identify
 from serving.settings import ServingSettings
@@ -137,7 +138,10 @@ def backtest(
 
 
 def play(scene: Scene, parts: Parts, stalls: Stalls, environment: Mapping[str, str]) -> list[dict]:
-    """Night after night; those that an interrupted backtest had finished are read."""
+    """Night after night; those that an interrupted backtest had finished are read.
+
+    Raises LeakedThreads and LearnedFromLater where a night knew what it is scored on, or what came later.
+    """
     began = monotonic()
     nights: list[dict] = []
     known: dict[str, Reading] = {}
@@ -152,6 +156,8 @@ def play(scene: Scene, parts: Parts, stalls: Stalls, environment: Mapping[str, s
             write_json(stalls.slept(number), asdict(sleep_through(scene, environment)))
         night = Night(**read_json(stalls.slept(number)))
         following = parts.slices[number] if number < len(parts.slices) else parts.final
+        before = [one for slice_ in parts.slices[:number] for one in slice_]
+        expect_unseen(threads_of(scene.settings.runs_dir / night.run_id), before, [*following, *parts.final])
         nights.append({"night": number, **report_night(scene, night, parts.final, following, known)})
         write_json(stalls.night(number), nights[-1])
         played += 1
