@@ -186,7 +186,7 @@ def test_a_thumb_on_a_sent_reply_is_a_rating_and_goes_with_it(bot, slack):
              "item": {"type": "message", "channel": HELP, "ts": decision.posted_ts}}  # fmt: skip
     for kind, value in (("reaction_added", 1), ("reaction_removed", 0)):
         assert slack.event({"type": kind, **thumb})[0] == 200
-        bot.until(lambda value=value: store.ratings(bot.db, row["id"])[0].value == value)
+        bot.until(lambda value=value: [r.value for r in store.ratings(bot.db, row["id"])] == [value])
 
 
 def test_the_home_tab_is_published(bot, slack):
