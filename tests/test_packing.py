@@ -36,7 +36,7 @@ def test_packed_logits_equal_separate_ones(tiny_base, sequences):
     with torch.inference_mode():
         together = target_logits(packed, pack(sequences))
         alone = [stock(torch.tensor([[*s.prompt, *s.target]])).logits[0, len(s.prompt) - 1 : -1] for s in sequences]
-    assert torch.allclose(together, torch.cat(alone), atol=1e-5)
+    assert torch.allclose(together, torch.cat(alone), atol=1e-4)
 
 
 def test_a_segment_is_untouched_by_its_neighbours(tiny_base, sequences):
