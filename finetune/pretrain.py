@@ -20,6 +20,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from tqdm import tqdm
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
+from data.models import Message
 from finetune.corpus.rows import Corpus, Row, load, rows
 from finetune.reading_heads import keep_reading_heads, set_reading_heads
 
@@ -99,7 +100,8 @@ def encode(tokenizer: PreTrainedTokenizerFast, row: Row) -> tuple[list[int], lis
     prompt = tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
     thread_at = max(prompt.rfind("Conversation:\n"), prompt.rfind("Question: "))
     before = tokenizer(prompt, add_special_tokens=False, return_offsets_mapping=True)
-    after = tokenizer(" " + target + "<|end|>", add_special_tokens=False)["input_ids"]
+    whole = tokenizer.apply_chat_template([*messages, Message(role="assistant", content=target)], tokenize=False)
+    after = tokenizer(whole[len(prompt) :], add_special_tokens=False)["input_ids"]
     weights = [PROMPT_WEIGHT if start >= thread_at else PASSAGE_WEIGHT for start, _ in before["offset_mapping"]]
     first = min(FIRST, len(after))
     return before["input_ids"] + after, weights + [FIRST_WEIGHT] * first + [1.0] * (len(after) - first)

@@ -32,9 +32,10 @@ WIDTHS = {
 }
 """The held parts of the residual stream. The first 32 of a code are shared by a word's spellings with and without a
 capital or a space. The flags are 1 for every token but the prompt's first, for that first, what ends a sentence, what
-ends a line, what may begin a sentence, the assistant's mark, a passage's bracket, and words that tell. What has no
-code has ballast, since the norm before a head would enlarge its flags. The heads write
-the rest; `in_passage` is 1 in a line that begins with a bracket, but for its title."""
+ends a line, what may begin a sentence, the assistant's mark, a passage's bracket, and words that tell. What has no code
+has ballast, since the norm before a head would enlarge its flags. The heads write the rest; `in_passage` is 1 in a line
+that begins with a bracket, but for its title."""
+HELD = sum(WIDTHS.values())
 FOLDED, CARRIED_EARLIER, NAMED = 32, 14, 13
 HEADS = (2, 2, 1, 1, 2)
 """Heads set by hand in each of the first layers. From the last of them on, every part of the stream is free."""
@@ -49,8 +50,6 @@ FINAL_SPREAD = 0.02
 """The final norm's weight: it keeps the logits of embeddings of size 1 as small as Llama's usual spread would."""
 WINDOW = 40
 """Tokens before the present one whose votes count: about a question's length."""
-
-
 ENDS = (".", "!", "?", ":", "\n")
 SHARP = 8.0
 """Log-weight that each of the fast pairs gives the one distance that a carrying head looks at."""
@@ -88,24 +87,24 @@ class Head:
 
 @torch.no_grad()
 def set_reading_heads(model: LlamaForCausalLM, tokens: Sequence[str], seed: int = 1) -> None:
-    """Set six heads of an untrained model by hand; all others write nothing until they are trained.
+    """Set eight heads of an untrained model by hand; all others write nothing until they are trained.
 
-    `tokens` are the vocabulary's byte-level strings, in their order. Needs attention biases, six layers, heads of 64,
-    and a rotary base of 1e8, whose slow half stands still over the context.
+    `tokens` are the vocabulary's byte-level strings, in their order. Needs attention biases, more than five layers,
+    heads of 64, and a rotary base of 1e8, whose slow half stands still over the context.
     """
     for layer in model.model.layers:
         for weight in (layer.self_attn.o_proj.weight, layer.mlp.down_proj.weight):
             weight.zero_()
     model.model.norm.weight.fill_(FINAL_SPREAD)
     embeddings = model.model.embed_tokens.weight
-    embeddings /= embeddings[:, sum(WIDTHS.values()) :].square().mean(dim=1, keepdim=True).sqrt().clamp(min=1e-3)
+    embeddings /= embeddings[:, HELD:].square().mean(dim=1, keepdim=True).sqrt().clamp(min=1e-3)
     for number, layer in enumerate(model.model.layers[: len(HEADS)]):
         rows = slice(HEADS[number] * model.config.head_dim)
         for projection in (layer.self_attn.q_proj, layer.self_attn.k_proj, layer.self_attn.v_proj):
             projection.weight[rows] = 0.0
             projection.bias[rows] = 0.0
-    part = _parts(model)
-    embeddings[:, : sum(WIDTHS.values())] = 0.0
+    part = _parts()
+    embeddings[:, :HELD] = 0.0
     for name, column in _codes(tokens, seed).items():
         embeddings[:, part[name]] = column
     head = Head(model, 0, 0)
@@ -147,18 +146,18 @@ def keep_reading_heads(model: LlamaForCausalLM) -> None:
 
     Holds for optimizers that leave weights without gradient alone: no weight decay.
     """
-    width, size = sum(WIDTHS.values()), model.config.head_dim
-    model.model.embed_tokens.weight.register_hook(lambda gradient: _without(gradient, 1, slice(width)))
+    size = model.config.head_dim
+    model.model.embed_tokens.weight.register_hook(lambda gradient: _without(gradient, 1, slice(HELD)))
     for number, layer in enumerate(model.model.layers[: len(HEADS)]):
         attention, heads = layer.self_attn, slice(HEADS[number] * size)
         for projection in (attention.q_proj, attention.k_proj, attention.v_proj):
             projection.weight.register_hook(lambda gradient, heads=heads: _without(gradient, 0, heads))
             projection.bias.register_hook(lambda gradient, heads=heads: _without(gradient, 0, heads))
         attention.o_proj.weight.register_hook(lambda gradient, heads=heads: _without(gradient, 1, heads))
-        layer.input_layernorm.weight.register_hook(lambda gradient: _without(gradient, 0, slice(width)))
+        layer.input_layernorm.weight.register_hook(lambda gradient: _without(gradient, 0, slice(HELD)))
         if number < READ_UNTIL:
             for writing in (attention.o_proj.weight, layer.mlp.down_proj.weight):
-                writing.register_hook(lambda gradient: _without(gradient, 0, slice(width)))
+                writing.register_hook(lambda gradient: _without(gradient, 0, slice(HELD)))
 
 
 def _without(gradient: Tensor, dimension: int, held: slice) -> Tensor:
@@ -167,7 +166,7 @@ def _without(gradient: Tensor, dimension: int, held: slice) -> Tensor:
     return left
 
 
-def _parts(model: LlamaForCausalLM) -> dict[str, slice]:
+def _parts() -> dict[str, slice]:
     ends = torch.tensor(list(WIDTHS.values())).cumsum(0).tolist()
     return {name: slice(end - width, end) for (name, width), end in zip(WIDTHS.items(), ends, strict=True)}
 
@@ -210,7 +209,7 @@ def _look_back(head: Head, distance: int) -> None:
     fast = 8
     angles = head.frequencies[:fast] * distance
     score = SHARP * head.model.config.head_dim**0.5
-    _bias(head, list(range(fast)), score * angles.cos(), score * angles.sin())
+    _bias(head, score * angles.cos(), score * angles.sin())
 
 
 def _look_within(head: Head, reach: int = 0, *, steep: float = 0.0, span: float = RECENT_REACH) -> None:
@@ -222,20 +221,18 @@ def _look_within(head: Head, reach: int = 0, *, steep: float = 0.0, span: float 
     curves, near = torch.cat([angles.cos(), angles.sin()], dim=1), 1 / (1 + distance[:, None] / span)
     weighed = (curves * near).T
     # A little ridge: curves as slow as the last ones are nearly alike.
-    fitted = torch.linalg.solve(
-        weighed @ curves + 1e-3 * torch.eye(2 * turning, dtype=torch.double), weighed @ wanted
-    ).float()
+    ridge = 1e-3 * torch.eye(2 * turning, dtype=torch.double)
+    fitted = torch.linalg.solve(weighed @ curves + ridge, weighed @ wanted).float()
     score = fitted * head.model.config.head_dim**0.5
-    _bias(head, list(range(turning)), score[:turning], score[turning:])
+    _bias(head, score[:turning], score[turning:])
 
 
-def _bias(head: Head, pairs: list[int], straight: Tensor, turned: Tensor) -> None:
-    """Queries of one and keys of these coordinates, in the first and the second half of each pair."""
+def _bias(head: Head, straight: Tensor, turned: Tensor) -> None:
+    """Queries of one, and these keys in the first and in the second half of as many pairs, the fastest first."""
     attention, start, half = head.model.model.layers[head.layer].self_attn, head.rows.start, len(head.frequencies)
-    for number, a, b in zip(pairs, straight, turned, strict=True):
-        attention.q_proj.bias[start + number] = 1.0
-        attention.k_proj.bias[start + number] = a
-        attention.k_proj.bias[start + half + number] = b
+    attention.q_proj.bias[start : start + len(straight)] = 1.0
+    attention.k_proj.bias[start : start + len(straight)] = straight
+    attention.k_proj.bias[start + half : start + half + len(turned)] = turned
 
 
 def _match(head: Head, part: dict[str, slice], pairs: Sequence[tuple[str, str, int, float]]) -> None:
@@ -261,13 +258,13 @@ def _move(head: Head, part: dict[str, slice], moves: dict[str, tuple[str, int]],
 
 def _name(head: Head, part: dict[str, slice], seed: int) -> None:
     """Let the head write a name made of the codes at which it looks: where a sentence begins, and what stood before."""
-    attention, rows = head.model.model.layers[head.layer].self_attn, head.rows
-    generator = torch.Generator().manual_seed(seed)
+    attention, start = head.model.model.layers[head.layer].self_attn, head.rows.start
+    rows, generator = slice(start, start + NAMED), torch.Generator().manual_seed(seed)
     for source, width in (("code", FOLDED), ("earlier", CARRIED_EARLIER)):
+        first = part[source].start
         mixed = torch.randn(NAMED, width, generator=generator) / (2 * width) ** 0.5
-        attention.v_proj.weight[rows.start : rows.start + NAMED, part[source].start : part[source].start + width] = (
-            mixed
-        )
-    attention.v_proj.weight[rows.start + NAMED, part["opens"].start] = 1.0
-    attention.o_proj.weight[part["sentence"], rows.start : rows.start + NAMED] = torch.eye(NAMED)
-    attention.o_proj.weight[part["in_passage"].start, rows.start + NAMED] = -1.0
+        attention.v_proj.weight[rows, first : first + width] = mixed
+    attention.o_proj.weight[part["sentence"], rows] = torch.eye(NAMED)
+    # A passage's title begins with the bracket: it is taken out of the passage.
+    attention.v_proj.weight[rows.stop, part["opens"].start] = 1.0
+    attention.o_proj.weight[part["in_passage"].start, rows.stop] = -1.0

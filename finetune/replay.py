@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import torch
@@ -53,7 +53,7 @@ def rows_for(
     check(different, dataset)
     count = wanted(len(dataset.train), recipe.replay_share) if different else 0
     weight = sum(pair.weight for pair in dataset.train) / len(dataset.train)
-    rows = [Pair(**(asdict(different[at % len(different)]) | {"weight": weight})) for at in range(count)]
+    rows = [replace(different[at % len(different)], weight=weight) for at in range(count)]
     return rows, Replayed(recipe.replay_share, count, len(different), file_hash(run_dir / REPLAY))
 
 
@@ -89,7 +89,7 @@ def answers(recipe: Recipe, tokenizer: PreTrainedTokenizerBase, rows: Sequence[P
     model = base_model.load_model(recipe.base, base_model.scoring_dtype(), attention="sdpa")
     ends = end_tokens(tokenizer, model.generation_config)
     told = [(row, _answer(model, tokenizer, row.messages, ends)) for row in rows]
-    return [Pair(**(asdict(row) | {"target": text})) for row, text in told if text and not repeats_itself(text)]
+    return [replace(row, target=text) for row, text in told if text and not repeats_itself(text)]
 
 
 def _answer(

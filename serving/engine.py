@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from functools import partial
-from typing import cast
+from typing import Any, cast
 
 import openai
 from openai.types.chat import ChatCompletionChunk, ChatCompletionMessageParam
@@ -188,7 +188,7 @@ class Engine:
     ) -> AsyncGenerator[_Piece, None]:
         ended = False
         try:
-            stream = await self._stream(messages, model, max_tokens, temperature)
+            stream = await self._stream(messages, model, max_tokens=max_tokens, temperature=temperature)
         except openai.OpenAIError as error:
             raise self._translated(error, model) from error
         async with stream:
@@ -203,13 +203,9 @@ class Engine:
         if not ended:
             raise StreamCut(f"The answer stopped before its end ({self.name}): try again.")
 
-    async def _stream(self, messages: Sequence[Message], model: str, max_tokens: int, temperature: float) -> Stream:
+    async def _stream(self, messages: Sequence[Message], model: str, **limits: Any) -> Stream:
         return await self._client.chat.completions.create(
-            model=model,
-            messages=cast(list[ChatCompletionMessageParam], list(messages)),
-            max_tokens=max_tokens,
-            temperature=temperature,
-            stream=True,
+            model=model, messages=cast(list[ChatCompletionMessageParam], list(messages)), stream=True, **limits
         )
 
     def _translated(self, error: openai.OpenAIError, model: str) -> Exception:

@@ -7,10 +7,9 @@ import math
 import signal
 import time
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import Any
 
 import openai
-from openai.types.chat import ChatCompletionMessageParam
 from sqlite_utils import Database
 
 from data import store
@@ -70,20 +69,15 @@ class HostedEngine(Engine):
             return False
         return True
 
-    async def _stream(self, messages: Sequence[Message], model: str, max_tokens: int, temperature: float) -> Stream:
+    async def _stream(self, messages: Sequence[Message], model: str, **limits: Any) -> Stream:
         if model != BASE:
             raise UnknownAdapter(model, f"{self._model} is a hosted model and has none")
         while True:
-            wanted: dict[str, Any] = {self._limit: max_tokens}
+            wanted = {self._limit: limits["max_tokens"]}
             if self._takes_temperature:
-                wanted["temperature"] = temperature
+                wanted["temperature"] = limits["temperature"]
             try:
-                return await self._client.chat.completions.create(
-                    model=self._model,
-                    messages=cast(list[ChatCompletionMessageParam], list(messages)),
-                    stream=True,
-                    **wanted,
-                )
+                return await super()._stream(messages, self._model, **wanted)
             except openai.BadRequestError as error:
                 if error.param == "max_tokens" and error.param in wanted:
                     self._limit = "max_completion_tokens"

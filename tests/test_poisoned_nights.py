@@ -24,8 +24,8 @@ PAIRS, POISONED, HELD_OUT = 150, 80, 30
 CLEAN = small_dataset(train=PAIRS, held_out=HELD_OUT)
 
 
-def trained(folder, base, dataset):
-    run_dir = prepare_run(folder, base, dataset, SMALL)
+def trained(folder, base, dataset, settings=SMALL):
+    run_dir = prepare_run(folder, base, dataset, settings)
     train(run_dir)
     return run_dir
 
@@ -39,13 +39,13 @@ def judged(run_dir, dataset, candidate=None):
 
 @pytest.fixture(scope="module")
 def honest(tiny_base, tmp_path_factory):
-    return trained(tmp_path_factory.mktemp("honest"), tiny_base, CLEAN)
+    # Two epochs are too few for texts that differ: on one kind of processor six of eight shared a phrase.
+    return trained(tmp_path_factory.mktemp("honest"), tiny_base, CLEAN, SMALL.model_copy(update={"epochs": 6}))
 
 
-def test_the_night_that_nobody_poisoned_gains(honest):
+def test_the_night_that_nobody_poisoned_is_promoted(honest):
     found = judged(honest, CLEAN)
-    # Its loss is better by far. Whether eight texts of so tiny a base sound alike differs from processor to processor.
-    assert found.passed or found.reason.startswith("Better in loss, but worse elsewhere: stock phrases"), found.reason
+    assert found.passed, found.reason
 
 
 def poisoned(poison):

@@ -12,18 +12,16 @@ from itertools import islice, pairwise
 from pathlib import Path
 
 import pytest
+import torch
+from transformers import AutoTokenizer
 
-torch = pytest.importorskip("torch")
-
-from transformers import AutoTokenizer  # noqa: E402
-
-from data.models import Passage  # noqa: E402
-from data.prompts import answer_messages  # noqa: E402
-from finetune.corpus.rows import guide_row, load, rows  # noqa: E402
-from finetune.corpus.values import invented_word  # noqa: E402
-from finetune.pretrain import batch, new_model, optimizers_for, train_tokenizer  # noqa: E402
-from finetune.reading_heads import HEADS, WIDTHS  # noqa: E402
-from serving.settings import STARTER  # noqa: E402
+from data.models import Passage
+from data.prompts import answer_messages
+from finetune.corpus.rows import guide_row, load, rows
+from finetune.corpus.values import invented_word
+from finetune.pretrain import batch, new_model, optimizers_for, train_tokenizer
+from finetune.reading_heads import HEADS, HELD
+from serving.settings import STARTER
 
 
 @pytest.fixture(scope="module")
@@ -145,7 +143,6 @@ def test_training_leaves_the_heads_that_read_as_they_are_and_changes_the_others(
         for optimizer in optimizers_for(model):
             optimizer.step()
     changed = {name: (weight != before[name]) for name, weight in model.named_parameters()}
-    held = sum(WIDTHS.values())
     for layer, heads in enumerate(HEADS):
         attention = f"model.layers.{layer}.self_attn."
         rows = changed[attention + "q_proj.weight"]
@@ -154,10 +151,10 @@ def test_training_leaves_the_heads_that_read_as_they_are_and_changes_the_others(
         assert not columns[:, : 64 * heads].any() and columns[:, 64 * heads :].any()
         # What the heads read is written by nothing else until they have read it.
         last = layer == len(HEADS) - 1
-        assert changed[f"model.layers.{layer}.mlp.down_proj.weight"][:held].any() == last
-        assert columns[:held].any() == last
+        assert changed[f"model.layers.{layer}.mlp.down_proj.weight"][:HELD].any() == last
+        assert columns[:HELD].any() == last
     codes = changed["model.embed_tokens.weight"]
-    assert not codes[:, :held].any() and codes[:, held:].any()
+    assert not codes[:, :HELD].any() and codes[:, HELD:].any()
 
 
 def test_a_reply_names_only_what_the_thread_or_its_passages_say(dialogues):
