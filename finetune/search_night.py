@@ -66,20 +66,16 @@ def tune_search(db: Database, *, run_id: str | None) -> TuningVerdict:
     Search uses what passed from the next question on; else the incumbent stays.
     """
     incumbent, built_upon = tuning.tuned(db), tuning.learned_from(db)
-    cases = [case for one in kept_passages(db) if (case := _case(db, one, incumbent)) is not None]
+    kept = kept_passages(db)
+    # A search for each of them takes seconds: not where there are too few anyhow.
+    if (lacking := _too_few(kept, incumbent)) is not None:
+        return lacking
+    cases = [case for one in kept if (case := _case(db, one, incumbent)) is not None]
+    if (lacking := _too_few(cases, incumbent)) is not None:
+        return lacking
     learned = [case for case in cases if not case.held_out]
     judged = [case for case in cases if case.held_out]
-    threads, held_out = _threads(learned), _threads(judged)
-    if threads < MIN_THREADS or held_out < MIN_HELD_OUT_THREADS:
-        return TuningVerdict(
-            False,
-            f"Insufficient evidence: passages were kept in {threads} threads and {held_out} held-out ones; "
-            f"{MIN_THREADS} and {MIN_HELD_OUT_THREADS} are needed.",
-            incumbent.weights,
-            False,
-            threads,
-            held_out,
-        )
+    threads = _threads(learned)
     candidate = tune(learned, incumbent, turn=threads >= MIN_THREADS_TO_TURN)
     verdict = judge(judged, candidate, incumbent, threads=threads)
     store_tunings.record_tuning(
@@ -93,6 +89,18 @@ def tune_search(db: Database, *, run_id: str | None) -> TuningVerdict:
         evidence={case.suggestion_id for case in learned} | built_upon,
     )
     return verdict
+
+
+def _too_few(found: Sequence[Kept | Case], incumbent: Tuned) -> TuningVerdict | None:
+    """The verdict where passages were kept in too few threads to learn from, or to judge by."""
+    threads, held_out = (_threads([one for one in found if one.held_out is side]) for side in (False, True))
+    if threads >= MIN_THREADS and held_out >= MIN_HELD_OUT_THREADS:
+        return None
+    reason = (
+        f"Insufficient evidence: passages were kept in {threads} threads and {held_out} held-out ones; "
+        f"{MIN_THREADS} and {MIN_HELD_OUT_THREADS} are needed."
+    )
+    return TuningVerdict(False, reason, incumbent.weights, False, threads, held_out)
 
 
 def tune(cases: Sequence[Case], incumbent: Tuned, *, turn: bool) -> Tuned:
@@ -181,5 +189,5 @@ def _right(case: Case) -> NDArray[np.float32]:
     return np.array([near[one.chunk_id] for one, is_right in chosen if is_right and one.chunk_id in near])
 
 
-def _threads(cases: Sequence[Case]) -> int:
+def _threads(cases: Sequence[Kept | Case]) -> int:
     return len({case.thread_id for case in cases})
