@@ -1,6 +1,7 @@
 """Train the embedded base model ("starter") from scratch: tokenizer, model, resumable loop, files for serving.
 
     python -m finetune pretrain --tokens 20000000
+    python -m finetune pretrain --from serving/starter --tokens 20000000    # go on with a trained one, on new rows
 
 A checkpoint is written every few minutes; the same command goes on from it. The rows of a step depend on the seed and
 the step alone, so a resumed run sees what an unbroken one would have seen.
@@ -64,6 +65,14 @@ def train_tokenizer(corpus: Corpus) -> PreTrainedTokenizerFast:
     )  # fmt: skip
     fast.chat_template = CHAT_TEMPLATE
     return fast
+
+
+def trained_model(where: Path) -> LlamaForCausalLM:
+    """A model that `save` wrote, in float32, to go on with."""
+    model = LlamaForCausalLM.from_pretrained(where, dtype=torch.float32).train()
+    model.config.use_cache = False
+    keep_reading_heads(model)
+    return model
 
 
 def new_model(tokenizer: PreTrainedTokenizerFast) -> LlamaForCausalLM:
@@ -158,7 +167,8 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--dev", type=Path, default=Path("../shared/data/dialogues/star.dev.jsonl.gz"))
     parser.add_argument("--work", type=Path, default=Path("var/pretrain"), help="checkpoints and the loss log")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent.parent / "serving" / "starter")
-    parser.add_argument("--tokens", type=int, default=20_000_000, help="tokens to see in all")
+    parser.add_argument("--from", dest="begun", type=Path, metavar="DIR", help="go on with this model, not a new one")
+    parser.add_argument("--tokens", type=int, default=20_000_000, help="tokens to see, those before --from not counted")
     parser.add_argument("--tokens-per-step", type=int, default=4096)
     parser.add_argument("--checkpoint-seconds", type=float, default=240)
     parser.add_argument("--compile", action="store_true", help="needs a C++ compiler; much faster")
@@ -175,9 +185,11 @@ def pretrain(arguments: argparse.Namespace) -> None:
     corpus, dev = load(arguments.dialogues), load(arguments.dev)
     tokenizer_at = arguments.work / "tokenizer"
     if not tokenizer_at.exists():
-        train_tokenizer(corpus).save_pretrained(tokenizer_at)
+        begun = PreTrainedTokenizerFast.from_pretrained(arguments.begun) if arguments.begun else train_tokenizer(corpus)
+        begun.save_pretrained(tokenizer_at)
     tokenizer = PreTrainedTokenizerFast.from_pretrained(tokenizer_at)
-    model = new_model(tokenizer)
+    model = trained_model(arguments.begun) if arguments.begun else new_model(tokenizer)
+    before = getattr(model.config, "tokens_seen", 0)
     optimizers = optimizers_for(model)
     tops = [group["lr"] for optimizer in optimizers for group in optimizer.param_groups]
     train_loss = torch.compile(loss_of) if arguments.compile else loss_of
@@ -196,7 +208,7 @@ def pretrain(arguments: argparse.Namespace) -> None:
     with tqdm(total=arguments.tokens, initial=seen, unit="tok", unit_scale=True, desc="pretrain", mininterval=5) as bar:
         while seen < arguments.tokens:
             length = 512 if seen < (1 - LONG_SHARE) * arguments.tokens else 2048
-            ids, *rest = batch(tokenizer, corpus, step, max(1, arguments.tokens_per_step // length), length)
+            ids, *rest = batch(tokenizer, corpus, before + step, max(1, arguments.tokens_per_step // length), length)
             share = rate(seen / arguments.tokens)
             for group, top in zip((g for o in optimizers for g in o.param_groups), tops, strict=True):
                 group["lr"] = top * max(share, 0.01)
@@ -234,6 +246,7 @@ def pretrain(arguments: argparse.Namespace) -> None:
                 (arguments.work / "dev.jsonl").open("a").write(
                     json.dumps({"seen": seen, "dev_loss": round(dev_loss(model, tokenizer, dev), 4)}) + "\n"
                 )
+    model.config.tokens_seen = before + seen
     save(model, tokenizer, arguments.out)
     loss = dev_loss(model, tokenizer, dev, steps=40)
     card = (Path(__file__).parent / "corpus" / "card.md").read_text()
@@ -246,7 +259,8 @@ def pretrain(arguments: argparse.Namespace) -> None:
             heads=shape.num_attention_heads,
             context=shape.max_position_embeddings,
             vocabulary=shape.vocab_size,
-            seen=seen,
+            seen=before + seen,
+            begun=f", going on with a model that had seen {before:,}" if before else "",
             loss=f"{loss:.2f}",
             tokens=arguments.tokens,
             tokens_per_step=arguments.tokens_per_step,

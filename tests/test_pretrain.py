@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from transformers import AutoTokenizer
+from transformers import AutoTokenizer, LlamaForCausalLM
 
 from data.models import Passage
 from data.prompts import answer_messages
@@ -169,10 +169,10 @@ def test_a_reply_names_only_what_the_thread_or_its_passages_say(dialogues):
 
 
 def test_a_killed_run_ends_with_the_same_weights_as_an_unbroken_one(dialogues, tmp_path):
-    def start(work: Path) -> subprocess.Popen:
+    def start(work: Path, *more) -> subprocess.Popen:
         command = [sys.executable, "-m", "finetune", "pretrain", "--dialogues", dialogues, "--dev", dialogues]
         command += ["--work", work, "--out", work / "out", "--tokens", "3072", "--tokens-per-step", "512"]
-        command += ["--checkpoint-seconds", "0", "--threads", "1"]
+        command += ["--checkpoint-seconds", "0", "--threads", "1", *more]
         return subprocess.Popen(
             list(map(str, command)), env=os.environ | {"OMP_NUM_THREADS": "1"}, stderr=subprocess.DEVNULL
         )
@@ -188,4 +188,11 @@ def test_a_killed_run_ends_with_the_same_weights_as_an_unbroken_one(dialogues, t
     assert start(broken).wait() == 0
     assert start(whole).wait() == 0
     assert (broken / "out" / "model.safetensors").read_bytes() == (whole / "out" / "model.safetensors").read_bytes()
-    assert "tokens seen | 3" in (whole / "out" / "README.md").read_text()
+    assert "tokens seen | 3," in (whole / "out" / "README.md").read_text()
+
+    assert start(tmp_path / "further", "--from", whole / "out").wait() == 0
+    assert "tokens seen | 6," in (tmp_path / "further" / "out" / "README.md").read_text()
+    one, two = (LlamaForCausalLM.from_pretrained(at / "out").model.layers for at in (whole, tmp_path / "further"))
+    held = 64 * HEADS[0]
+    changed = one[0].self_attn.q_proj.weight != two[0].self_attn.q_proj.weight
+    assert changed[held:].any() and not changed[:held].any()
