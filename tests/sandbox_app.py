@@ -55,6 +55,8 @@ class SmallApp:
             "app_home_opened",
             "app_context_changed",
             "member_joined_channel",
+            "pin_added",
+            "pin_removed",
         ):
             self.bolt.event(event)(self.event)
 

@@ -78,6 +78,11 @@ class SandboxClient:
         body = {"channel": channel, "user": user, "message_ts": message_ts, "name": name, "remove": remove}
         return self.call("/sandbox/reaction", body)
 
+    def pin(self, channel: str, user: str, message_ts: str, *, remove: bool = False) -> Json:
+        """A pin, or taking it away."""
+        body = {"channel": channel, "user": user, "message_ts": message_ts, "remove": remove}
+        return self.call("/sandbox/pin", body)
+
     def home(self, user: str, tab: str = "home") -> Json:
         """Open the app's Home or Messages tab."""
         return self.call("/sandbox/home", {"user": user, "tab": tab})

@@ -59,6 +59,8 @@ SUBSCRIBED: dict[str, set[str]] = {
     "message.groups": {"groups:history"},
     "message.im": {"im:history"},
     "message.mpim": {"mpim:history"},
+    "pin_added": {"pins:read"},
+    "pin_removed": {"pins:read"},
     "reaction_added": {"reactions:read"},
     "reaction_removed": {"reactions:read"},
     "app_home_opened": set(),
@@ -75,7 +77,7 @@ SUBSCRIBED: dict[str, set[str]] = {
 
 def called() -> set[str]:
     """The methods that the code names, as `"chat.postMessage"` or as the client's `chat_postMessage`."""
-    families = "auth|apps|chat|conversations|users|usergroups|reactions|assistant|files|views"
+    families = "auth|apps|chat|conversations|users|usergroups|pins|reactions|assistant|files|views"
     named = re.findall(rf'"((?:{families})\.[a-zA-Z.]+)"', SOURCE)
     return {*named, *(name.replace("_", ".") for name in re.findall(rf"client\.((?:{families})_\w+)\(", SOURCE))}
 

@@ -234,6 +234,7 @@ OTHERS = """
 ODD: list[Json] = [
     {"type": "reaction_added", "user": AGENT, "reaction": "+1", "item": {"type": "file", "file": "F1"}},
     {"type": "reaction_added", "user": AGENT, "reaction": "+1", "item": {"type": "message", "channel": HELP}},
+    {"type": "pin_added", "user": AGENT, "channel_id": HELP, "item": {"type": "file", "file": {"id": "F1"}}},
     {"type": "app_home_opened", "user": AGENT},
     {"type": "app_context_changed"},
     *({"type": kind, "channel": HELP, "user": AGENT, "event_ts": "1.2"} for kind in OTHERS.split()),

@@ -76,6 +76,19 @@ async def test_a_supervisors_thumb_reaches_the_app_and_shows(sandbox, app, page)
     assert any(body.get("event", {}).get("reaction") == "+1" for body in app.seen)
 
 
+async def test_a_message_is_pinned_in_its_menu_and_shows_who_did_it(sandbox, app, page):
+    await off_loop(sandbox.message, HELP, CUSTOMER, "The yellow key opens the yard.")
+    message, seen = column(page, "agent").locator(".message"), column(page, "customer").locator(".message .pinned")
+    await message.hover()
+    await message.get_by_title("Pin to channel").click()
+    await expect(message.locator(".pinned")).to_have_text("Pinned by Ana Ruiz")
+    await expect(seen).to_have_text("Pinned by Ana Ruiz")
+    assert (await heard(app, lambda event: event["type"] == "pin_added"))["user"] == AGENT
+    await message.get_by_title("Un-pin from channel").click()
+    await expect(seen).to_have_count(0)
+    await expect(page.locator("#problems-toggle")).to_have_text("No problems")
+
+
 async def test_a_refused_call_shows_among_the_problems(sandbox, page):
     await off_loop(sandbox.command, HELP, AGENT, "/ask", "anyone?")
     await expect(page.locator("#problems-toggle")).to_have_text("1 problem")

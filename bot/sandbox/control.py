@@ -13,10 +13,11 @@
     POST /sandbox/context   {user, channel?, message_ts?}                    what they see beside the app
     POST /sandbox/presence  {user, presence: active|away}
     POST /sandbox/reaction  {channel, user, message_ts, name, remove?}
+    POST /sandbox/pin       {channel, user, message_ts, remove?}
     POST /sandbox/canvas    {channel, user, title, html} | {user, file_id, title, html}   → {ok, file_id, channel, ts}
     POST /sandbox/fault     {method?, error?, retry_after?, times?, delay_s?} | {drop_ack: n} | {disconnect: true}
                             | {channel_rate: per second, burst?} | {retry_delays_s: [s, s, s]}
-                            | {expire_streams: true} | {files_ready_after_s: s}
+                            | {expire_streams: true} | {files_ready_after_s: s} | {without_scopes: [scope…]}
                             (method "response_url" is what is posted to those)
     POST /sandbox/transport {http: the app's address, or "" for Socket Mode}
     POST /sandbox/share     {channel}: from now on it is shared with another company
@@ -35,7 +36,18 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
-from bot.sandbox import agent_view, canvases, composer, directory, events, http_mode, interactions, people, streams
+from bot.sandbox import (
+    agent_view,
+    canvases,
+    composer,
+    directory,
+    events,
+    http_mode,
+    interactions,
+    people,
+    pins,
+    streams,
+)
 from bot.sandbox.faults import WrongFault
 from bot.sandbox.interactions import channel_seen, person
 from bot.sandbox.sandbox import Sandbox
@@ -188,6 +200,7 @@ DEEDS: dict[str, Deed] = {
     "context": context,
     "presence": presence,
     "reaction": reaction,
+    "pin": pins.pin,
     "canvas": canvases.canvas,
     "fault": fault,
     "transport": transport,

@@ -116,7 +116,7 @@ def history(sandbox: Sandbox, args: Json) -> Json:
     newest_first = sorted(in_span(top, args), key=lambda m: float(m["ts"]), reverse=True)
     messages, cursor = page(newest_first, args)
     metadata = {"response_metadata": {"next_cursor": cursor}} if cursor else {}
-    return {"messages": read(messages, args), "has_more": bool(cursor), "pin_count": 0, **metadata}
+    return {"messages": read(messages, args), "has_more": bool(cursor), "pin_count": len(channel.pinned), **metadata}
 
 
 def replies(sandbox: Sandbox, args: Json) -> Json:

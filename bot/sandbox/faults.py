@@ -39,13 +39,15 @@ class Faults:
     retry_delays: tuple[float, ...] = RETRY_DELAYS
     files_ready_after_s: float = 0.0
     """Seconds after which blocks may show a file that was uploaded."""
+    without_scopes: frozenset[str] = frozenset()
+    """Scopes that the app lacks, as when it was installed before its manifest asked for them."""
     posted: dict[str, list[float]] = field(default_factory=dict)
     called: dict[str, list[float]] = field(default_factory=dict)
 
     def add(self, fault: Json) -> None:
         """Switch on what `fault` names."""
         known = {"method", "error", "retry_after", "times", "delay_s", "drop_ack", "channel_rate", "burst",
-                 "retry_delays_s", "disconnect", "expire_streams", "files_ready_after_s"}  # fmt: skip
+                 "retry_delays_s", "disconnect", "expire_streams", "files_ready_after_s", "without_scopes"}  # fmt: skip
         unknown = set(fault) - known
         if unknown or not fault:
             raise WrongFault(f"a fault takes {', '.join(sorted(known))}; got {', '.join(sorted(unknown)) or 'nothing'}")
@@ -56,6 +58,8 @@ class Faults:
             self.channel_burst = int(fault.get("burst", 1))
         if "files_ready_after_s" in fault:
             self.files_ready_after_s = float(fault["files_ready_after_s"])
+        if "without_scopes" in fault:
+            self.without_scopes = frozenset(map(str, fault["without_scopes"]))
         if "retry_delays_s" in fault:
             self.retry_delays = tuple(float(delay) for delay in fault["retry_delays_s"])
         if {"method", "error", "delay_s"} & set(fault):

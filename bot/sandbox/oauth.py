@@ -63,6 +63,11 @@ class OAuth:
             raise SlackError("missing_argument", ["team_id is required with an organisation's token"])
         return True
 
+    def scopes(self) -> frozenset[str]:
+        """What the newest token that is not revoked may do; nothing when there is none."""
+        granted = [token.scope for token in self.tokens.values() if not token.revoked]
+        return frozenset(granted[-1].split(",")) if granted else frozenset()
+
     def access(self, args: Json, authorization: str) -> Json:
         """oauth.v2.access: a code or a refresh token becomes a token."""
         client = {"client_id": args.get("client_id"), "client_secret": args.get("client_secret")}

@@ -3,6 +3,7 @@
 import secrets
 from dataclasses import dataclass, field
 
+from bot import manifest
 from bot.sandbox import events
 from bot.sandbox.faults import Faults
 from bot.sandbox.oauth import OAuth
@@ -41,6 +42,10 @@ class Sandbox:
         """Tell the app of an event in a channel, if its bot user is a member there."""
         if events.BOT_USER in channel.members:
             self.socket.emit(events.event_callback(event, self.workspace.clock(), channel.is_ext_shared))
+
+    def scopes(self) -> frozenset[str]:
+        """What the app may do: what was granted when it was last installed by OAuth, or what its manifest asks for."""
+        return (self.oauth.scopes() or frozenset(manifest.scopes())) - self.faults.without_scopes
 
     def new_response_url(self, kind: str, channel: str, user: str, **where: str | None) -> str:
         """A fresh response_url; `kind` is commands, actions or app, as in Slack's own addresses."""

@@ -50,6 +50,12 @@ class Channel:
             return "im"
         return "group" if self.is_private else "channel"
 
+    @property
+    def pinned(self) -> list[Json]:
+        """The pinned messages, the one that was pinned last first."""
+        found = [message for message in self.messages.values() if "pinned_info" in message]
+        return sorted(found, key=lambda message: message["pinned_info"]["pinned_ts"], reverse=True)
+
 
 @dataclass
 class Trigger:

@@ -259,6 +259,10 @@ export class Column {
     this.tell(await post("reaction", { user: this.user.id, channel: this.place, message_ts: message.ts, name, remove: Boolean(remove) }), "reaction");
   }
 
+  async pin(message) {
+    this.tell(await post("pin", { user: this.user.id, channel: this.place, message_ts: message.ts, remove: Boolean(message.pinned_info) }), "pin");
+  }
+
   async shortcut(message, callbackId) {
     if (!callbackId) return;
     const ts = message.thread_ts ?? message.ts;

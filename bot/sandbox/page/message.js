@@ -25,7 +25,7 @@ export function avatar(user, size = "") {
 export const clock = (ts) =>
   new Date(Number(ts) * 1000).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
 
-// column: {user, names, people, act, react, shortcut, values}
+// column: {user, names, people, act, react, pin, shortcut, values}
 export function messageNode(message, column, { ephemeral = false } = {}) {
   const author = column.people.get(message.user);
   const app = Boolean(message.bot_id);
@@ -46,6 +46,7 @@ export function messageNode(message, column, { ephemeral = false } = {}) {
       "div",
       { class: "content" },
       ephemeral && h("div", { class: "only-you" }, "Only visible to you"),
+      message.pinned_info && h("div", { class: "pinned" }, `Pinned by ${column.names.user(message.pinned_info.pinned_by)}`),
       h(
         "div",
         { class: "byline" },
@@ -95,6 +96,7 @@ function toolbar(message, column) {
     { class: "toolbar" },
     thumb("+1"),
     thumb("-1"),
+    h("button", { type: "button", title: message.pinned_info ? "Un-pin from channel" : "Pin to channel", onclick: () => column.pin(message) }, "📌"),
     h("button", { type: "button", title: "Reply in thread", onclick: () => column.openThread(message) }, "💬"),
     h(
       "select",
