@@ -4,8 +4,9 @@ import json
 from collections.abc import Mapping, Sequence
 from datetime import date
 
-from bot.blocks import INPUT_LIMIT, note, option, plain_text, split
-from bot.slack import Json
+from bot.blocks import INPUT_LIMIT, Message, button, note, option, plain_text, split
+from bot.night_report import section
+from bot.slack import Json, escape
 from data.articles import Article
 from data.models import Audience
 
@@ -20,11 +21,12 @@ PIECES = 4
 """Fields that a long text is spread over: Slack's hold 3,000 characters each."""
 CUT = "The text is longer than a form holds. What is missing here is not saved: import it as a file."
 PAST = "This day has passed: nothing would be found."
+SAVE_PINNED = "save_pinned"
 
 
 def article_modal(
     callback_id: str,
-    kept: Mapping[str, str],
+    kept: Mapping[str, str | bool],
     article: Article,
     *,
     title: str,
@@ -69,6 +71,18 @@ def article_in(values: Json, *, today: date) -> tuple[Article, dict[str, str]]:
     # An option that the form does not have is for nobody outside.
     known: Audience = "customer_safe" if audience == "customer_safe" else "internal"
     return Article(given["title"], given["text"], known, given["owner"], stale_after), wrong
+
+
+def pin_offer(message_ts: str, *, link: str, canvas: str | None, saved_as: str | None) -> Message:
+    """What who pinned a message is offered, with the button. `canvas` and `saved_as` are titles."""
+    message = f"<{escape(link)}|this message>" if link else "a message"
+    pinned = message if canvas is None else f"the canvas “{escape(canvas)}”"
+    if saved_as is None:
+        label, said = "Save as knowledge", "Save it as knowledge, and the next question finds it."
+    else:
+        label, said = "Update the article", f"It is in the help centre as “{escape(saved_as)}”. Has it changed since?"
+    text = f"You pinned {pinned}. {said}"
+    return text, [section(text), {"type": "actions", "elements": [button(SAVE_PINNED, label, message_ts)]}]
 
 
 def _texts(text: str) -> list[Json]:

@@ -15,6 +15,7 @@ from serving import promotion
 
 HELP = (
     "• Suggest a reply, Summarise thread: in the menu of any message\n"
+    "• Save as knowledge: in that menu too, and offered to who pins a message where I learn\n"
     "• @Nightshift draft a reply, @Nightshift summarise: said in a thread; only you see what comes\n"
     "• /summarize, or with a span or a link to a thread: /summarize 12h, /summarize today, /summarize last 100\n"
     "• /ask and a question: answered from the help centre, for your eyes only\n"

@@ -23,6 +23,7 @@ from bot import (
     gaps,
     home,
     installations,
+    pins,
     proactive,
     ratings,
     reply_buttons,
@@ -49,6 +50,7 @@ def register_listeners(app: AsyncApp, desk: Desk) -> None:
     home.register_home(app, desk)
     gaps.register(app, desk)
     saving.register(app, desk)
+    pins.register(app, desk)
     agent_view.register(app, desk)
     ratings.register_ratings(app, desk)
     _requests(app, desk)

@@ -50,6 +50,8 @@ class Found:
     response_url: str = ""
     url: str = ""
     canvas: str = ""
+    is_offer: bool = False
+    """Does `response_url` belong to an offer? Then the news that it is saved takes the offer's place."""
 
 
 def register(app: AsyncApp, desk: Desk) -> None:
@@ -58,26 +60,28 @@ def register(app: AsyncApp, desk: Desk) -> None:
     @app.shortcut("save_as_knowledge")
     async def save_message(ack: AsyncAck, body: Json) -> None:
         await ack()
-        await _expect_writer(desk, body["user"]["id"])
-        await _open(desk, await found_in(desk, body), body)
+        await expect_writer(desk, body["user"]["id"])
+        message = {**body["message"], "ts": str(body["message"].get("ts") or body["message_ts"])}
+        found = await found_in(desk, message, team_id=slack.team_of(body), channel_id=body["channel"]["id"])
+        await open_form(desk, replace(found, response_url=body.get("response_url", "")), body)
 
     @app.action("save_answer")
     async def save_answer(ack: AsyncAck, body: Json) -> None:
         await ack()
         click = slack.click_of(body)
-        await _expect_writer(desk, click.user_id)
+        await expect_writer(desk, click.user_id)
         suggestion = store.suggestion(desk.db, click.suggestion_id)
         decision = store.decision(desk.db, suggestion.id)
         if decision is None or decision.text is None:
             raise DeskError("This answer is no longer kept: ask again, then save the new one.")
         article = Article(_title(suggestion.request.get("text", "")), decision.text)
         found = Found(f"slack:answer/{suggestion.id}", article, click.channel_id, click.response_url)
-        await _open(desk, found, body)
+        await open_form(desk, found, body)
 
     @app.view("save_as_knowledge")
     async def save(ack: AsyncAck, body: Json, view: Json) -> None:
         user_id = body["user"]["id"]
-        await _expect_writer(desk, user_id)
+        await expect_writer(desk, user_id)
         kept = json.loads(view["private_metadata"])
         article, wrong = blocks_articles.article_in(view["state"]["values"], today=datetime.now(UTC).date())
         if kept["canvas"]:
@@ -94,21 +98,20 @@ def register(app: AsyncApp, desk: Desk) -> None:
         await ack()
         what = "is up to date in the help centre" if known else "is in the help centre"
         said = f"“{article.title}” {what}: the next question finds it."
-        await desk.workspace.whisper([(slack.escape(said), blocks.text_sections(said))], slack.told_of(body))
+        news = (slack.escape(said), blocks.text_sections(said))
+        await desk.workspace.whisper([news], slack.told_of(body), replace=kept.get("is_offer", False))
 
 
-async def found_in(desk: Desk, body: Json) -> Found:
-    """What a message shortcut was chosen on: a canvas that the message shares, else what the message says.
+async def found_in(desk: Desk, message: Json, *, team_id: str, channel_id: str) -> Found:
+    """What there is to save in a message: a canvas that it shares, else what it says.
 
-    On a question that was answered in its thread it is the newest answer there. Raises EmptyText.
+    In a question that was answered in its thread it is the newest answer there. Raises EmptyText.
     """
-    message, channel_id = body["message"], body["channel"]["id"]
-    ts = str(message.get("ts") or body["message_ts"])
-    where = {"channel_id": channel_id, "response_url": body.get("response_url", "")}
+    ts = message["ts"]
     if (canvas := canvas_in(message)) is not None:
         file_id, title = canvas
-        source = f"slack:canvas/{slack.team_of(body)}/{file_id}"
-        return Found(source, Article(shortened(title, blocks_articles.TITLE_LIMIT), ""), **where, canvas=file_id)
+        article = Article(shortened(title, blocks_articles.TITLE_LIMIT), "")
+        return Found(f"slack:canvas/{team_id}/{file_id}", article, channel_id, canvas=file_id)
     (title, text), url = await asyncio.gather(
         _in_time(_read_thread(desk, channel_id, message, ts), otherwise=("", "")),
         _in_time(desk.workspace.permalink(channel_id, ts), otherwise=""),
@@ -116,15 +119,16 @@ async def found_in(desk: Desk, body: Json) -> Found:
     text = text or await _text(desk, message)
     if not text:
         raise EmptyText("There is no text in this message that could be saved.")
-    source = f"slack:message/{slack.team_of(body)}/{channel_id}/{ts}"
+    source = f"slack:message/{team_id}/{channel_id}/{ts}"
     known = store.source(desk.db, source)
     if known is not None and not _edited_since(message, known.imported_at):
         # As it was put right in the form the last time.
         text = store_knowledge.document_text(desk.db, source) or text
-    return Found(source, Article(title, text), **where, url=url)
+    return Found(source, Article(title, text), channel_id, url=url)
 
 
-async def _open(desk: Desk, found: Found, body: Json) -> None:
+async def open_form(desk: Desk, found: Found, body: Json) -> None:
+    """Show the form, within the life of the trigger in `body`."""
     known = store.source(desk.db, found.source)
     article = found.article
     if known is not None:
@@ -134,7 +138,7 @@ async def _open(desk: Desk, found: Found, body: Json) -> None:
         article = replace(article, stale_after=None if known.is_stale else stale_after)
     else:
         article = replace(article, owner=await _in_time(desk.workspace.name(body["user"]["id"]), otherwise=""))
-    kept = {name: getattr(found, name) for name in ("source", "channel_id", "response_url", "url", "canvas")}
+    kept = {name: value for name, value in vars(found).items() if name != "article"}
     view = blocks_articles.article_modal(
         "save_as_knowledge",
         kept,
@@ -185,8 +189,14 @@ async def _canvas_blocks(desk: Desk, file_id: str) -> tuple[list[Block], str]:
     return made, canvas.url or ""
 
 
-async def _expect_writer(desk: Desk, user_id: str) -> None:
-    if await desk.workspace.role(user_id) is None and not desk.workspace.is_admin(user_id):
+async def is_writer(desk: Desk, user_id: str) -> bool:
+    """May this person write for the help centre?"""
+    return await desk.workspace.role(user_id) is not None or desk.workspace.is_admin(user_id)
+
+
+async def expect_writer(desk: Desk, user_id: str) -> None:
+    """Raise NotAllowed unless this person may write for the help centre."""
+    if not await is_writer(desk, user_id):
         raise NotAllowed("Only agents, supervisors and admins write for the help centre.")
 
 

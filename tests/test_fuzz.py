@@ -80,6 +80,8 @@ PAYLOADS = [
     EVENT | {"event": SAID | {"type": "message", "channel_type": "im", "channel": "D0AGENT1"}},
     EVENT | {"event": SAID | {"type": "message", "channel_type": "channel", "text": "hi"}},
     EVENT | {"event": {"type": "app_home_opened", "user": AGENT, "channel": "D0AGENT1", "tab": "home"}},
+    EVENT | {"event": {"type": "pin_added", "user": AGENT, "channel_id": HELP,
+                       "item": {"type": "message", "channel": HELP, "message": {"ts": "1.1", "text": "x"}}}},
     *(
         EVENT
         | {"event": {"type": kind, "user": AGENT, "reaction": "+1",
