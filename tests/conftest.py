@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,10 +45,11 @@ def tiny_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_tiny_base(tmp_path_factory.mktemp("tiny-base"), seed=0)
 
 
-def make_tiny_base(directory: Path, *, seed: int, **config: int) -> Path:
+def make_tiny_base(directory: Path, *, seed: int, family: str = "LlamaConfig", **config: int) -> Path:
     import torch
+    import transformers
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+    from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast
 
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
@@ -67,8 +69,8 @@ def make_tiny_base(directory: Path, *, seed: int, **config: int) -> Path:
     fast.save_pretrained(directory)
     torch.manual_seed(seed)
     sizes = {"hidden_size": 128, "intermediate_size": 256, "num_hidden_layers": 2, "num_attention_heads": 2}
-    model = LlamaForCausalLM(
-        LlamaConfig(
+    model = AutoModelForCausalLM.from_config(
+        getattr(transformers, family)(
             **(sizes | config),
             vocab_size=len(fast),
             head_dim=64,
@@ -125,9 +127,15 @@ class VllmServer:
 @pytest.fixture(scope="session")
 def vllm_server(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[VllmServer]:
     """One real vLLM for the whole session, on the tiny base."""
-    here = tmp_path_factory.mktemp("vllm")
+    with running_vllm(tiny_base, tmp_path_factory.mktemp("vllm")) as server:
+        yield server
+
+
+@contextmanager
+def running_vllm(base: Path, here: Path) -> Iterator[VllmServer]:
+    """A `python -m serving up` on a base model, its files under `here`, and its end, which is under test too."""
     url = f"http://127.0.0.1:{free_port()}/v1"
-    environment = serving_environment(here, base_model=tiny_base, url=url)
+    environment = serving_environment(here, base_model=base, url=url)
     log = (here / "serving.log").open("w")
     process = subprocess.Popen(
         [sys.executable, "-m", "serving", "up", "--json"],
@@ -141,13 +149,15 @@ def vllm_server(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> It
     if not line or not json.loads(line)["ready"]:
         process.wait(timeout=30)
         pytest.fail("serving up ended: " + (here / "serving.log").read_text()[-4000:])
-    yield VllmServer(url, here / "nightshift.db", here / "adapters", tiny_base, environment, process)
-    family = psutil.Process(process.pid).children(recursive=True)
-    process.terminate()
-    status = process.wait(timeout=12)
-    process.stdout.close()
-    log.close()
-    # The end of `serving up` is under test here, since a vLLM of its own for that would cost half a minute.
+    try:
+        yield VllmServer(url, here / "nightshift.db", here / "adapters", base, environment, process)
+    finally:
+        family = psutil.Process(process.pid).children(recursive=True)
+        process.terminate()
+        status = process.wait(timeout=12)
+        process.stdout.close()
+        log.close()
+    # Under test here, since a vLLM of its own for that would cost half a minute.
     assert (status, survivors(family, 1)) == (0, [])
 
 
