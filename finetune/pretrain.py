@@ -193,6 +193,7 @@ def pretrain(arguments: argparse.Namespace) -> None:
     optimizers = optimizers_for(model)
     tops = [group["lr"] for optimizer in optimizers for group in optimizer.param_groups]
     train_loss = torch.compile(loss_of) if arguments.compile else loss_of
+    lines = max(1, arguments.tokens_per_step // 512)
     checkpoint = arguments.work / "checkpoint.pt"
     step = seen = 0
     spent = 0.0
@@ -244,11 +245,11 @@ def pretrain(arguments: argparse.Namespace) -> None:
                             "spent": spent + last_saved - started}, beside)  # fmt: skip
                 beside.replace(checkpoint)
                 (arguments.work / "dev.jsonl").open("a").write(
-                    json.dumps({"seen": seen, "dev_loss": round(dev_loss(model, tokenizer, dev), 4)}) + "\n"
+                    json.dumps({"seen": seen, "dev_loss": round(dev_loss(model, tokenizer, dev, lines), 4)}) + "\n"
                 )
     model.config.tokens_seen = before + seen
     save(model, tokenizer, arguments.out)
-    loss = dev_loss(model, tokenizer, dev, steps=40)
+    loss = dev_loss(model, tokenizer, dev, lines, steps=40)
     card = (Path(__file__).parent / "corpus" / "card.md").read_text()
     shape = model.config
     (arguments.out / "README.md").write_text(
@@ -273,10 +274,10 @@ def pretrain(arguments: argparse.Namespace) -> None:
 
 
 @torch.no_grad()
-def dev_loss(model, tokenizer, dev: Corpus, steps: int = 6) -> float:
-    """Mean loss on targets of rows drawn from the dev split, nats per token."""
+def dev_loss(model, tokenizer, dev: Corpus, lines: int, steps: int = 6) -> float:
+    """Mean loss on targets of `lines` times `steps` lines of rows drawn from the dev split, nats per token."""
     model.eval()
-    losses = [loss_of(model, *batch(tokenizer, dev, 10_000_000 + n, 8, 512))[1].item() for n in range(steps)]
+    losses = [loss_of(model, *batch(tokenizer, dev, 10_000_000 + n, lines, 512))[1].item() for n in range(steps)]
     model.train()
     return math.fsum(losses) / steps
 
