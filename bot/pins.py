@@ -95,7 +95,9 @@ async def _read(desk: Desk, channel_id: str, message_ts: str) -> Json:
     """The message as it stands now, with its thread. Raises SlackRefused, SlackUnreachable."""
     # Not the event's own: Slack does not say that it has the thread and the files.
     method = "conversations.replies"
-    answer = await desk.workspace.call(method, channel=channel_id, ts=message_ts, limit=1)
+    # Bounded: whether a reply's ts finds that reply alone or its whole thread, this finds it on the first page.
+    span = {"oldest": message_ts, "latest": message_ts, "inclusive": True}
+    answer = await desk.workspace.call(method, channel=channel_id, ts=message_ts, **span)
     found = next((message for message in answer["messages"] if message.get("ts") == message_ts), None)
     if found is None:
         raise SlackRefused(method, "message_not_found")
