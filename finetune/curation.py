@@ -56,6 +56,7 @@ def lines(found: Mapping[str, Any]) -> Iterator[str]:
     if not found:
         return
     yield from _counted("Decisions not learned from", found["not_learned"])
+    yield from _counted("Rated texts not learned from", found.get("thumbs_left_out", {}))
     yield from _counted("Personal data masked (different values)", found["masked"])
     yield from _counted("Languages of the targets", found["languages"])
     if found["words"]:

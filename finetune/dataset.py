@@ -9,14 +9,15 @@ from typing import Any, Literal
 
 from sqlite_utils import Database
 
-from data import store, store_circumstances, store_names
+from data import store, store_circumstances, store_names, store_thumbs
 from data.errors import BadFile, NightError
 from data.masking import learn_pair, masked_messages, masked_pair, maskers
 from data.models import TASKS, Message, Pair
 from data.prompts import asked_thread, with_examples, without_examples
 from finetune import curation
 from finetune.filters import near_prompts, unusable, without_near_duplicates, without_templates
-from finetune.run_directory import DATASET, pair_hash, read_json, read_lines, write_json, write_lines
+from finetune.run_directory import DATASET, file_hash, pair_hash, read_json, read_lines, write_json, write_lines
+from finetune.thumbs import Thumb, counts, of_ratings, sentence, usable
 from finetune.weighing import weigh
 
 VALIDATION_SHARE = 0.05
@@ -56,6 +57,8 @@ class Dataset:
     curation: dict[str, Any] = field(default_factory=dict)
     """What curation.py tells of it, in plain JSON."""
     agents: dict[str, int] = field(default_factory=dict)
+    thumbs: list[Thumb] = field(default_factory=list)
+    """Rated texts of threads that are neither held out nor stop training early; many a liked one is a pair, too."""
 
 
 class LeakedThreads(NightError):
@@ -89,8 +92,12 @@ def build(db: Database, *, known: set[str] = frozenset(), replay_share: float = 
     held_out_threads = store.held_out_threads(db)
     found = store.training_pairs(db)
     cases = [_case(db, pair) for pair in found if pair.thread_id in held_out_threads]
-    pairs, cases, masked = _masked(found, cases, store_names.known_names(db))
+    rated, neither = of_ratings(one for one in store_thumbs.rated_texts(db) if one.thread_id not in held_out_threads)
+    pairs, cases, rated, masked = _masked(found, cases, rated, store_names.known_names(db))
     split = split_pairs(pairs, held_out_threads, seed=seed)
+    validating = {p.thread_id for p in split.validation}
+    thumbs, left_out = usable(rated, validating, (case.pair for case in cases), prompt_key)
+    left_out["neither liked nor disliked"] = neither
     circumstances = store_circumstances.circumstances(db)
     weighed = weigh(
         split.train, circumstances, store_circumstances.manners(db), earlier=known, earlier_share=replay_share
@@ -101,8 +108,9 @@ def build(db: Database, *, known: set[str] = frozenset(), replay_share: float = 
         train=weighed.pairs,
         held_out=cases,
         new_pairs=sum(p.id not in known for p in learned),
-        curation=curation.told(db, weighed, circumstances, masked),
+        curation=curation.told(db, weighed, circumstances, masked) | {"thumbs_left_out": dict(+left_out)},
         agents=dict(Counter(circumstances[p.id].decided_by for p in learned if p.id in circumstances)),
+        thumbs=thumbs,
     )
     check_split(dataset)
     return dataset
@@ -147,13 +155,14 @@ def split_pairs(pairs: Sequence[Pair], held_out_threads: set[str], *, seed: int 
 
 def check_split(dataset: Dataset) -> None:
     """Raise LeakedThreads where a thread stands on two sides, LeakedPrompts where a prompt of the gate is learned."""
-    learned = {p.thread_id for p in dataset.train}
+    rated = [thumb.pair for thumb in dataset.thumbs]
+    learned = {p.thread_id for p in (*dataset.train, *rated)}
     validating = {p.thread_id for p in dataset.validation}
     scored = {c.pair.thread_id for c in dataset.held_out}
     if leaked := (learned | validating) & scored or learned & validating:
         raise LeakedThreads(leaked)
     held_out = [c.pair for c in dataset.held_out]
-    if near := near_prompts([*dataset.train, *dataset.validation], held_out, prompt_key):
+    if near := near_prompts([*dataset.train, *dataset.validation, *rated], held_out, prompt_key):
         raise LeakedPrompts(near)
 
 
@@ -175,6 +184,7 @@ def summary(dataset: Dataset) -> dict:
         "new_pairs": dataset.new_pairs,
         "dropped": dataset.dropped,
         "tasks": per_task,
+        "thumbs": counts(dataset.thumbs),
         "curation": dataset.curation,
     }
 
@@ -184,6 +194,7 @@ def lines(dataset: Dataset) -> list[str]:
     return [
         f"{len(dataset.train)} to train, {len(dataset.validation)} to stop early, {len(dataset.held_out)} held out",
         *(f"left out: {count:,} {reason}" for reason, count in sorted(dataset.dropped.items())),
+        *([sentence(**counts(dataset.thumbs))] if dataset.thumbs else []),
         *curation.lines(dataset.curation),
     ]
 
@@ -200,11 +211,13 @@ def freeze(dataset: Dataset, run_dir: Path) -> None:
     write_lines(directory / "train.jsonl", map(asdict, dataset.train))
     write_lines(directory / "validation.jsonl", map(asdict, dataset.validation))
     write_lines(directory / "held_out.jsonl", map(asdict, dataset.held_out))
+    write_lines(directory / "thumbs.jsonl", map(asdict, dataset.thumbs))
     manifest = summary(dataset) | {
         "created_at": store.now(),
         "agents": dataset.agents,
         "pairs": {p.id: pair_hash(p) for p in (*dataset.train, *dataset.validation)},
         "held_out_pairs": {c.pair.id: pair_hash(c.pair) for c in dataset.held_out},
+        "thumbs_sha256": file_hash(directory / "thumbs.jsonl"),
     }
     write_json(directory / "manifest.json", manifest)
 
@@ -213,6 +226,8 @@ def load(run_dir: Path) -> Dataset:
     """A frozen dataset, checked against its manifest. Raises BadFile, LeakedThreads and LeakedPrompts."""
     directory = run_dir / DATASET
     manifest = read_json(directory / "manifest.json")
+    # None in a dataset that an earlier version froze.
+    rated = directory / "thumbs.jsonl" if "thumbs_sha256" in manifest else None
     dataset = Dataset(
         train=[Pair(**one) for one in read_lines(directory / "train.jsonl")],
         validation=[Pair(**one) for one in read_lines(directory / "validation.jsonl")],
@@ -221,11 +236,13 @@ def load(run_dir: Path) -> Dataset:
         new_pairs=manifest["new_pairs"],
         curation=manifest.get("curation", {}),
         agents=manifest.get("agents", {}),
+        thumbs=[Thumb(**(one | {"pair": Pair(**one["pair"])})) for one in (read_lines(rated) if rated else [])],
     )
     found = {p.id: pair_hash(p) for p in (*dataset.train, *dataset.validation)}
     if (
         found != manifest["pairs"]
         or {c.pair.id: pair_hash(c.pair) for c in dataset.held_out} != manifest["held_out_pairs"]
+        or (rated and file_hash(rated) != manifest["thumbs_sha256"])
     ):
         raise BadFile(f"{directory} does not hold the pairs that its manifest names: start a new run.")
     check_split(dataset)
@@ -239,11 +256,12 @@ def learned_pairs(run_dir: Path) -> set[str]:
 
 
 def _masked(
-    pairs: Sequence[Pair], cases: Sequence[Case], names: Mapping[str, frozenset[str]]
-) -> tuple[list[Pair], list[Case], Counter[str]]:
-    """Pairs and cases without personal data, alike within each thread; and how many values of each kind were found."""
-    masker_of = maskers((pair.thread_id for pair in pairs), names)
-    for pair in pairs:
+    pairs: Sequence[Pair], cases: Sequence[Case], thumbs: Sequence[Thumb], names: Mapping[str, frozenset[str]]
+) -> tuple[list[Pair], list[Case], list[Thumb], Counter[str]]:
+    """All without personal data, alike within each thread; and how many values of each kind were found."""
+    every = [*pairs, *(thumb.pair for thumb in thumbs)]
+    masker_of = maskers((pair.thread_id for pair in every), names)
+    for pair in every:
         learn_pair(pair, masker_of[pair.thread_id])
     for case in cases:
         learn_pair(replace(case.pair, messages=case.base_messages), masker_of[case.pair.thread_id])
@@ -258,7 +276,9 @@ def _masked(
     masked: Counter[str] = Counter()
     for masker in masker_of.values():
         masked += masker.masked
-    return [masked_pair(pair, masker_of[pair.thread_id]) for pair in pairs], masked_cases, masked
+    found = [masked_pair(pair, masker_of[pair.thread_id]) for pair in every]
+    rated = [replace(thumb, pair=pair) for thumb, pair in zip(thumbs, found[len(pairs) :], strict=True)]
+    return found[: len(pairs)], masked_cases, rated, masked
 
 
 def _case(db: Database, pair: Pair) -> Case:

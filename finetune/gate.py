@@ -27,7 +27,7 @@ from finetune.scored import Misled, Scored, case_checks, clustered_effect, disti
 from finetune.scoring import Stage, Written
 from finetune.text_facts import Known, facts_of, known
 from finetune.verdict import Verdict, WrittenCase
-from serving.verification import verify
+from serving.verification import learned_rows, verify
 
 CANDIDATE = "candidate"
 MISLED_CASES = 200
@@ -90,9 +90,13 @@ def check_manifest(candidate: Path, dataset: Dataset) -> None:
     """Raise unless the candidate learned from this dataset's pairs alone, and from no thread that is scored."""
     if leaked := _learned_threads(candidate) & {c.pair.thread_id for c in dataset.held_out}:
         raise LeakedThreads(leaked)
-    named = {pair["id"]: pair.get("sha256") for pair in read_json(candidate / MANIFEST)["pairs"]}
+    manifest = read_json(candidate / MANIFEST)
+    named = {pair["id"]: pair.get("sha256") for pair in manifest["pairs"]}
     frozen = {pair.id: pair_hash(pair) for pair in (*dataset.train, *dataset.validation)}
-    if strange := [pair_id for pair_id, sha256 in named.items() if frozen.get(pair_id) != sha256]:
+    strange = [pair_id for pair_id, sha256 in named.items() if frozen.get(pair_id) != sha256]
+    rated = {pair_hash(thumb.pair) for thumb in dataset.thumbs}
+    strange += [one["id"] for one in manifest.get("rated", []) if one.get("sha256") not in rated]
+    if strange:
         raise BrokenAdapter(
             f"The candidate {candidate} has learned from {len(strange)} pairs that its dataset does not hold, "
             f"{min(strange)} among them: train it anew."
@@ -195,7 +199,11 @@ def _worse(gains: Sequence[tuple[float, Scored]], written: Sequence[WrittenCase]
 def _known(dataset: Dataset) -> Known:
     return known(
         (case.pair.target for case in dataset.held_out if case.kind != "accepted"),
-        (text for pair in dataset.train for text in (pair.messages[-1]["content"], pair.target)),
+        (
+            text
+            for pair in (*dataset.train, *(thumb.pair for thumb in dataset.thumbs))
+            for text in (pair.messages[-1]["content"], pair.target)
+        ),
     )
 
 
@@ -311,7 +319,7 @@ def _eligible(dataset: Dataset, task: Task, incumbent: Contender) -> tuple[list[
 
 def _learned_threads(directory: Path) -> set[str]:
     """The threads that an adapter learned from, as its own manifest says."""
-    return {pair["thread_id"] for pair in read_json(directory / MANIFEST)["pairs"]}
+    return {one["thread_id"] for one in learned_rows(read_json(directory / MANIFEST))}
 
 
 def _insufficient(task: Task, cases: Sequence[Case], leaked: int, incumbent: Contender, rules: Rules) -> Verdict:

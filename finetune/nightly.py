@@ -34,6 +34,7 @@ from finetune.run_directory import (
     CANARY,
     DATASET,
     GATE,
+    MANIFEST,
     REPORT,
     read_json,
     read_recipe,
@@ -46,6 +47,7 @@ from finetune.settings import FinetuneSettings
 from serving import adapters, promotion
 from serving.hosted import base_for, engine_for
 from serving.settings import ServingSettings
+from serving.verification import learned_rows
 
 if TYPE_CHECKING:
     from finetune.verdict import Verdict
@@ -223,7 +225,7 @@ def publish(db: Database, night: Night, run_dir: Path, base: Base, serving: Serv
         store_dir=serving.adapter_store,
         root=root,
         run_id=night.run_id,
-        pair_ids=datasets.learned_pairs(run_dir),
+        pair_ids=[one["id"] for one in learned_rows(read_json(run_dir / ADAPTER / MANIFEST))],
     )
 
 

@@ -1,7 +1,8 @@
 """The morning's report of one night: Markdown for the supervisors, and one plot."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -10,7 +11,8 @@ from data.models import Run
 from finetune import closed_book, curation
 from finetune.dataset import Dataset
 from finetune.evidence import Effect
-from finetune.run_directory import LOSSES, PLOT, REPORT, read_lines
+from finetune.run_directory import ADAPTER, LOSSES, MANIFEST, PLOT, REPORT, read_json, read_lines
+from finetune.thumbs import counts, sentence
 from finetune.verdict import Verdict
 
 WORST = 20
@@ -28,11 +30,10 @@ def write_report(
     held: str = "",
 ) -> Path:
     """Write report.md and night.png into the run's folder and return the report's path."""
-    losses = read_lines(run_dir / LOSSES)
+    losses, manifest = read_lines(run_dir / LOSSES), read_json(run_dir / ADAPTER / MANIFEST)
     draw(run_dir / PLOT, losses, verdicts)
-    (run_dir / REPORT).write_text(
-        "\n".join(report_lines(run, dataset, losses, verdicts, promoted, adapter, held=held)) + "\n", encoding="utf-8"
-    )
+    lines = report_lines(run, dataset, losses, verdicts, promoted, adapter, held=held, manifest=manifest)
+    (run_dir / REPORT).write_text("\n".join(lines) + "\n", encoding="utf-8")
     return run_dir / REPORT
 
 
@@ -45,8 +46,9 @@ def report_lines(
     adapter: str | None,
     *,
     held: str = "",
+    manifest: Mapping[str, Any] | None = None,
 ) -> list[str]:
-    """The report in Markdown; `held` says why nothing that passed was promoted.
+    """The report in Markdown; `held` says why nothing that passed was promoted, `manifest` is the adapter's.
 
     It quotes targets of cases that got worse, so it is as private as the dataset.
     """
@@ -57,7 +59,12 @@ def report_lines(
         f"- {v.task}: {'promoted' if v.task in promoted else f'{v.incumbent} stays'}. {v.reason}" for v in verdicts
     ]
     lines += [f"- search: {run.facts['search']}"] if "search" in run.facts else []
-    lines += ["", "![Loss of the run and differences per case](night.png)", "", *_training(dataset, losses)]
+    lines += [
+        "",
+        "![Loss of the run and differences per case](night.png)",
+        "",
+        *_training(dataset, losses, manifest or {}),
+    ]
     for verdict in verdicts:
         if verdict.against_incumbent is not None and verdict.against_base is not None:
             lines += _evidence(verdict, verdict.against_incumbent, verdict.against_base)
@@ -87,7 +94,7 @@ def draw(path: Path, losses: Sequence[dict], verdicts: Sequence[Verdict]) -> Non
     figure.savefig(path, dpi=120)
 
 
-def _training(dataset: Dataset, losses: Sequence[dict]) -> list[str]:
+def _training(dataset: Dataset, losses: Sequence[dict], manifest: Mapping[str, Any]) -> list[str]:
     validated = [one["validation_loss"] for one in losses if one.get("validation_loss") is not None]
     dropped = ", ".join(f"{count} {reason}" for reason, count in dataset.dropped.items()) or "none"
     lines = [
@@ -98,9 +105,21 @@ def _training(dataset: Dataset, losses: Sequence[dict]) -> list[str]:
     ]
     if len(validated) > 1:
         lines.append(f"Validation loss {validated[0]:.3f} → {min(validated):.3f} nats per token.")
+    if edits := manifest.get("preferences"):
+        lines.append(f"DPO: {edits['pairs']} edits preferred in {edits['accuracy']:.0%} of cases{_kept(edits)}.")
+    if dataset.thumbs:
+        lines.append(f"{sentence(**counts(dataset.thumbs))}.")
+    if thumbs := manifest.get("thumbs"):
+        lines.append(
+            f"KTO: liked texts became likelier than disliked ones by {thumbs['margin']:.2f} nats{_kept(thumbs)}."
+        )
     if told := [f"- {line.strip()}" for line in curation.lines(dataset.curation)]:
         lines += ["", "## Pairs", "", *told]
     return lines
+
+
+def _kept(stage: Mapping[str, Any]) -> str:
+    return "" if stage["kept"] else "; left out, since it cost validation loss"
 
 
 def _evidence(verdict: Verdict, incumbent: Effect, base: Effect) -> list[str]:

@@ -17,11 +17,12 @@ from finetune.canary import make_canary
 from finetune.chat import encode, end_tokens
 from finetune.dataset import Dataset, load
 from finetune.fitting import Example, Outcome, fit, say
+from finetune.kto import encode_thumbs, learn_thumbs
 from finetune.low_rank import LowRankLinear
 from finetune.norms import slice_norms
-from finetune.preference import MIN_PREFERENCES, Preferred, load_preferences, prefer
-from finetune.replay import Replayed
+from finetune.preference import MIN_PREFERENCES, load_preferences, prefer
 from finetune.run_directory import ADAPTER, CANARY, CHECKPOINT, MANIFEST, Recipe, pair_hash, read_recipe, write_json
+from finetune.thumbs import counts, enough, sentence
 from serving.base import parameter_count
 
 ATTENTION_LAYERS = ("q_proj", "k_proj", "v_proj", "o_proj")
@@ -65,9 +66,18 @@ def train(run_dir: Path) -> Outcome:
     outcome = fit(model, examples, validation, run_dir, recipe)
     preferences = load_preferences(run_dir, tokenizer, limit=limit, ends=ends)
     preferred = prefer(model, preferences, validation, recipe) if len(preferences) >= MIN_PREFERENCES else None
+    thumbed = None
+    if dataset.thumbs:
+        rated = encode_thumbs(tokenizer, dataset.thumbs, limit=limit, ends=ends)
+        found = counts(rated)
+        say(sentence(**found))
+        thumbed = learn_thumbs(model, rated, validation, recipe) if enough(**found) else None
     say("writing the adapter and its canary")
     if parallel.leads():
-        _write_adapter(model, run_dir, recipe, dataset, outcome, preferred, replayed)
+        stages = {"outcome": outcome, "preferences": preferred, "thumbs": thumbed, "replay": replayed}
+        _write_adapter(
+            model, run_dir, recipe, dataset, {name: stage and asdict(stage) for name, stage in stages.items()}
+        )
     say(f"trained: {outcome.updates} updates in {outcome.seconds:.0f} s ({outcome.stopped})")
     return outcome
 
@@ -98,33 +108,28 @@ def lora(recipe: Recipe, model: PreTrainedModel) -> LoraConfig:
 
 
 def _write_adapter(
-    model: PeftModel,
-    run_dir: Path,
-    recipe: Recipe,
-    dataset: Dataset,
-    outcome: Outcome,
-    preferred: Preferred | None,
-    replayed: Replayed | None,
+    model: PeftModel, run_dir: Path, recipe: Recipe, dataset: Dataset, stages: dict[str, dict | None]
 ) -> None:
     """Beside its final place, then renamed: `adapter/` is whole whenever it is there."""
     beside = run_dir / f".{ADAPTER}.tmp"
     shutil.rmtree(beside, ignore_errors=True)
     model.save_pretrained(beside)
     (beside / "README.md").unlink(missing_ok=True)
-    pairs = [
-        {"id": p.id, "sha256": pair_hash(p), "thread_id": p.thread_id} for p in (*dataset.train, *dataset.validation)
-    ]
+    thumbed = stages["thumbs"]
     manifest = {
         "base_hash": recipe.base.hash,
         "base_model": recipe.base.model,
         "recipe": asdict(recipe),
-        "outcome": asdict(outcome),
-        "preferences": None if preferred is None else asdict(preferred),
-        "replay": None if replayed is None else asdict(replayed),
-        "pairs": pairs,
+        **stages,
+        "pairs": [_named(pair) for pair in (*dataset.train, *dataset.validation)],
+        "rated": [_named(thumb.pair) for thumb in dataset.thumbs] if thumbed and thumbed["kept"] else [],
         "versions": {name: version(name) for name in ("nightshift", "torch", "transformers", "peft")},
     }
     write_json(beside / MANIFEST, manifest)
     write_json(beside / CANARY, make_canary(recipe.base, beside))
     beside.rename(run_dir / ADAPTER)
     (run_dir / CHECKPOINT).unlink(missing_ok=True)
+
+
+def _named(pair: Pair) -> dict[str, str]:
+    return {"id": pair.id, "sha256": pair_hash(pair), "thread_id": pair.thread_id}

@@ -20,7 +20,7 @@ from data.errors import BrokenAdapter
 from data.models import BASE, TASKS, Base, Message
 from serving import promotion
 from serving.engine import Engine
-from serving.verification import CONFIG, MANIFEST, WEIGHTS, read_json, require, verify
+from serving.verification import CONFIG, MANIFEST, WEIGHTS, learned_rows, read_json, require, verify
 
 log = logging.getLogger(__name__)
 
@@ -122,7 +122,7 @@ def adopt(
     verify(directory, base, max_lora_rank=max_lora_rank)
     canary = read_json(directory, CANARY)
     require(directory, {"messages", "text", "max_tokens"} <= canary.keys(), f"{CANARY} is not whole")
-    pairs = read_json(directory, MANIFEST)["pairs"]
+    learned = learned_rows(read_json(directory, MANIFEST))
     sha256 = _sha256(directory / WEIGHTS)
     # The same weights keep their run, and with it their gate reports.
     known = [adapter.run_id for adapter in store.adapters(db) if adapter.sha256 == sha256]
@@ -135,7 +135,7 @@ def adopt(
         store_dir=store_dir,
         root=root,
         run_id=known[0] if known else f"adopted-{sha256[:12]}",
-        pair_ids=[pair["id"] for pair in pairs],
+        pair_ids=[one["id"] for one in learned],
     )
     return name, Canary(messages=canary["messages"], text=canary["text"], max_tokens=canary["max_tokens"])
 

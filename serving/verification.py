@@ -42,13 +42,21 @@ def verify(directory: Path, base: Base, *, max_lora_rank: int) -> None:
         manifest.get("base_hash") == base.hash,
         f"it was trained on another base ({str(manifest.get('base_hash'))[:12]}, not {base.hash[:12]})",
     )
-    pairs = manifest.get("pairs")
     # The gate asks which threads an incumbent has learned from, erasure which pairs.
-    named = isinstance(pairs, list) and all(isinstance(p, dict) and {"id", "thread_id"} <= p.keys() for p in pairs)
+    lists = (manifest.get("pairs"), manifest.get("rated", []))
+    named = all(
+        isinstance(found, list) and all(isinstance(p, dict) and {"id", "thread_id"} <= p.keys() for p in found)
+        for found in lists
+    )
     require(directory, named, f"{MANIFEST} does not name the pairs and threads that it has learned from")
     config = read_json(directory, CONFIG)
     _check_config(directory, config, max_lora_rank)
     _check_weights(directory, _expected_shapes(directory, base))
+
+
+def learned_rows(manifest: dict) -> list[dict]:
+    """What an adapter's manifest says that it learned from, with `id` and `thread_id` each: pairs and rated texts."""
+    return [*manifest["pairs"], *manifest.get("rated", [])]
 
 
 def require(directory: Path, holds: bool, why_not: str) -> None:

@@ -296,6 +296,8 @@ def owing(db, tmp_path, *, status):
     """A run that had promoted when it was killed, as a night leaves it."""
     run_id = store.start_run(db, base="b" * 64)
     datasets.freeze(small_dataset(), tmp_path / "runs" / run_id)
+    (tmp_path / "runs" / run_id / "adapter").mkdir()
+    (tmp_path / "runs" / run_id / "adapter" / "nightshift.json").write_text('{"pairs": []}')
     (tmp_path / "runs" / run_id / LOSSES).write_text('{"update": 0, "validation_loss": 1.0}\n')
     gain = Effect(mean=0.2, low=0.1, high=0.3, p=0.0001, threads=120, tokens=4000)
     losses = {"candidate": 1.0, "incumbent": 1.2, "base": 1.2}
