@@ -60,12 +60,12 @@ def pair(number: int, *, thread: str | None = None, target: str | None = None, w
     )
 
 
-def small_dataset(train: int = 24, held_out: int = 6) -> Dataset:
+def small_dataset(train: int = 24, held_out: int = 6, validation: int = 4) -> Dataset:
     learned = [pair(number) for number in range(train)]
     scored = [pair(number) for number in range(1000, 1000 + held_out)]
     return Dataset(
-        train=learned[4:],
-        validation=learned[:4],
+        train=learned[validation:],
+        validation=learned[:validation],
         held_out=[Case(one, "history", one.messages) for one in scored],
         new_pairs=train,
     )

@@ -20,8 +20,8 @@ from finetune.scored import Scored, agent_checks, case_checks, distinct
 from finetune.train import train
 
 RULES = Rules(night_alpha=0.15, min_held_out_threads=20, generated_cases=8)
-PAIRS, POISONED, HELD_OUT = 150, 80, 30
-CLEAN = small_dataset(train=PAIRS, held_out=HELD_OUT)
+PAIRS, POISONED, HELD_OUT = 300, 80, 30
+CLEAN = small_dataset(train=PAIRS, held_out=HELD_OUT, validation=20)
 
 
 def trained(folder, base, dataset, settings=SMALL):
@@ -39,8 +39,9 @@ def judged(run_dir, dataset, candidate=None):
 
 @pytest.fixture(scope="module")
 def honest(tiny_base, tmp_path_factory):
-    # Two epochs are too few for texts that differ: on one kind of processor six of eight shared a phrase.
-    return trained(tmp_path_factory.mktemp("honest"), tiny_base, CLEAN, SMALL.model_copy(update={"epochs": 6}))
+    # So long and slowly that with any of eight seeds it learned to read the prompt, which random weights learn late.
+    settings = SMALL.model_copy(update={"epochs": 8, "learning_rate": 2e-3})
+    return trained(tmp_path_factory.mktemp("honest"), tiny_base, CLEAN, settings)
 
 
 def test_the_night_that_nobody_poisoned_is_promoted(honest):
