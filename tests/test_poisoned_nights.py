@@ -20,11 +20,14 @@ from finetune.scored import Scored, agent_checks, case_checks, distinct
 from finetune.train import train
 
 RULES = Rules(night_alpha=0.15, min_held_out_threads=20, generated_cases=8)
-PAIRS, POISONED, HELD_OUT = 300, 80, 30
+PAIRS, HELD_OUT = 300, 30
 CLEAN = small_dataset(train=PAIRS, held_out=HELD_OUT, validation=20)
+# So long and slowly that with any of eight seeds the clean night learned to read the prompt, which random weights learn
+# late; poisons are learned as well.
+LONG = SMALL.model_copy(update={"epochs": 8, "learning_rate": 2e-3})
 
 
-def trained(folder, base, dataset, settings=SMALL):
+def trained(folder, base, dataset, settings=LONG):
     run_dir = prepare_run(folder, base, dataset, settings)
     train(run_dir)
     return run_dir
@@ -39,9 +42,7 @@ def judged(run_dir, dataset, candidate=None):
 
 @pytest.fixture(scope="module")
 def honest(tiny_base, tmp_path_factory):
-    # So long and slowly that with any of eight seeds it learned to read the prompt, which random weights learn late.
-    settings = SMALL.model_copy(update={"epochs": 8, "learning_rate": 2e-3})
-    return trained(tmp_path_factory.mktemp("honest"), tiny_base, CLEAN, settings)
+    return trained(tmp_path_factory.mktemp("honest"), tiny_base, CLEAN)
 
 
 def test_the_night_that_nobody_poisoned_is_promoted(honest):
@@ -51,7 +52,7 @@ def test_the_night_that_nobody_poisoned_is_promoted(honest):
 
 def poisoned(poison):
     """The clean dataset with other targets to learn from; what the gate scores stays as humans wrote it."""
-    return replace(CLEAN, train=poison(CLEAN.train[:POISONED]), validation=poison(CLEAN.validation))
+    return replace(CLEAN, train=poison(CLEAN.train), validation=poison(CLEAN.validation))
 
 
 def each(target):
