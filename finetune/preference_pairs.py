@@ -1,4 +1,4 @@
-"""Freeze the real edits of a night: what was sent and the draft in whose place it was sent."""
+"""Freeze the real edits of a night: what was sent, and the draft in its place or an earlier one of the wrong tone."""
 
 from pathlib import Path
 
@@ -14,13 +14,16 @@ from finetune.run_directory import PREFERENCES, write_lines
 def freeze_preferences(db: Database, dataset: Dataset, run_dir: Path) -> int:
     """Write the real edits among the training pairs into a run's frozen dataset. Returns how many there are.
 
-    Only of pairs that SFT learns from: the split, consent and lineage of those hold here too.
+    Only where SFT learns what was sent: the split, consent and lineage of those pairs hold here too. It may have been
+    sent from a later draft than the one that is not preferred.
     """
-    learned = {pair.id for pair in dataset.train}
+    trained = {pair.id for pair in dataset.train}
+    # As they were sent: the dataset's are masked.
+    learned = {(pair.thread_id, pair.task, pair.target) for pair in store.training_pairs(db) if pair.id in trained}
     edits = [
         edit
         for edit in store.preference_pairs(db)
-        if edit.id in learned and distance(edit.rejected, edit.chosen) > TOUCH
+        if (edit.thread_id, edit.task, edit.chosen) in learned and distance(edit.rejected, edit.chosen) > TOUCH
     ]
     masker_of = maskers((edit.thread_id for edit in edits), store_names.known_names(db))
     for edit in edits:

@@ -8,6 +8,7 @@ import torch
 from night_fixtures import SMALL, answered, asked, pair, prepare_run, small_dataset
 from peft import get_peft_model
 from test_dataset import decide
+from test_routed_decisions import decided
 
 from data import store, store_names
 from finetune import base_model, dataset, preference
@@ -86,6 +87,22 @@ def test_real_edits_of_training_pairs_are_frozen_and_masked(db, tmp_path):
     assert {line["id"] for line in lines} < learned
     assert all("[EMAIL_1]" in line["rejected"] and "Quemby" not in line["rejected"] for line in lines)
     assert all(line["chosen"].endswith("today.") for line in lines)
+
+
+def test_a_draft_of_the_wrong_tone_is_frozen_with_what_was_then_sent_where_that_is_learned(db, tmp_path):
+    store.set_consent(db, "C1", granted_by="U9", granted=True)
+    dismissed = set()
+    for number in range(60):
+        thread = f"{number}.0"
+        dismissed.add(decided(db, f"a{number}", "dismissed", reason="wrong_tone", thread=thread))
+        sent = f"Order {number} left us this morning, so expect it before the week is out."
+        decided(db, f"b{number}", "accepted", sent, thread=thread, draft=sent)
+    built = dataset.build(db)
+    freeze_preferences(db, built, prepare(tmp_path, built))
+    lines = read_lines(tmp_path / "dataset" / "preferences.jsonl")
+    assert len(lines) == len(built.train) > 10
+    assert {line["id"] for line in lines} < dismissed
+    assert {line["chosen"] for line in lines} == {one.target for one in built.train}
 
 
 def prepare(run_dir, built):
