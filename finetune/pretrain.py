@@ -261,6 +261,7 @@ def pretrain(arguments: argparse.Namespace) -> None:
             context=shape.max_position_embeddings,
             vocabulary=shape.vocab_size,
             seen=before + seen,
+            begun_with=" --from DIR" if before else "",
             begun=f", going on with a model that had seen {before:,}" if before else "",
             loss=f"{loss:.2f}",
             tokens=arguments.tokens,
