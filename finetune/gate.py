@@ -248,11 +248,13 @@ def _misled(stage: Stage, human: Sequence[Scored], incumbent: Contender, recipe:
         )
         if own and strange:
             pairs.append((one, own, strange))
-    columns = [
-        _nats(stage, name, [pair[side] for pair in pairs], recipe.tokens_per_pass)
-        for name in (CANDIDATE, incumbent.name)
-        for side in (1, 2)
-    ]
+    owns, stranges = [own for _, own, _ in pairs], [strange for _, _, strange in pairs]
+    size = recipe.tokens_per_pass
+    # Their own prompts are scored already, but for a base, which was asked with its examples.
+    candidate = [one.candidate for one, _, _ in pairs]
+    standing = [one.incumbent for one, _, _ in pairs] if incumbent.directory else _nats(stage, BASE, owns, size)
+    misled = _nats(stage, CANDIDATE, stranges, size), _nats(stage, incumbent.name, stranges, size)
+    columns = (candidate, misled[0], standing, misled[1])
     return [
         Misled(one.case.pair.thread_id, len(own.target), *nats)
         for (one, own, _), *nats in zip(pairs, *columns, strict=True)
