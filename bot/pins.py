@@ -20,6 +20,8 @@ from data.errors import DeskError
 
 log = logging.getLogger(__name__)
 
+READ_SECONDS = 1.0
+"""That reading the message may take after a click, since a form opens within 3 seconds or never."""
 PATIENCE = 30.0
 """Seconds that looking at the message may take: an offer that comes later is about something long past."""
 
@@ -49,7 +51,11 @@ def register(app: AsyncApp, desk: Desk) -> None:
         await ack()
         click = slack.click_of(body)
         await saving.expect_writer(desk, click.user_id)
-        message = await _read(desk, click.channel_id, click.value)
+        try:
+            async with asyncio.timeout(READ_SECONDS):
+                message = await _read(desk, click.channel_id, click.value)
+        except TimeoutError as error:
+            raise DeskError("Slack did not hand over the message in time. Press the button again.") from error
         found = await saving.found_in(desk, message, team_id=team_of(body), channel_id=click.channel_id)
         await saving.open_form(desk, replace(found, response_url=click.response_url, is_offer=True), body)
 

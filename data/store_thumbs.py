@@ -29,8 +29,8 @@ def rated_texts(db: Database) -> list[RatedText]:
     """Every rated text that may be learned from, oldest first, held-out threads included; each person's newest thumb.
 
     As with pairs: only of channels with consent, nothing that was taken back, is not sent yet, or has a wrong or
-    outdated fact. A thumb says nothing where it is not known which text it is about; nor does one on the refusal of a
-    question, which is a gap in the help centre.
+    outdated fact. A thumb says nothing where it is not known which text it is about, but that a supervisor's down
+    forbids imitation; nor does one on the refusal of a question, which is a gap in the help centre.
     """
     found = rows(
         db,
@@ -50,7 +50,11 @@ def rated_texts(db: Database) -> list[RatedText]:
         )
         select id, task, thread_id, messages, text,
                sum(case role when 'supervisor' then 2 * value else value end) as net,
-               sum(role = 'supervisor' and value = -1) as supervisors_down, created_at
+               sum(role = 'supervisor' and value = -1) + (
+                   select count(*) from newest_ratings u
+                   where u.suggestion_id = thumbed.id and u.role = 'supervisor' and u.value = -1 and u.about is null
+               ) as supervisors_down,
+               created_at
         from thumbed
         where trim(text) <> '' and not (task = 'answer' and text like ? || '%')
         group by id, text

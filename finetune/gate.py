@@ -142,7 +142,8 @@ def _judge(
         return _insufficient(task, [one.case for one in scored], leaked, incumbent, rules)
     gains = sorted((((one.incumbent - one.candidate) / one.tokens, one) for one in human), key=lambda pair: pair[0])
     worst = [one for gain, one in gains[:WORST_WRITTEN] if gain < 0]
-    seen = {p.target.strip() for p in (*dataset.train, *dataset.validation)}
+    liked = [thumb.pair for thumb in dataset.thumbs if thumb.liked]
+    seen = {p.target.strip() for p in (*dataset.train, *dataset.validation, *liked)}
     checks, written = ([], [])
     if rules.generated_cases:
         checks, written = _generated(stage, human, worst, incumbent, rules.generated_cases, _known(dataset))

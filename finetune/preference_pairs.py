@@ -29,6 +29,6 @@ def freeze_preferences(db: Database, dataset: Dataset, run_dir: Path) -> int:
     for edit in edits:
         learn_preference(edit, masker_of[edit.thread_id])
     masked = [masked_preference(edit, masker_of[edit.thread_id]) for edit in edits]
-    sides = ("id", "messages", "chosen", "rejected")
-    write_lines(run_dir / PREFERENCES, ({side: getattr(one, side) for side in sides} for one in masked))
+    parts = ("id", "thread_id", "messages", "chosen", "rejected")
+    write_lines(run_dir / PREFERENCES, ({part: getattr(one, part) for part in parts} for one in masked))
     return len(masked)

@@ -9,6 +9,7 @@ the step alone, so a resumed run sees what an unbroken one would have seen.
 
 import argparse
 import copy
+import hashlib
 import itertools
 import json
 import math
@@ -21,6 +22,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from tqdm import tqdm
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
+from data.errors import NightError
 from data.models import Message
 from finetune.corpus.rows import Corpus, Row, load, rows
 from finetune.reading_heads import keep_reading_heads, set_reading_heads
@@ -190,6 +192,7 @@ def pretrain(arguments: argparse.Namespace) -> None:
     tokenizer = PreTrainedTokenizerFast.from_pretrained(tokenizer_at)
     model = trained_model(arguments.begun) if arguments.begun else new_model(tokenizer)
     before = getattr(model.config, "tokens_seen", 0)
+    begun = _digest(arguments.begun / "model.safetensors") if arguments.begun else None
     optimizers = optimizers_for(model)
     tops = [group["lr"] for optimizer in optimizers for group in optimizer.param_groups]
     train_loss = torch.compile(loss_of) if arguments.compile else loss_of
@@ -199,6 +202,11 @@ def pretrain(arguments: argparse.Namespace) -> None:
     spent = 0.0
     if checkpoint.exists():
         saved = torch.load(checkpoint, weights_only=True)
+        if saved.get("begun") != begun:
+            raise NightError(
+                f"{arguments.work} holds a training that did not begin with what --from says now: name another --work, "
+                "or remove that folder."
+            )
         model.load_state_dict(saved["model"])
         for optimizer, state in zip(optimizers, saved["optimizers"], strict=True):
             optimizer.load_state_dict(state)
@@ -242,7 +250,7 @@ def pretrain(arguments: argparse.Namespace) -> None:
                 beside = checkpoint.with_suffix(".tmp")
                 states = [optimizer.state_dict() for optimizer in optimizers]
                 torch.save({"model": model.state_dict(), "optimizers": states, "step": step, "seen": seen,
-                            "spent": spent + last_saved - started}, beside)  # fmt: skip
+                            "begun": begun, "spent": spent + last_saved - started}, beside)  # fmt: skip
                 beside.replace(checkpoint)
                 (arguments.work / "dev.jsonl").open("a").write(
                     json.dumps({"seen": seen, "dev_loss": round(dev_loss(model, tokenizer, dev, lines), 4)}) + "\n"
@@ -272,6 +280,11 @@ def pretrain(arguments: argparse.Namespace) -> None:
             facts=sum(len(d["facts"]) for d in corpus.domains),
         )
     )
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @torch.no_grad()

@@ -55,6 +55,9 @@ def usable(
             left_out["in a thread that stops training early"] += 1
         elif thumb.pair.id in near:
             left_out["nearly the prompt of a held-out pair"] += 1
+        elif not thumb.liked and thumb.pair.task == "answer":
+            # Whoever marks an answer down mostly means its facts, and those come from the help centre.
+            left_out["a disliked answer, whose facts may be what was wrong"] += 1
         elif thumb.liked and (reason := unusable(thumb.pair)):
             left_out[reason] += 1
         else:
@@ -79,7 +82,7 @@ def sentence(liked: int, disliked: int) -> str:
     """The counts for a person, and whether the stage can learn from so few."""
     found = f"{liked + disliked} rated texts, {disliked} of them disliked"
     if enough(liked, disliked):
-        return f"{found}: KTO learns from them"
+        return f"{found}: enough for KTO"
     return f"{found}: too few for KTO, which needs {MIN_THUMBS} and {LEAST_SHARE:.0%} of each kind"
 
 

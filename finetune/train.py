@@ -21,7 +21,18 @@ from finetune.kto import encode_thumbs, learn_thumbs
 from finetune.low_rank import LowRankLinear
 from finetune.norms import slice_norms
 from finetune.preference import MIN_PREFERENCES, load_preferences, prefer
-from finetune.run_directory import ADAPTER, CANARY, CHECKPOINT, MANIFEST, Recipe, pair_hash, read_recipe, write_json
+from finetune.run_directory import (
+    ADAPTER,
+    CANARY,
+    CHECKPOINT,
+    MANIFEST,
+    PREFERENCES,
+    Recipe,
+    pair_hash,
+    read_lines,
+    read_recipe,
+    write_json,
+)
 from finetune.thumbs import counts, enough, sentence
 from serving.base import parameter_count
 
@@ -115,7 +126,7 @@ def _write_adapter(
     shutil.rmtree(beside, ignore_errors=True)
     model.save_pretrained(beside)
     (beside / "README.md").unlink(missing_ok=True)
-    thumbed = stages["thumbs"]
+    thumbed, preferred = stages["thumbs"], stages["preferences"]
     manifest = {
         "base_hash": recipe.base.hash,
         "base_model": recipe.base.model,
@@ -123,6 +134,9 @@ def _write_adapter(
         **stages,
         "pairs": [_named(pair) for pair in (*dataset.train, *dataset.validation)],
         "rated": [_named(thumb.pair) for thumb in dataset.thumbs] if thumbed and thumbed["kept"] else [],
+        "preferred": [{"id": line["id"], "thread_id": line["thread_id"]} for line in read_lines(run_dir / PREFERENCES)]
+        if preferred and preferred["kept"]
+        else [],
         "versions": {name: version(name) for name in ("nightshift", "torch", "transformers", "peft")},
     }
     write_json(beside / MANIFEST, manifest)

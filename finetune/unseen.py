@@ -9,7 +9,7 @@ from finetune.backtest_parts import Old
 from finetune.dataset import LeakedThreads
 from finetune.run_directory import DATASET, read_lines
 
-SIDES = ("train.jsonl", "validation.jsonl", "held_out.jsonl")
+SIDES = ("train.jsonl", "validation.jsonl", "held_out.jsonl", "preferences.jsonl", "thumbs.jsonl")
 """Held-out threads too: the gate chose by them."""
 
 

@@ -43,7 +43,7 @@ def verify(directory: Path, base: Base, *, max_lora_rank: int) -> None:
         f"it was trained on another base ({str(manifest.get('base_hash'))[:12]}, not {base.hash[:12]})",
     )
     # The gate asks which threads an incumbent has learned from, erasure which pairs.
-    lists = (manifest.get("pairs"), manifest.get("rated", []))
+    lists = (manifest.get("pairs"), manifest.get("rated", []), manifest.get("preferred", []))
     named = all(
         isinstance(found, list) and all(isinstance(p, dict) and {"id", "thread_id"} <= p.keys() for p in found)
         for found in lists
@@ -55,8 +55,11 @@ def verify(directory: Path, base: Base, *, max_lora_rank: int) -> None:
 
 
 def learned_rows(manifest: dict) -> list[dict]:
-    """What an adapter's manifest says that it learned from, with `id` and `thread_id` each: pairs and rated texts."""
-    return [*manifest["pairs"], *manifest.get("rated", [])]
+    """What a manifest names that its adapter learned from, with `id` and `thread_id` each.
+
+    Pairs, rated texts, and drafts to which others were preferred.
+    """
+    return [*manifest["pairs"], *manifest.get("rated", []), *manifest.get("preferred", [])]
 
 
 def require(directory: Path, holds: bool, why_not: str) -> None:

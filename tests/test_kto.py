@@ -15,7 +15,7 @@ from data.errors import BrokenAdapter
 from finetune import gate
 from finetune.chat import Tokens, encode
 from finetune.dataset import load
-from finetune.fitting import Example, copy_of
+from finetune.fitting import Example, copy_of, validation_loss
 from finetune.kto import Rated, importance, kto_loss, learn_thumbs, mismatched
 from finetune.preferring import TOLERANCE, reference_sums
 from finetune.thumbs import MIN_THUMBS, Thumb
@@ -99,9 +99,9 @@ def test_where_it_costs_validation_loss_the_adapter_is_as_before(tuned):  # noqa
     # What is disliked is what the validation pairs say.
     some = [replace(one, liked=not one.liked) for one in rated(tokenizer, 96)]
     validation = [Example(one.tokens, 1.0) for one in some if not one.liked][:16]
-    before = copy_of(model)
+    before, loss = copy_of(model), validation_loss(model, validation, recipe)
     outcome = learn_thumbs(model, some, validation, recipe)
-    assert not outcome.kept and outcome.validation_loss > TOLERANCE
+    assert not outcome.kept and outcome.validation_loss > loss + TOLERANCE
     assert all(torch.equal(weight, before[name]) for name, weight in copy_of(model).items())
 
 
@@ -149,7 +149,7 @@ def test_a_training_that_was_killed_in_the_stage_goes_on_to_the_same_adapter(lea
     broken = prepare_run(tmp_path, tiny_base, with_thumbs(MIN_THUMBS, 150), settings)
     command = [sys.executable, "-m", "finetune", "train", str(broken)]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as child:
-        assert any("KTO learns from them" in line for line in child.stderr)
+        assert any("enough for KTO" in line for line in child.stderr)
         child.kill()
     assert not (broken / "adapter").exists()
     train(broken)

@@ -19,6 +19,7 @@ from finetune.preference_pairs import freeze_preferences
 from finetune.run_directory import read_lines, recipe_for, write_lines
 from finetune.train import lora, train
 from serving.base import identify
+from serving.verification import learned_rows
 
 
 def test_the_loss_is_dpo_with_the_nats_of_the_chosen_text():
@@ -115,13 +116,24 @@ def prepare(run_dir, built):
 )
 def test_a_training_with_enough_edits_has_the_stage(count, ran, tiny_base, tmp_path):
     run_dir = prepare_run(tmp_path, tiny_base, small_dataset())
-    lines = [{"id": pair(n).id, "messages": asked(n), "chosen": answered(n), "rejected": "No."} for n in range(count)]
+    lines = [
+        {
+            "id": f"draft-{n}",
+            "thread_id": pair(n).thread_id,
+            "messages": asked(n),
+            "chosen": answered(n),
+            "rejected": "No.",
+        }
+        for n in range(count)
+    ]
     write_lines(run_dir / "dataset" / "preferences.jsonl", lines)
     train(run_dir)
     manifest = json.loads((run_dir / "adapter" / "nightshift.json").read_text())
     assert (manifest["preferences"] is not None) == ran
     if ran:
         assert manifest["preferences"]["pairs"] == count
+        # An erasure finds the adapter by any of them.
+        assert {one["id"] for one in learned_rows(manifest)} > {line["id"] for line in lines}
 
 
 def test_a_stage_that_costs_validation_loss_is_left_out(tuned):

@@ -192,6 +192,8 @@ def test_a_killed_run_ends_with_the_same_weights_as_an_unbroken_one(dialogues, t
 
     assert start(tmp_path / "further", "--from", whole / "out").wait() == 0
     assert "tokens seen | 6," in (tmp_path / "further" / "out" / "README.md").read_text()
+    # What lies there began with a new model.
+    assert start(whole, "--from", STARTER).wait() == 1
     one, two = (LlamaForCausalLM.from_pretrained(at / "out").model.layers for at in (whole, tmp_path / "further"))
     held = 64 * HEADS[0]
     changed = one[0].self_attn.q_proj.weight != two[0].self_attn.q_proj.weight

@@ -66,6 +66,14 @@ def test_a_thumb_is_about_the_text_that_was_seen(channel):
     assert sorted(nets(channel)) == sorted([(one, "Buy another one.", -2), (one, SENT, 1)])
 
 
+def test_a_supervisors_thumb_down_on_who_knows_which_text_forbids_imitation(channel):
+    one = sent(channel)
+    rate(channel, one, 1, user="U2", role="agent")
+    assert len(of_ratings(rated_texts(channel))[0]) == 1
+    rate(channel, one, -1, text="a third text")
+    assert of_ratings(rated_texts(channel)) == ([], 1)
+
+
 def test_a_draft_that_was_sent_as_it_was_is_one_text_with_what_was_sent(channel):
     one = store.request_suggestion(
         channel, request_key="k", task="answer", team_id="T1", channel_id="C1", thread_ts="1.0", requested_by="U1",
