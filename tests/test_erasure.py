@@ -1,6 +1,7 @@
 """erase: a person's or a thread's text is gone from every file, and what learned from it stops serving."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,8 @@ from data.knowledge import import_knowledge
 from data.models import BASE, Base, Turn
 from data.prompts import reply_messages
 from finetune import dataset as datasets
+from finetune.run_directory import PREFERENCES, write_lines
+from finetune.thumbs import Thumb
 from serving import promotion
 
 SECRET = "My name is Zorblatt Quemby and the blue kettle has cracked."
@@ -50,7 +53,11 @@ def team(tmp_path, monkeypatch) -> Path:
     article.unlink()
     run = tmp_path / "var" / "runs" / "run1"
     frozen = datasets.split_pairs(store.training_pairs(db), set())
-    datasets.freeze(frozen, run)
+    thumbs = [Thumb(pair, liked=True) for pair in frozen.train if pair.thread_id == "history/zorblatt"]
+    datasets.freeze(replace(frozen, thumbs=thumbs), run)
+    preferred = {"id": "d", "thread_id": "history/zorblatt", "messages": [], "chosen": NOTE, "rejected": "No."}
+    write_lines(run / PREFERENCES, [preferred])
+    assert len(holding(run, NOTE)) == 3
     (run / "report.md").write_text(f"# Night\n\nworse: {NOTE}\n\nbetter: something else\n")
     (run / "gate.json").write_text(json.dumps({"cases": [{"target": NOTE}, {"target": "Turn the lamp's bulb tight."}]}))
     pairs = {pair.thread_id: pair.id for pair in store.training_pairs(db)}
