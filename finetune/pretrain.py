@@ -257,7 +257,7 @@ def pretrain(arguments: argparse.Namespace) -> None:
                 )
     model.config.tokens_seen = before + seen
     save(model, tokenizer, arguments.out)
-    loss = dev_loss(model, tokenizer, dev, lines, steps=40)
+    loss = dev_loss(model, tokenizer, dev, lines, steps=5 * lines)
     card = (Path(__file__).parent / "corpus" / "card.md").read_text()
     shape = model.config
     (arguments.out / "README.md").write_text(
