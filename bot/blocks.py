@@ -58,6 +58,11 @@ def text_sections(text: str) -> list[Json]:
     return _sections(pieces(text.strip(), SECTION_LIMIT))
 
 
+def section(text: str) -> Json:
+    """Our own mrkdwn, with what others wrote in it escaped."""
+    return {"type": "section", "text": {"type": "mrkdwn", "text": text, "verbatim": True}}
+
+
 def note(text: str) -> Json:
     """A line of small grey text, without any markup."""
     return {"type": "context", "elements": [{"type": "plain_text", "text": clip(text, 2000), "emoji": True}]}

@@ -4,8 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from datetime import date
 
-from bot.blocks import INPUT_LIMIT, Message, button, note, option, plain_text, split
-from bot.night_report import section
+from bot.blocks import INPUT_LIMIT, Message, button, note, option, plain_text, section, split
 from bot.slack import Json, escape
 from data.articles import Article
 from data.models import Audience

@@ -2,10 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 
-from bot.blocks import EDIT_REASONS, Message, button, note, plain_text
+from bot.blocks import EDIT_REASONS, Message, button, note, plain_text, section
 from bot.blocks_articles import article_modal
 from bot.listing import quoted, shortened, thread_link, when
-from bot.night_report import section
 from bot.slack import Json, escape
 from data.articles import Article
 from data.store_gaps import Example, Gap

@@ -8,10 +8,9 @@ from dataclasses import dataclass, field
 
 from bot import blocks_gaps, night_report
 from bot.acceptance import DAYS, Acceptance, bars, shares
-from bot.blocks import button, note, plain_text
+from bot.blocks import button, note, plain_text, section
 from bot.chart import in_words
 from bot.listing import TASK_NAME, fate, quoted, reason, shortened, thread_link, when
-from bot.night_report import section
 from bot.slack import Json, escape
 from data.models import BASE, TASKS, Consent, GateReport, Run, Task
 from data.preferences import LANGUAGES, Preferences

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from bot.blocks import Message, note
+from bot.blocks import Message, note, section
 from bot.listing import quoted, shortened, thread_link, when
 from bot.slack import Json, escape
 from data.models import TASKS, GateReport, Run, Task
@@ -122,11 +122,6 @@ def written_lines(found: Written, case: Case | None, links: Mapping[str, str]) -
         f"*{TASK_NAMES[found.task]}*{thread_link(links.get(found.pair_id))}\n"
         f"_Agent_\n{human}\n_Before_\n{quoted(found.before)}\n_After_\n{quoted(found.after)}"
     )
-
-
-def section(text: str) -> Json:
-    """Our own mrkdwn, with what others wrote in it escaped."""
-    return {"type": "section", "text": {"type": "mrkdwn", "text": text, "verbatim": True}}
 
 
 def case_line(case: Case | None, loss: float, link: str | None) -> str:

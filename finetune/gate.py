@@ -237,28 +237,27 @@ def _nats(stage: Stage, name: str, sequences: Sequence[Tokens], tokens_per_pass:
 
 def _misled(stage: Stage, human: Sequence[Scored], incumbent: Contender, recipe: Recipe) -> list[Misled]:
     """A sample of the cases, each with its own prompt and with that of the next one's thread."""
+    limit, size = min(recipe.max_length, stage.context), recipe.tokens_per_pass
+
+    def answering(case: Case, target: str) -> Tokens | None:
+        return encode(stage.tokenizer, without_examples(case.pair.messages), target, limit=limit, ends=stage.ends)
+
     sample = _one_per_thread(human)[:MISLED_CASES]
-    limit = min(recipe.max_length, stage.context)
-    pairs = []
-    for one, other in zip(sample, [*sample[1:], *sample[:1]], strict=True):
-        own, strange = (
-            encode(
-                stage.tokenizer, without_examples(c.pair.messages), one.case.pair.target, limit=limit, ends=stage.ends
-            )
-            for c in (one.case, other.case)
-        )
-        if own and strange:
-            pairs.append((one, own, strange))
-    owns, stranges = [own for _, own, _ in pairs], [strange for _, _, strange in pairs]
-    size = recipe.tokens_per_pass
-    # Their own prompts are scored already, but for a base, which was asked with its examples.
-    candidate = [one.candidate for one, _, _ in pairs]
-    standing = [one.incumbent for one, _, _ in pairs] if incumbent.directory else _nats(stage, BASE, owns, size)
-    misled = _nats(stage, CANDIDATE, stranges, size), _nats(stage, incumbent.name, stranges, size)
-    columns = (candidate, misled[0], standing, misled[1])
+    strange = [
+        answering(other.case, one.case.pair.target)
+        for one, other in zip(sample, [*sample[1:], *sample[:1]], strict=True)
+    ]
+    pairs = [(one, tokens) for one, tokens in zip(sample, strange, strict=True) if tokens]
+    misled = [tokens for _, tokens in pairs]
+    # What their own prompts say is known, but for a base, which was asked with its examples.
+    own = [one.incumbent for one, _ in pairs]
+    if incumbent.directory is None:
+        asked = [answering(one.case, one.case.pair.target) for one, _ in pairs]
+        own = _nats(stage, BASE, [tokens for tokens in asked if tokens], size)
+    columns = _nats(stage, CANDIDATE, misled, size), own, _nats(stage, incumbent.name, misled, size)
     return [
-        Misled(one.case.pair.thread_id, len(own.target), *nats)
-        for (one, own, _), *nats in zip(pairs, *columns, strict=True)
+        Misled(one.case.pair.thread_id, one.tokens, one.candidate, *nats)
+        for (one, _), *nats in zip(pairs, *columns, strict=True)
     ]
 
 

@@ -22,7 +22,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from tqdm import tqdm
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-from data.errors import NightError
+from data.errors import BadFile
 from data.models import Message
 from finetune.corpus.rows import Corpus, Row, load, rows
 from finetune.reading_heads import keep_reading_heads, set_reading_heads
@@ -182,13 +182,13 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def pretrain(arguments: argparse.Namespace) -> None:
-    """Train until `tokens` were seen, then write model, tokenizer and card to `out`."""
+    """Train until `tokens` were seen, then write model, tokenizer and card to `out`. Raises BadFile."""
     arguments.work.mkdir(parents=True, exist_ok=True)
     corpus, dev = load(arguments.dialogues), load(arguments.dev)
     tokenizer_at = arguments.work / "tokenizer"
     if not tokenizer_at.exists():
-        begun = PreTrainedTokenizerFast.from_pretrained(arguments.begun) if arguments.begun else train_tokenizer(corpus)
-        begun.save_pretrained(tokenizer_at)
+        known = PreTrainedTokenizerFast.from_pretrained(arguments.begun) if arguments.begun else train_tokenizer(corpus)
+        known.save_pretrained(tokenizer_at)
     tokenizer = PreTrainedTokenizerFast.from_pretrained(tokenizer_at)
     model = trained_model(arguments.begun) if arguments.begun else new_model(tokenizer)
     before = getattr(model.config, "tokens_seen", 0)
@@ -203,7 +203,7 @@ def pretrain(arguments: argparse.Namespace) -> None:
     if checkpoint.exists():
         saved = torch.load(checkpoint, weights_only=True)
         if saved.get("begun") != begun:
-            raise NightError(
+            raise BadFile(
                 f"{arguments.work} holds a training that did not begin with what --from says now: name another --work, "
                 "or remove that folder."
             )

@@ -9,7 +9,6 @@ from dataclasses import replace
 import pytest
 import torch
 from night_fixtures import SMALL, answered, asked, pair, prepare_run, small_dataset
-from test_preference import tuned  # noqa: F401
 
 from data.errors import BrokenAdapter
 from finetune import gate
@@ -22,6 +21,8 @@ from finetune.thumbs import MIN_THUMBS, Thumb
 from finetune.train import train
 from serving.base import identify
 from serving.verification import learned_rows, verify
+
+pytest_plugins = ("preference_fixtures",)
 
 BAD = "Buy a new one, please."
 
@@ -80,7 +81,7 @@ def rated(tokenizer, count):
     ]
 
 
-def test_the_stage_lifts_liked_texts_above_disliked_ones_from_where_the_adapter_stood(tuned):  # noqa: F811
+def test_the_stage_lifts_liked_texts_above_disliked_ones_from_where_the_adapter_stood(tuned):
     model, recipe, tokenizer = tuned
     some = rated(tokenizer, 96)
     liked = torch.tensor([one.liked for one in some])
@@ -94,7 +95,7 @@ def test_the_stage_lifts_liked_texts_above_disliked_ones_from_where_the_adapter_
     assert (gains[~liked] < 0).float().mean() > 0.9
 
 
-def test_where_it_costs_validation_loss_the_adapter_is_as_before(tuned):  # noqa: F811
+def test_where_it_costs_validation_loss_the_adapter_is_as_before(tuned):
     model, recipe, tokenizer = tuned
     # What is disliked is what the validation pairs say.
     some = [replace(one, liked=not one.liked) for one in rated(tokenizer, 96)]

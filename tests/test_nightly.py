@@ -20,10 +20,8 @@ from test_train import greedy
 
 from data import store
 from finetune import dataset as datasets
-from finetune.clock import trigger
 from finetune.evidence import Effect
 from finetune.run_directory import LOSSES
-from finetune.settings import FinetuneSettings
 from finetune.verdict import Verdict, as_json
 from serving import promotion
 from serving.base import identify
@@ -329,14 +327,6 @@ def ask(environment, messages, model, max_tokens):
             await engine.close()
 
     return asyncio.run(answer())
-
-
-def test_the_clock_starts_nights_on_schedule_in_the_teams_time_zone():
-    settings = FinetuneSettings(schedule="02:30", time_zone="Europe/Berlin", _env_file=None)
-    noon = datetime(2026, 11, 24, 12, tzinfo=UTC)
-    first = trigger(settings).get_next_fire_time(None, noon)
-    assert first == datetime(2026, 11, 25, 1, 30, tzinfo=UTC)
-    assert trigger(settings).get_next_fire_time(first, first + timedelta(minutes=1)) == first + timedelta(days=1)
 
 
 @pytest.mark.parametrize("name, value", [("SCHEDULE", "25:00"), ("TIME_ZONE", "Mars/Olympus"), ("EPOCHS", "0")])

@@ -8,19 +8,7 @@ from typing import Any
 
 import pytest
 from bot_fixtures import BASE, Bot, ModelServer, open_store
-from other_slack import (
-    AGENT,
-    BOT_ID,
-    BOT_USER,
-    CUSTOMER,
-    DIRECT,
-    HELP,
-    REVIEW,
-    SUPERVISOR,
-    TEAM,
-    Json,
-    OtherSlack,
-)
+from other_slack import AGENT, BOT_ID, BOT_USER, CUSTOMER, DIRECT, HELP, REVIEW, SUPERVISOR, TEAM, Json, OtherSlack
 
 from data import store
 from data.knowledge import import_knowledge

@@ -5,21 +5,21 @@ import math
 
 import pytest
 import torch
-from night_fixtures import SMALL, answered, asked, pair, prepare_run, small_dataset
-from peft import get_peft_model
+from night_fixtures import answered, asked, pair, prepare_run, small_dataset
 from test_dataset import decide
 from test_routed_decisions import decided
 
 from data import store, store_names
-from finetune import base_model, dataset, preference
+from finetune import dataset, preference
 from finetune.chat import encode
 from finetune.fitting import Example, copy_of
 from finetune.preference import Preference, log_likelihoods, prefer, preference_loss, reference_sums
 from finetune.preference_pairs import freeze_preferences
-from finetune.run_directory import read_lines, recipe_for, write_lines
-from finetune.train import lora, train
-from serving.base import identify
+from finetune.run_directory import read_lines, write_lines
+from finetune.train import train
 from serving.verification import learned_rows
+
+pytest_plugins = ("preference_fixtures",)
 
 
 def test_the_loss_is_dpo_with_the_nats_of_the_chosen_text():
@@ -29,15 +29,6 @@ def test_the_loss_is_dpo_with_the_nats_of_the_chosen_text():
     # Margins: (-10 + 30) - (-12 + 20) = 12, and 0.
     expected = [0.2 * 10 / 5 + math.log(1 + math.exp(-0.1 * 12)), 0.2 * 8 / 4 + math.log(2)]
     assert losses.tolist() == pytest.approx(expected)
-
-
-@pytest.fixture(scope="module")
-def tuned(tiny_base):
-    base = identify(str(tiny_base))
-    recipe = recipe_for(SMALL, base)
-    torch.manual_seed(0)
-    model = base_model.load_model(base, torch.float32)
-    return get_peft_model(model, lora(recipe, model)), recipe, base_model.load_tokenizer(base)
 
 
 def preferences(tokenizer, count):

@@ -25,6 +25,14 @@ def channel(db):
     return db
 
 
+def drafted(db, task):
+    one = store.request_suggestion(
+        db, request_key="k", task=task, team_id="T1", channel_id="C1", thread_ts="1.0", requested_by="U1", request={}
+    )
+    store.record_draft(db, one.id, messages=asked(1), draft=SENT, base="b", adapter="base")
+    return one
+
+
 def rate(db, suggestion_id, value, *, user="S1", role="supervisor", text=SENT):
     store.rate(
         db, suggestion_id=suggestion_id, user_id=user, role=role, value=value, seen_sha256=store.text_sha256(text)
@@ -75,11 +83,7 @@ def test_a_supervisors_thumb_down_on_who_knows_which_text_forbids_imitation(chan
 
 
 def test_a_draft_that_was_sent_as_it_was_is_one_text_with_what_was_sent(channel):
-    one = store.request_suggestion(
-        channel, request_key="k", task="answer", team_id="T1", channel_id="C1", thread_ts="1.0", requested_by="U1",
-        request={},
-    )  # fmt: skip
-    store.record_draft(channel, one.id, messages=asked(1), draft=SENT, base="b", adapter="base")
+    one = drafted(channel, "answer")
     rate(channel, one.id, 1, user="U2", role="agent")
     assert nets(channel) == [(one.id, SENT, 1)], "an answer is rated without a decision"
     store.decide(channel, one.id, kind="accepted", text=SENT, reason=None, decided_by="U1")
@@ -126,11 +130,7 @@ def test_without_consent_after_retention_and_where_a_reply_was_taken_back_nothin
 
 
 def test_a_reply_that_is_not_sent_yet_is_not_rated(channel):
-    one = store.request_suggestion(
-        channel, request_key="k", task="reply", team_id="T1", channel_id="C1", thread_ts="1.0", requested_by="U1",
-        request={},
-    )  # fmt: skip
-    store.record_draft(channel, one.id, messages=asked(1), draft=SENT, base="b", adapter="base")
+    one = drafted(channel, "reply")
     store.decide(channel, one.id, kind="accepted", text=SENT, reason=None, decided_by="U1")
     rate(channel, one.id, 1)
     assert nets(channel) == []

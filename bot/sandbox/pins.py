@@ -1,6 +1,6 @@
-"""Pinned messages: /sandbox/pin, pins.list, and the events, which only an app hears that may and wants to.
+"""Pinned messages: /sandbox/pin, and the event of it, which only an app hears that may and wants to.
 
-Whether pins.list refuses a channel that the app is not in, and whether `pin_count` is a number, is not certain.
+Whether its `pin_count` is a number is not certain. Pins that are taken away are told nobody: no app of ours listens.
 """
 
 from bot.manifest import manifest
@@ -10,7 +10,7 @@ from bot.sandbox.sandbox import Sandbox
 from bot.sandbox.values import WrongInput
 from bot.sandbox.workspace import Channel, Json, SlackError
 
-SCOPE = "pins:read"
+SCOPE, EVENT = "pins:read", "pin_added"
 
 
 async def pin(sandbox: Sandbox, body: Json) -> Json:
@@ -34,7 +34,7 @@ def add(sandbox: Sandbox, channel: Channel, ts: str, user: str) -> None:
         "pinned_to": [channel.id],
         "pinned_info": {"channel": channel.id, "pinned_by": user, "pinned_ts": now},
     }
-    _tell(sandbox, "pin_added", channel, message, user)
+    _tell(sandbox, channel, message, user)
 
 
 def remove(sandbox: Sandbox, channel: Channel, ts: str, user: str) -> None:
@@ -42,17 +42,8 @@ def remove(sandbox: Sandbox, channel: Channel, ts: str, user: str) -> None:
     message = _message(channel, ts)
     if "pinned_info" not in message:
         raise SlackError("no_pin")
-    was = dict(message)
     del message["pinned_to"], message["pinned_info"]
-    _tell(sandbox, "pin_removed", channel, was, user, has_pins=bool(channel.pinned))
-
-
-def list_pins(sandbox: Sandbox, args: Json) -> Json:
-    """pins.list, newest first."""
-    if SCOPE not in sandbox.scopes():
-        raise SlackError("missing_scope")
-    channel = sandbox.workspace.channel_for_bot(args.get("channel"))
-    return {"items": [_item(channel, message) for message in channel.pinned]}
+    sandbox.workspace.changed()
 
 
 def _message(channel: Channel, ts: str) -> Json:
@@ -71,13 +62,13 @@ def _item(channel: Channel, message: Json) -> Json:
     }  # fmt: skip
 
 
-def _tell(sandbox: Sandbox, kind: str, channel: Channel, message: Json, user: str, **more: object) -> None:
+def _tell(sandbox: Sandbox, channel: Channel, message: Json, user: str) -> None:
     sandbox.workspace.changed()
-    if SCOPE not in sandbox.scopes() or kind not in manifest()["settings"]["event_subscriptions"]["bot_events"]:
+    if SCOPE not in sandbox.scopes() or EVENT not in manifest()["settings"]["event_subscriptions"]["bot_events"]:
         return
     event = {
-        "type": kind, "user": user, "channel_id": channel.id, "item": _item(channel, message),
+        "type": EVENT, "user": user, "channel_id": channel.id, "item": _item(channel, message),
         "item_user": message["user"], "pin_count": len(channel.pinned), "pinned_info": message["pinned_info"],
-        "event_ts": sandbox.workspace.new_ts(), **more,
+        "event_ts": sandbox.workspace.new_ts(),
     }  # fmt: skip
     sandbox.announce(channel, event)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from aiohttp import web
 
-from bot.sandbox import agent_view, canvases, chat, conversations, directory, files, people, pins, streams, views
+from bot.sandbox import agent_view, canvases, chat, conversations, directory, files, people, streams, views
 from bot.sandbox.sandbox import Sandbox
 from bot.sandbox.workspace import Json, SlackError
 
@@ -39,7 +39,6 @@ METHODS: dict[str, Method] = {
     "files.info": canvases.info,
     "files.getUploadURLExternal": files.get_upload_url,
     "files.completeUploadExternal": files.complete_upload,
-    "pins.list": pins.list_pins,
     "reactions.add": directory.reactions_add,
     "reactions.remove": directory.reactions_remove,
     "reactions.get": directory.reactions_get,

@@ -52,9 +52,8 @@ class Channel:
 
     @property
     def pinned(self) -> list[Json]:
-        """The pinned messages, the one that was pinned last first."""
-        found = [message for message in self.messages.values() if "pinned_info" in message]
-        return sorted(found, key=lambda message: message["pinned_info"]["pinned_ts"], reverse=True)
+        """The pinned messages."""
+        return [message for message in self.messages.values() if "pinned_info" in message]
 
 
 @dataclass
