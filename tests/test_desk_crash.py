@@ -8,7 +8,8 @@ import pytest
 from bot_fixtures import Bot, ModelServer, Wire, bot_environment, last_ephemeral, open_store
 from sandbox_fixtures import SandboxClient
 
-from data import store, store_replies, store_waiting
+from bot.failing import unsent_key
+from data import store, store_desk, store_replies, store_waiting
 
 pytest_plugins = ("bot_fixtures", "sandbox_fixtures")
 
@@ -62,6 +63,12 @@ def posted(sandbox: SandboxClient, channel: str = HELP, user: str = SUPERVISOR) 
 
 def drafts_seen(sandbox: SandboxClient, suggestion_id: str) -> int:
     return sum(suggestion_id in json.dumps(message) for message in sandbox.state(AGENT)["ephemerals"])
+
+
+def kill_once_told(bot: Bot, wire: Wire, suggestion_id: str) -> None:
+    """Kill only after the store knows that the agent was told: a kill before it rightly tells it again."""
+    bot.until(lambda: store_desk.request_known(bot.db, unsent_key(suggestion_id)))
+    restart(bot, wire)
 
 
 def decide(bot: Bot, sandbox: SandboxClient) -> str:
@@ -275,7 +282,7 @@ def test_an_old_reply_is_not_sent_behind_the_agents_back_but_offered_once(bot, s
     bot.start()
     last_ephemeral(sandbox, AGENT, "was not sent")
     assert posted(sandbox) == []
-    restart(bot, wire)
+    kill_once_told(bot, wire, suggestion_id)
     assert sum("was not sent" in json.dumps(m) for m in sandbox.state(AGENT)["ephemerals"]) == 1
     assert sandbox.action(AGENT, "accept", value=suggestion_id)["ok"]
     bot.until(lambda: len(posted(sandbox)) == 1)
@@ -291,7 +298,7 @@ def test_a_reply_is_not_sent_after_a_restart_when_the_thread_has_moved_on_meanwh
     sandbox.message(HELP, CUSTOMER, "Never mind.", thread_ts)
     bot.start()
     last_ephemeral(sandbox, AGENT, "send_anyway")
-    restart(bot, wire)
+    kill_once_told(bot, wire, suggestion_id)
     assert posted(sandbox) == []
     assert sum("send_anyway" in json.dumps(m) for m in sandbox.state(AGENT)["ephemerals"]) == 1
     assert sandbox.action(AGENT, "send_anyway", value=suggestion_id)["ok"]
