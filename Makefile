@@ -28,8 +28,9 @@ $(READY): requirements.lock pyproject.toml
 demo: $(READY)
 	@$(BIN)/python -m bot.demo
 
+# Two at a time, file by file: half the time of one, on two cores. Any pytest options: make test ARGS="-k gate".
 test: $(READY)
-	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 bench: $(READY)
 	@$(BIN)/python tests/bench_starter.py

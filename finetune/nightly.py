@@ -8,7 +8,9 @@ import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from importlib import import_module
 from pathlib import Path
+from threading import Thread
 from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
@@ -106,6 +108,8 @@ def nightly(
                     export(db, night, dataset, run_dir, name=settings.export_format, model=serving.hosted_model)
                 return done(db, night)
             with step(db, night, "run", dataset=datasets.summary(dataset)):
+                # torch and PEFT take six seconds to import, which nobody need wait for after the training.
+                Thread(target=import_module, args=("finetune.gate",)).start()
                 train_in_a_process_of_its_own(run_dir, settings.cpu_threads, environment)
             with step(db, night, "verify"):
                 adapters.verify(run_dir / ADAPTER, base, max_lora_rank=serving.max_lora_rank)

@@ -13,6 +13,7 @@ from data.models import BASE, Base
 from finetune import base_model
 from finetune.attention import ATTENTION
 from finetune.chat import Tokens, end_tokens
+from finetune.growing_cache import growing_cache
 from finetune.packing import fill_rows, pack, target_nats
 
 WRITING_BATCH = 16
@@ -90,7 +91,7 @@ class Stage:
                     attention_mask=mask.to(self.model.device),
                     max_new_tokens=longest,
                     do_sample=False,
-                    use_cache=True,
+                    past_key_values=growing_cache(self.model),
                     pad_token_id=pad,
                     eos_token_id=sorted(self.ends),
                 )

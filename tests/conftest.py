@@ -30,6 +30,13 @@ CHAT_TEMPLATE = (
     "{% if add_generation_prompt %}<|assistant|>{% endif %}"
 )
 
+LONG = ("test_nightly.py", "test_pretrain.py", "test_shift.py", "test_poisoned_nights.py", "test_stream_crash.py")
+"""Files of a minute and more: they come first, so that no worker is left with one of them at the end."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: LONG.index(item.path.name) if item.path.name in LONG else len(LONG))
+
 
 @pytest.fixture
 def db(tmp_path: Path) -> Iterator[Database]:

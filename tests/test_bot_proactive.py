@@ -191,7 +191,7 @@ def test_the_budget_of_an_hour_is_kept(bot, sandbox, model):
 
 def test_a_repeated_event_drafts_once(bot, sandbox, model):
     switch_on(sandbox)
-    sandbox.fault(drop_ack=1, retry_delays_s=[0.1, 0.1, 0.1])
+    sandbox.fault(drop_ack=1, drop_ack_of="message", retry_delays_s=[0.1, 0.1, 0.1])
     sandbox.message(HELP, CUSTOMER, "Help")
     bot.until(lambda: any(p["kind"] == "no_ack" for p in sandbox.problems()))
     drafts(bot, 1)

@@ -111,7 +111,7 @@ def test_a_bad_rating_asks_what_is_wrong_and_keeps_the_answer_with_it(bot, sandb
 def test_a_bad_reaction_offers_to_say_why_to_who_has_a_role_and_only_once(bot, sandbox, model):
     suggestion_id, ts = sent_reply(bot, sandbox)
     review_of(sandbox, suggestion_id)
-    sandbox.fault(drop_ack=1, retry_delays_s=[0.1, 0.1, 0.1])
+    sandbox.fault(drop_ack=1, drop_ack_of="reaction_added", retry_delays_s=[0.1, 0.1, 0.1])
     sandbox.reaction(HELP, SUPERVISOR, ts, "-1")
     sandbox.reaction(HELP, CUSTOMER, ts, "-1")
     offer = last_ephemeral(sandbox, SUPERVISOR, "say_why")
@@ -183,7 +183,7 @@ def test_the_thumbs_of_an_older_review_message_still_work(bot, sandbox, model):
 
 def test_a_reaction_event_that_slack_repeats_is_one_row(bot, sandbox, model):
     suggestion_id, ts = sent_reply(bot, sandbox)
-    sandbox.fault(drop_ack=1, retry_delays_s=[0.1, 0.1, 0.1])
+    sandbox.fault(drop_ack=1, drop_ack_of="reaction_added", retry_delays_s=[0.1, 0.1, 0.1])
     sandbox.reaction(HELP, SUPERVISOR, ts, "+1")
     bot.until(lambda: any(p["kind"] == "no_ack" for p in sandbox.problems()))
     time.sleep(0.5)

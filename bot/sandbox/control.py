@@ -15,7 +15,8 @@
     POST /sandbox/reaction  {channel, user, message_ts, name, remove?}
     POST /sandbox/pin       {channel, user, message_ts, remove?}
     POST /sandbox/canvas    {channel, user, title, html} | {user, file_id, title, html}   → {ok, file_id, channel, ts}
-    POST /sandbox/fault     {method?, error?, retry_after?, times?, delay_s?} | {drop_ack: n} | {disconnect: true}
+    POST /sandbox/fault     {method?, error?, retry_after?, times?, delay_s?} | {drop_ack: n, drop_ack_of?}
+                            | {disconnect: true}
                             | {channel_rate: per second, burst?} | {retry_delays_s: [s, s, s]}
                             | {expire_streams: true} | {files_ready_after_s: s} | {without_scopes: [scope…]}
                             (method "response_url" is what is posted to those)

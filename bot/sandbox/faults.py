@@ -33,6 +33,8 @@ class Faults:
 
     methods: list[MethodFault] = field(default_factory=list)
     drop_acks: int = 0
+    drop_ack_of: str = ""
+    """Which event's, command's or interaction's acks are dropped; empty: the next ones, whatever they are of."""
     channel_rate: float | None = None
     """Messages per second and channel that chat.postMessage takes; None: no limit."""
     channel_burst: int = 1
@@ -44,15 +46,24 @@ class Faults:
     posted: dict[str, list[float]] = field(default_factory=dict)
     called: dict[str, list[float]] = field(default_factory=dict)
 
+    def drops_ack(self, what: str) -> bool:
+        """Whether this ack, of an event or interaction by its name, is one to drop; counts it when it is."""
+        if self.drop_acks <= 0 or self.drop_ack_of not in ("", what):
+            return False
+        self.drop_acks -= 1
+        return True
+
     def add(self, fault: Json) -> None:
         """Switch on what `fault` names."""
-        known = {"method", "error", "retry_after", "times", "delay_s", "drop_ack", "channel_rate", "burst",
-                 "retry_delays_s", "disconnect", "expire_streams", "files_ready_after_s", "without_scopes"}  # fmt: skip
+        known = {"method", "error", "retry_after", "times", "delay_s", "drop_ack", "drop_ack_of",
+                 "channel_rate", "burst", "retry_delays_s", "disconnect", "expire_streams", "files_ready_after_s",
+                 "without_scopes"}  # fmt: skip
         unknown = set(fault) - known
         if unknown or not fault:
             raise WrongFault(f"a fault takes {', '.join(sorted(known))}; got {', '.join(sorted(unknown)) or 'nothing'}")
         if "drop_ack" in fault:
             self.drop_acks += int(fault["drop_ack"])
+            self.drop_ack_of = str(fault.get("drop_ack_of", ""))
         if "channel_rate" in fault:
             self.channel_rate = float(fault["channel_rate"]) if fault["channel_rate"] else None
             self.channel_burst = int(fault.get("burst", 1))

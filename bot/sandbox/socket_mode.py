@@ -135,8 +135,7 @@ class SocketMode:
         delivery = self.deliveries.get(frame.get("envelope_id", "")) if isinstance(frame, dict) else None
         if delivery is None:
             return self.workspace.problem("bad_frame", error="the app acked an envelope that is not open")
-        if self.faults.drop_acks > 0:
-            self.faults.drop_acks -= 1
+        if self.faults.drops_ack(delivery.what):
             return None
         ack_ms = round((self.workspace.clock() - delivery.sent_at) * 1000)
         if delivery.expired:
@@ -193,8 +192,7 @@ class SocketMode:
         answer = await http_mode.post(
             self.http_url, payload, now=sent_at, seconds=ACK_SECONDS, attempt=attempt, reason=reason
         )
-        if answer.status // 100 == 2 and self.faults.drop_acks > 0:
-            self.faults.drop_acks -= 1
+        if answer.status // 100 == 2 and self.faults.drops_ack(what):
             return Ack("operation_timeout", None, {})
         if answer.status // 100 == 2:
             return Ack(None, round((self.workspace.clock() - sent_at) * 1000), answer.payload)
