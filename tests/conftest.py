@@ -30,7 +30,7 @@ CHAT_TEMPLATE = (
     "{% if add_generation_prompt %}<|assistant|>{% endif %}"
 )
 
-LONG = ("test_nightly.py", "test_pretrain.py", "test_shift.py", "test_poisoned_nights.py", "test_stream_crash.py")
+LONG = ("test_nightly.py", "test_pretrain.py", "test_families_served.py", "test_shift.py", "test_poisoned_nights.py")
 """Files of a minute and more: they come first, so that no worker is left with one of them at the end."""
 
 

@@ -1,4 +1,4 @@
-"""vLLM serves each family that BASE_MODEL may name as transformers computes it, with an adapter too: `make soak`.
+"""vLLM serves each family that BASE_MODEL may name as transformers computes it, with an adapter too.
 
 Tiny random models; each needs a vLLM of its own, which takes half a minute to start.
 """
