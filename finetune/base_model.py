@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import torch
+from peft import PeftModel
 from transformers import (
     AutoConfig,
     AutoModelForCausalLM,
@@ -15,6 +16,7 @@ from transformers.utils import logging
 
 from data.errors import ModelMissing
 from data.models import Base
+from finetune import four_bits
 from finetune.attention import ATTENTION
 
 logging.disable_progress_bar()
@@ -42,9 +44,9 @@ def scoring_dtype() -> torch.dtype:
     return torch.bfloat16 if torch.cuda.is_available() else torch.float32
 
 
-def default_rate(model: torch.nn.Module) -> float:
+def default_rate(model: PreTrainedModel | PeftModel) -> float:
     """The peak learning rate for a model of this size."""
-    return RATES[0] if sum(p.numel() for p in model.parameters()) < SMALL_BASE else RATES[1]
+    return RATES[0] if model.num_parameters() < SMALL_BASE else RATES[1]
 
 
 def load_tokenizer(base: Base) -> PreTrainedTokenizerBase:
@@ -62,9 +64,21 @@ def load_config(base: Base) -> PretrainedConfig:
     return AutoConfig.from_pretrained(base.root)
 
 
-def load_model(base: Base, dtype: torch.dtype, attention: str = ATTENTION) -> PreTrainedModel:
-    """The base's weights, on the GPU when there is one; raises ModelMissing."""
+def load_model(
+    base: Base, dtype: torch.dtype, attention: str = ATTENTION, *, quantized: bool = False
+) -> PreTrainedModel:
+    """The base's weights, on the GPU when there is one, in 4 bits on demand; raises ModelMissing and TrainingFailed."""
     _check(base)
+    if quantized:
+        model = AutoModelForCausalLM.from_pretrained(
+            base.root,
+            dtype=dtype,
+            attn_implementation=attention,
+            quantization_config=four_bits.quantization(dtype),
+            device_map={"": device()},
+        ).eval()
+        four_bits.multiply_densely(model)
+        return model
     model = AutoModelForCausalLM.from_pretrained(base.root, dtype=dtype, attn_implementation=attention)
     return model.eval().to(device())
 

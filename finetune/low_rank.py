@@ -4,6 +4,8 @@ import torch
 from peft.tuners import lora
 from torch.nn import functional
 
+from finetune.four_bits import dense
+
 
 class LowRankLinear(lora.Linear):
     """PEFT's own layer with another forward pass: the same weights, names and files."""
@@ -29,17 +31,21 @@ class _LowRank(torch.autograd.Function):
         flat = x.flatten(0, -2)
         down, up = down.to(x.dtype), up.to(x.dtype)
         inner = functional.linear(flat, down)
-        ctx.save_for_backward(flat, inner, weight, down, up)
-        ctx.scale = scale
-        return functional.linear(flat, weight, bias).addmm_(inner, up.t(), alpha=scale).view(*x.shape[:-1], -1)
+        ctx.save_for_backward(flat, inner, down, up)
+        ctx.weight, ctx.scale = weight, scale
+        return (
+            functional.linear(flat, dense(weight, x.dtype), bias)
+            .addmm_(inner, up.t(), alpha=scale)
+            .view(*x.shape[:-1], -1)
+        )
 
     @staticmethod
     def backward(ctx, gradient):
-        x, inner, weight, down, up = ctx.saved_tensors
+        x, inner, down, up = ctx.saved_tensors
         flat = gradient.flatten(0, -2)
         of_inner = (flat @ up).mul_(ctx.scale)
         of_x = None
         if ctx.needs_input_grad[0]:
-            of_x = (flat @ weight).addmm_(of_inner, down).view(*gradient.shape[:-1], -1)
+            of_x = (flat @ dense(ctx.weight, x.dtype)).addmm_(of_inner, down).view(*gradient.shape[:-1], -1)
         of_up = (flat.t() @ inner).float().mul_(ctx.scale)
         return of_x, None, None, (of_inner.t() @ x).float(), of_up, None

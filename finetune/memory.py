@@ -7,6 +7,7 @@ import torch
 from transformers import PretrainedConfig
 
 from data.errors import TrainingFailed
+from finetune.four_bits import BYTES
 from finetune.run_directory import Recipe
 
 GIB = 2**30
@@ -44,10 +45,11 @@ def estimate(config: PretrainedConfig, parameters: int, recipe: Recipe, *, width
     # Bytes that autograd keeps of one token in one layer: exact for Gemma 3, whose norms keep the most (tests/).
     token = (16 + 2 * size) * hidden + (4 + 3 * size) * query + (4 + 2 * size) * key + 4 * size * inner
     token += 7 * size * recipe.lora_r
+    quantized = layers * (2 * hidden * query + 2 * hidden * key + 3 * hidden * inner) if recipe.quantized else 0
     carried = layers * token if kept else layers * size * hidden + token
     logits = TARGET_SHARE * 2 * size * shape.vocab_size
     return Memory(
-        weights=parameters * size / GIB,
+        weights=((parameters - quantized) * size + quantized * BYTES) / GIB,
         adapter=adapter / GIB,
         activations=recipe.tokens_per_pass * (carried + logits) / GIB,
         kept=kept,

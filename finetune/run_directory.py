@@ -47,6 +47,8 @@ class Recipe:
     seed: int
     threads: int
     replay_share: float = 0.0
+    quantized: bool = False
+    """The base is in 4 bits while it trains."""
 
 
 def recipe_for(settings: FinetuneSettings, base: Base) -> Recipe:
@@ -65,6 +67,7 @@ def recipe_for(settings: FinetuneSettings, base: Base) -> Recipe:
         seed=settings.seed,
         threads=settings.cpu_threads,
         replay_share=settings.replay_share,
+        quantized=settings.quantize_base,
     )
 
 

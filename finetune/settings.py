@@ -51,6 +51,9 @@ class FinetuneSettings(BaseSettings):
     """Tokens of a pair, prompt and target; the oldest turns of a longer prompt are cut, never the target."""
     tokens_per_pass: int = Field(default=4096, ge=64)
     """Tokens packed into one forward pass: the unit of memory."""
+    quantize_base: bool = False
+    """QLoRA: train on the base in 4 bits, which takes a quarter of the memory for its weights. Served and judged is the
+    whole base, so the gate still needs room for it. Needs bitsandbytes (the extra `qlora`)."""
     max_train_minutes: float = Field(default=120.0, gt=0)
     """The learning rate reaches zero after so long, whatever the number of epochs."""
     replay_share: float = Field(default=0.0, ge=0, le=0.5)

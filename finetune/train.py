@@ -59,7 +59,7 @@ def train(run_dir: Path) -> Outcome:
         rows, replayed = replay.rows_for(run_dir, dataset, recipe, tokenizer)
     # Only now: a training that goes on reads the rows that were written, and begins with the same adapter.
     torch.manual_seed(recipe.seed)
-    model = base_model.load_model(recipe.base, dtype)
+    model = base_model.load_model(recipe.base, dtype, quantized=recipe.quantized)
     ends = end_tokens(tokenizer, model.generation_config)
     limit = min(recipe.max_length, model.config.get_text_config().max_position_embeddings)
     examples, too_long = encode_pairs(tokenizer, [*dataset.train, *rows], limit=limit, ends=ends)

@@ -51,19 +51,23 @@ def main() -> int:
         f"GiB in bfloat16 with rank {recipe.lora_r}, estimated by finetune/memory.py, which also speaks before a run. "
         f"Training: {recipe.tokens_per_pass:,} tokens in a pass with all activations kept, then the least that it can "
         "do with (TOKENS_PER_PASS=2048, activations computed anew: a third longer). Serving: vLLM with "
-        f"{CACHED:,} tokens in its cache. vLLM serves on while a night trains, and takes nine tenths of its GPU: "
-        "the night needs one of its own.\n"
+        f"{CACHED:,} tokens in its cache. QLoRA (QUANTIZE_BASE=1): the least with the base in 4 bits; its gate needs "
+        "the whole base all the same, which is counted. vLLM serves on while a night trains, and takes nine tenths of "
+        "its GPU: the night needs one of its own.\n"
     )
-    print("| model | parameters | training | at least | serving | GPU, one for each |")
-    print("|---|---|---|---|---|---|")
+    print("| model | parameters | training | at least | QLoRA | serving | GPU, one for each |")
+    print("|---|---|---|---|---|---|---|")
     for name, config in MODELS.items():
         with torch.device("meta"):
             count = AutoModelForCausalLM.from_config(config).num_parameters()
         whole = memory.estimate(config, count, recipe, width_of_weights=2, kept=True).total
         least = memory.estimate(config, count, frugal, width_of_weights=2, kept=False).total
+        in_bits = memory.estimate(config, count, replace(frugal, quantized=True), width_of_weights=2, kept=False).total
+        quantized = max(in_bits, 2 * count / memory.GIB + memory.OVERHEAD)
         serving = memory.serving_estimate(config, count, tokens=CACHED)
         gpu = _smallest(max(least, serving))
-        print(f"| {name} | {count / 1e9:.1f}B | {whole:.1f} | {least:.1f} | {serving:.1f} | {gpu} |")
+        told = " | ".join(f"{gib:.1f}" for gib in (whole, least, quantized, serving))
+        print(f"| {name} | {count / 1e9:.1f}B | {told} | {gpu} |")
     return 0
 
 
