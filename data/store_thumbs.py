@@ -22,6 +22,8 @@ class RatedText:
     text: str
     net: int
     supervisors_down: int
+    rater: str | None
+    """Whose thumb alone it has; None where several people rated it."""
     created_at: str
 
 
@@ -37,7 +39,8 @@ def rated_texts(db: Database) -> list[RatedText]:
         """
         with thumbed as (
             select s.id, s.task, coalesce(s.thread_id, s.id) as thread_id, s.messages, s.created_at,
-                   case r.about when 'sent' then d.text when 'draft' then s.draft end as text, r.role, r.value
+                   case r.about when 'sent' then d.text when 'draft' then s.draft end as text,
+                   r.user_id, r.role, r.value
             from newest_ratings r
             join suggestions s on s.id = r.suggestion_id
             left join decisions d on d.suggestion_id = s.id
@@ -54,6 +57,7 @@ def rated_texts(db: Database) -> list[RatedText]:
                    select count(*) from newest_ratings u
                    where u.suggestion_id = thumbed.id and u.role = 'supervisor' and u.value = -1 and u.about is null
                ) as supervisors_down,
+               case when count(distinct user_id) = 1 then min(user_id) end as rater,
                created_at
         from thumbed
         where trim(text) <> '' and not (task = 'answer' and text like ? || '%')

@@ -1,13 +1,14 @@
 """Texts that people liked or disliked, as the preference stage learns from them. Pure."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence, Set
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Protocol
 
 from data.models import Pair
 from data.store_thumbs import RatedText
 from finetune.filters import near_prompts, unusable
+from finetune.weighing import AGENT_SHARE, THREAD_SHARE, capped
 
 MIN_THUMBS = 500
 LEAST_SHARE = 0.2
@@ -27,9 +28,12 @@ class Thumb:
 def of_ratings(rated: Iterable[RatedText]) -> tuple[list[Thumb], int]:
     """Texts by the sum of their thumbs, and how many say neither: as many up as down, or liked against a supervisor.
 
-    That a supervisor's thumb down forbids imitation is the rule of the pairs, too.
+    That a supervisor's thumb down forbids imitation is the rule of the pairs, too, and so are the caps: of what is
+    liked, and of what is disliked, one person's thumbs and one thread's texts have no greater share.
     """
-    thumbs, neither = [], 0
+    thumbs: list[Thumb] = []
+    raters: dict[tuple[str, str], str | None] = {}
+    neither = 0
     for one in rated:
         if one.net == 0 or (one.net > 0 and one.supervisors_down):
             neither += 1
@@ -37,7 +41,15 @@ def of_ratings(rated: Iterable[RatedText]) -> tuple[list[Thumb], int]:
         weight = min(1.0, abs(one.net) / SUPERVISORS_THUMB)
         pair = Pair(one.id, one.task, one.thread_id, one.messages, one.text, "suggestion", weight, one.created_at)
         thumbs.append(Thumb(pair, liked=one.net > 0))
-    return thumbs, neither
+        raters[one.id, one.text] = one.rater
+    return [*_capped(thumbs, raters, liked=True), *_capped(thumbs, raters, liked=False)], neither
+
+
+def _capped(thumbs: Sequence[Thumb], raters: Mapping[tuple[str, str], str | None], *, liked: bool) -> list[Thumb]:
+    pairs = [thumb.pair for thumb in thumbs if thumb.liked == liked]
+    pairs, _ = capped(pairs, lambda pair: pair.thread_id, THREAD_SHARE)
+    pairs, _ = capped(pairs, lambda pair: raters[pair.id, pair.target], AGENT_SHARE)
+    return [Thumb(pair, liked) for pair in pairs]
 
 
 def usable(

@@ -65,10 +65,8 @@ def weigh(
     weighed, lightened = _with_share(weighed, earlier, earlier_share)
     touched["lighter beside earlier nights'"] = lightened
     agents = {pair_id: found.decided_by for pair_id, found in circumstances.items()}
-    weighed, capped = _capped(weighed, lambda p: p.thread_id, THREAD_SHARE)
-    touched["a thread's cap"] = capped
-    weighed, capped = _capped(weighed, lambda p: agents.get(p.id), AGENT_SHARE)
-    touched["an agent's cap"] = capped
+    weighed, touched["a thread's cap"] = capped(weighed, lambda p: p.thread_id, THREAD_SHARE)
+    weighed, touched["an agent's cap"] = capped(weighed, lambda p: agents.get(p.id), AGENT_SHARE)
     return Weighed(weighed, {rule: count for rule, count in touched.items() if count}, sorted(always))
 
 
@@ -114,7 +112,7 @@ def _with_share(pairs: list[Pair], earlier: Set[str], share: float) -> tuple[lis
     return scaled, sum(p.id not in earlier for p in pairs)
 
 
-def _capped(pairs: list[Pair], group_of: Callable[[Pair], str | None], least: float) -> tuple[list[Pair], int]:
+def capped(pairs: list[Pair], group_of: Callable[[Pair], str | None], least: float) -> tuple[list[Pair], int]:
     """Scale down the groups that outweigh their share of the whole, measured after scaling, and count their pairs.
 
     None is nobody's group and never scaled.

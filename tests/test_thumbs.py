@@ -166,6 +166,21 @@ def rated(number, *, text=SENT, liked=True, thread=None):
     return Thumb(replace(pair(number, thread=thread, target=text), source="suggestion"), liked)
 
 
+def test_neither_one_rater_nor_one_thread_outweighs_the_others(channel):
+    for number in range(60):
+        rate(channel, sent(channel, number), -1, user="LOUD" if number < 50 else f"S{number}")
+    one = sent(channel, 60)
+    rate(channel, one, 1, user="LOUD")
+    thumbs, _ = of_ratings(rated_texts(channel))
+    raters = {one.id: one.rater for one in rated_texts(channel)}
+    of_loud = sum(t.pair.weight for t in thumbs if not t.liked and raters[t.pair.id] == "LOUD")
+    whole = sum(t.pair.weight for t in thumbs if not t.liked)
+    # Of eleven raters one may have twice an equal share.
+    assert of_loud / whole == pytest.approx(2 / 11)
+    (liked,) = (t for t in thumbs if t.liked)
+    assert liked.pair.weight == 1.0
+
+
 def test_what_is_liked_must_be_worth_learning_and_what_is_disliked_may_be_anything():
     thumbs = [rated(1, text="Ok."), rated(2, text="Ok.", liked=False), rated(3), rated(4, thread="stops")]
     held_out = [replace(pair(9), messages=asked(3))]
