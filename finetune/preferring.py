@@ -1,20 +1,23 @@
 """What both preference stages do: likelihoods of whole texts, one epoch at a low rate, and a way back to before."""
 
 import random
+import time
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 import torch
 from peft import PeftModel, set_peft_model_state_dict
 
-from finetune import base_model
+from finetune import base_model, parallel
 from finetune.chat import Tokens
-from finetune.fitting import CLIP, Example, copy_of, rate_factor, validation_loss
+from finetune.fitting import CLIP, REPORT_SECONDS, Example, copy_of, rate_factor, say, validation_loss
 from finetune.packing import fill_rows, pack, target_nats
 from finetune.run_directory import Recipe
 
 RATE_SHARE = 0.05
 """Of the rate of SFT: 1e-5 beside 2e-4."""
+TIME_SHARE = 0.25
+"""Of MAX_TRAIN_MINUTES, for the updates of one stage."""
 TOLERANCE = 0.02
 """Nats per token that a stage may cost on the validation pairs; where it costs more, its result is left out."""
 
@@ -49,14 +52,26 @@ def shuffled(count: int, recipe: Recipe, name: str) -> list[int]:
 def one_epoch(
     model: PeftModel, order: Sequence[int], recipe: Recipe, gradients_of: Callable[[Sequence[int]], None]
 ) -> int:
-    """An update for each batch of the order, whose gradients `gradients_of` adds up. Returns how many there were."""
+    """An update for each batch of the order, whose gradients `gradients_of` adds up. Returns how many there were.
+
+    Where a stage is out of its share of the time, its rate has fallen to zero by then and the rest is left out.
+    """
     weights = [p for p in model.parameters() if p.requires_grad]
     rate = RATE_SHARE * (recipe.learning_rate or base_model.default_rate(model))
     optimizer = torch.optim.AdamW(weights, lr=rate, weight_decay=0.0)
     batches = [order[at : at + recipe.batch_sequences] for at in range(0, len(order), recipe.batch_sequences)]
+    seconds, started = TIME_SHARE * recipe.max_train_minutes * 60, time.monotonic()
+    spent = reported = 0.0
     for number, batch in enumerate(batches):
+        spent = parallel.agreed(time.monotonic() - started, model.device)
+        if spent >= seconds:
+            say(f"out of time after {number} of {len(batches)} updates of the preference stage")
+            return number
+        if spent - reported >= REPORT_SECONDS:
+            reported = spent
+            say(f"update {number} of {len(batches)} of the preference stage")
         for group in optimizer.param_groups:
-            group["lr"] = rate * rate_factor(number / len(batches))
+            group["lr"] = rate * rate_factor(max(number / len(batches), spent / seconds))
         gradients_of(batch)
         torch.nn.utils.clip_grad_norm_(weights, CLIP)
         optimizer.step()

@@ -55,7 +55,8 @@ class FinetuneSettings(BaseSettings):
     """QLoRA: train on the base in 4 bits, which takes a quarter of the memory for its weights. Served and judged is the
     whole base, so the gate still needs room for it. Needs bitsandbytes (the extra `qlora`)."""
     max_train_minutes: float = Field(default=120.0, gt=0)
-    """The learning rate reaches zero after so long, whatever the number of epochs."""
+    """The learning rate reaches zero after so long, whatever the number of epochs; each preference stage that follows
+    takes a quarter of it at most."""
     replay_share: float = Field(default=0.0, ge=0, le=0.5)
     """Against forgetting: this share of the rows are general prompts with the base's own answers, and the pairs that
     earlier nights were given weigh no less than this share of all pairs. 0: neither."""

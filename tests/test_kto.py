@@ -106,6 +106,13 @@ def test_where_it_costs_validation_loss_the_adapter_is_as_before(tuned):
     assert all(torch.equal(weight, before[name]) for name, weight in copy_of(model).items())
 
 
+def test_a_stage_that_is_out_of_its_time_ends(tuned, capsys):
+    model, recipe, tokenizer = tuned
+    outcome = learn_thumbs(model, rated(tokenizer, 96), [], replace(recipe, max_train_minutes=1e-6))
+    assert outcome.updates < 12
+    assert f"out of time after {outcome.updates} of 12 updates" in capsys.readouterr().err
+
+
 def with_thumbs(count, disliked):
     liked = [number >= disliked for number in range(count)]
     found = [
