@@ -193,14 +193,16 @@ def _own(drafts: Sequence[ListedDraft], links: Mapping[str, str]) -> list[Json]:
     if not drafts:
         return [note("None yet. Choose “Suggest a reply” in the menu of a customer's message.")]
     return [
-        _draft(draft, fate(draft), HomePage(links=links), ()) | (_show_again(draft) if undecided(draft) else {})
+        _draft(draft, fate(draft), HomePage(links=links), ()) | (_show_again(draft) if waits(draft) else {})
         for draft in drafts
     ]
 
 
-def undecided(draft: ListedDraft) -> bool:
-    """Does a draft wait for its agent?"""
-    return draft.state == "shown" and draft.kind is None and draft.text is not None
+def waits(draft: ListedDraft) -> bool:
+    """Does a draft wait for its agent: to decide on it, or to say what becomes of a reply that could not be sent?"""
+    unsent = draft.task == "reply" and draft.kind in ("accepted", "edited") and draft.posted_ts is None
+    undecided = draft.state == "shown" and draft.kind is None
+    return (undecided or unsent) and draft.withdrawn is None and draft.text is not None
 
 
 def _show_again(draft: ListedDraft) -> Json:

@@ -88,10 +88,11 @@ def moved_on(suggestion: Suggestion) -> Json:
     }
 
 
-def sent(suggestion: Suggestion, sentence: str, *, minutes: int) -> Message:
-    """The agent's confirmation, which takes the reply back for a while."""
+def sent(suggestion: Suggestion, sentence: str, text: str, *, minutes: int) -> Message:
+    """The agent's confirmation, which takes the reply back for a while. It tells one of several from the others."""
     actions: Json = {"type": "actions", "elements": [button("take_back", "Take it back", suggestion.id)]}
-    return sentence, [*text_sections(sentence), actions, note(f"It can be taken back for {minutes} minutes.")]
+    which = note(f"“{clip(' '.join(text.split()), TITLE_LIMIT)}” It can be taken back for {minutes} minutes.")
+    return sentence, [*text_sections(sentence), actions, which]
 
 
 def not_sent(text: str) -> list[Message]:

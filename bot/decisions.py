@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bot import blocks, blocks_answers, blocks_feedback, blocks_replies
 from bot.access import expect_agent
@@ -22,15 +22,19 @@ WITHDRAWN: dict[WithdrawalCause, str] = {
 }
 TAKE_BACK_MINUTES = 5
 """How long a reply that was sent can be taken back."""
+UNSENT = "You chose to send this, and it is not in the thread. Read on there, then choose."
+BEING_SENT = 10.0
+"""Seconds that a dismissal waits for what is just being sent."""
 
 
 @dataclass(frozen=True)
 class Decided:
-    """A decision that stands. `new`: this click made it."""
+    """A decision that stands. `new`: this click made it. `sends`: it may send what was decided; Dismiss never does."""
 
     suggestion: Suggestion
     decision: Decision
     new: bool
+    sends: bool = True
 
 
 async def accept(desk: Desk, click: Click) -> Decided:
@@ -43,7 +47,8 @@ async def accept(desk: Desk, click: Click) -> Decided:
 async def dismiss(desk: Desk, click: Click) -> Decided:
     """Decide not to use the draft."""
     suggestion = await draft_of(desk, click)
-    return _decide(desk, suggestion, "dismissed", None, click.user_id)
+    expect_standing(desk, suggestion)
+    return replace(_decide(desk, suggestion, "dismissed", None, click.user_id), sends=False)
 
 
 async def edit(desk: Desk, suggestion_id: str, user_id: str, text: str, reason: str | None = None) -> Decided:
@@ -90,7 +95,12 @@ async def act(desk: Desk, decided: Decided, told: Address, *, anyway: bool = Fal
     """Carry a decision out and tell the agent, in the draft's place, what became of it. Raises ThreadMovedOn."""
     suggestion, decision = decided.suggestion, decided.decision
     posted = False
-    if suggestion.task == "reply" and decision.kind != "dismissed":
+    if suggestion.task == "reply" and decision.kind != "dismissed" and not decided.sends:
+        await desk.settled(suggestion.channel_id, seconds=BEING_SENT)
+        if unsent_decision(desk, suggestion) is not None:
+            await desk.workspace.whisper(unsent(suggestion, decision), told, replace=True)
+            return
+    elif suggestion.task == "reply" and decision.kind != "dismissed":
         posted = await desk.post(suggestion, decision, look=not decided.new, anyway=anyway)
     body = await desk.body(suggestion, decision.text or "")
     messages = _confirmation(desk, decided, posted=posted, body=body)
@@ -101,6 +111,19 @@ async def act(desk: Desk, decided: Decided, told: Address, *, anyway: bool = Fal
         await asyncio.gather(confirmed, insist(lambda: desk.review(suggestion, look=next(looks, True))))
     else:
         await confirmed
+
+
+def unsent_decision(desk: Desk, suggestion: Suggestion) -> Decision | None:
+    """The decision to send a reply that is not in its thread; None where none was made, or it was withdrawn."""
+    decision = store.decision(desk.db, suggestion.id)
+    if suggestion.task != "reply" or decision is None or decision.text is None or decision.posted_ts is not None:
+        return None
+    return decision if store_replies.withdrawal(desk.db, suggestion.id) is None else None
+
+
+def unsent(suggestion: Suggestion, decision: Decision) -> list[Message]:
+    """A reply that its agent chose to send and that is not in the thread, with what can be done now."""
+    return blocks_replies.unsent(UNSENT, decision.text or "", blocks_replies.moved_on(suggestion))
 
 
 def can_take_back(decision: Decision) -> bool:
@@ -127,7 +150,7 @@ def _confirmation(desk: Desk, decided: Decided, *, posted: bool, body: list[Mess
         newest = store.decision(desk.db, suggestion.id)
         if newest is None or not can_take_back(newest):
             return [_line(sentence)]
-        return [blocks_replies.sent(suggestion, sentence, minutes=TAKE_BACK_MINUTES)]
+        return [blocks_replies.sent(suggestion, sentence, decision.text or "", minutes=TAKE_BACK_MINUTES)]
     # A summary or an answer is for the person who asked: it stays in view, without its buttons.
     saved = "Saved, thank you." if decided.new else "This was already saved."
     *before, (text, sections) = body or blocks.messages_of(decision.text or "")

@@ -106,10 +106,16 @@ def register_home(app: AsyncApp, desk: Desk) -> None:
 
 
 async def show_again(desk: Desk, click: Click) -> None:
-    """Show a draft that waits for its agent once more, in their direct message. Raises NotAllowed, DeskError."""
+    """Show a draft that waits for its agent once more, in their direct message; what could not be sent, as such.
+
+    Raises NotAllowed, DeskError.
+    """
     suggestion = await decisions.draft_of(desk, click)
     if suggestion.requested_by != click.user_id:
         raise NotAllowed("This draft was written for somebody else.")
+    if (unsent := decisions.unsent_decision(desk, suggestion)) is not None:
+        await desk.workspace.whisper(decisions.unsent(suggestion, unsent), slack.Address("", click.user_id))
+        return
     decisions.expect_undecided(desk, suggestion)
     titles = store_desk.source_titles(desk.db, suggestion.id)
     remarks = [f"{FROM_HOME} {WHERE_TO}" if suggestion.task == "reply" else FROM_HOME]

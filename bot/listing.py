@@ -52,7 +52,7 @@ def fate(draft: ListedDraft) -> str:
     if draft.kind is not None:
         sent = draft.task == "reply"
         if sent and draft.posted_ts is None:
-            return "to be sent"
+            return "not sent yet"
         how = {"accepted": ("sent as drafted", "kept as drafted"), "edited": ("edited and sent", "edited and kept")}
         return how[draft.kind][0 if sent else 1]
     return {

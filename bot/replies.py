@@ -4,7 +4,7 @@ import asyncio
 
 from bot import beside, blocks_replies, decisions
 from bot.access import expect_agent
-from bot.desk import Desk
+from bot.desk import Desk, address_of
 from bot.slack import Click, Json, Request
 from data import store, store_replies
 from data.errors import DeskError, EmptyText
@@ -54,6 +54,9 @@ def ask_again(desk: Desk, suggestion: Suggestion, click: Click) -> Suggestion | 
     """Store that another draft is wanted for the same thread; the old one is not decided on. None: it came before."""
     wish = {"wish": click.choice, "earlier": suggestion.id} if click.choice in WISHES else {}
     kept = {name: suggestion.request[name] for name in ("shown_in", "asked_in") if name in suggestion.request}
+    if click.channel_id != address_of(suggestion).channel_id:
+        # Pressed under a copy in the direct message: the thread that the first one was shown in is not there.
+        kept.pop("shown_in", None)
     kind = beside.KIND if suggestion.request["kind"] == beside.KIND else "again"
     return desk.remember(
         Request(
@@ -98,10 +101,15 @@ async def refresh(desk: Desk, click: Click) -> tuple[Suggestion | None, Decision
 
 
 async def take_back(desk: Desk, click: Click) -> tuple[Suggestion, Decision]:
-    """Store that a sent reply is taken back, once. Raises NotAllowed, and DeskError when it is too late."""
+    """Store that a sent reply is taken back, once. Raises NotAllowed, and DeskError when it is too late.
+
+    One that was taken back and that Slack did not delete can be deleted by another press, however late.
+    """
     suggestion = await decisions.draft_of(desk, click)
+    decision, withdrawn = store.decision(desk.db, suggestion.id), store_replies.withdrawal(desk.db, suggestion.id)
+    if decision is not None and withdrawn is not None and withdrawn.still_stands:
+        return suggestion, decision
     decisions.expect_standing(desk, suggestion)
-    decision = store.decision(desk.db, suggestion.id)
     if decision is None or decision.posted_ts is None:
         raise DeskError("This reply is not in the thread, so there is nothing to take back.")
     if not decisions.can_take_back(decision):

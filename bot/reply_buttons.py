@@ -8,7 +8,7 @@ from slack_bolt.async_app import AsyncAck, AsyncApp, AsyncBoltContext
 from bot import blocks, blocks_replies, decisions, replies, slack
 from bot.blocks import Message
 from bot.desk import Desk
-from bot.failing import or_fail
+from bot.failing import insist, or_fail
 from bot.slack import Json
 from data.models import Suggestion
 
@@ -84,7 +84,7 @@ def _sent_replies(app: AsyncApp, desk: Desk) -> None:
     async def take_back(ack: AsyncAck, body: Json) -> None:
         suggestion, decision = await replies.take_back(desk, slack.click_of(body))
         await ack()
-        await desk.unpost(suggestion)
+        await insist(lambda: desk.unpost(suggestion))
         await _replace(desk, body, blocks_replies.taken_back(suggestion, decision.text or ""))
 
 

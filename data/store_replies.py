@@ -21,6 +21,11 @@ class Withdrawal:
     created_at: str
     deleted_at: str | None
 
+    @property
+    def still_stands(self) -> bool:
+        """Was the reply taken back and not deleted in Slack yet?"""
+        return self.cause == "taken_back" and self.deleted_at is None
+
 
 @dataclass(frozen=True)
 class ShownPassage:

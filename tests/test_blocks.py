@@ -121,7 +121,7 @@ def test_the_reply_names_the_agent_plainly():
 def test_what_stands_around_a_reply_is_taken_by_slack(text):
     for messages in (
         [blocks_replies.dismissed(SUGGESTION)],
-        [blocks_replies.sent(SUGGESTION, "Sent.", minutes=5)],
+        [blocks_replies.sent(SUGGESTION, "Sent.", text, minutes=5)],
         blocks_replies.not_sent(text),
         blocks_replies.unsent("Not sent: " + "why " * 50, text, blocks_replies.moved_on(SUGGESTION)),
         blocks_replies.taken_back(SUGGESTION, text),
