@@ -27,9 +27,8 @@ _HEADING = re.compile(
 )
 _INLINE = re.compile(rf"(?<=[.!?;])\s+(?=(?:[*_]{{1,3}})?(?:{_NAMES})\s*[*_]{{0,3}}:)", re.IGNORECASE)
 _BULLET = re.compile(r"^\s*(?:[-*•\u2013]\s+|\d+[.)]\s+)")
-_NOTHING = frozenset(
-    {"none", "nothing", "nothing open", "nothing is open", "no open points", "n/a", "no", "-", "—", ""}
-)
+NOTHING = frozenset({"none", "nothing", "nothing open", "nothing is open", "no open points", "n/a", "no", "-", "—", ""})
+"""What a line under a heading says when nothing is to be said."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +63,7 @@ def open_points(text: str) -> list[str]:
         for section in sections_of(text)
         if section.heading == OPEN
         for line in section.lines
-        if line.casefold().strip(" .!") not in _NOTHING
+        if line.casefold().strip(" .!") not in NOTHING
     ]
 
 

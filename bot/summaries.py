@@ -14,9 +14,11 @@ from bot.errors import SlackRefused, SlackUnreachable
 from bot.parts import Outcome, Progress, Writer, in_parts
 from bot.provenance import sources_of
 from bot.reading import Reading, read
-from bot.sections import lines_of, sections_of
+from bot.sections import NOTHING, lines_of, sections_of
+from bot.vetting import without_foreign_links
 from bot.workspace import Workspace
 from data import prompts, store, store_erasure, store_preferences, store_summaries
+from data.fencing import HIDDEN
 from data.models import BASE, Example, Suggestion, Turn
 from data.store_summaries import KeptSummary
 from serving import promotion
@@ -63,10 +65,14 @@ async def draft(
         keeper = await workspace.name(kept.kept_by)
         messages = f"{len(new)} new message{'' if len(new) == 1 else 's'}"
         remarks.append(f"This goes on from the summary that {keeper} kept, with {messages}.")
+        if gone := left_out(store_summaries.edits(db, kept.suggestion_id), kept.text, outcome.text):
+            remarks.append("No longer in it, of what agents wrote there: " + " · ".join(gone))
     else:
         allowed = await sources_for(db, workspace, suggestion)
         examples = drafting.examples_for(db, suggestion, reading.turns, allowed) if adapter == BASE else []
         outcome = await _afresh(writer, reading.turns, examples, progress)
+    known = "\n".join([kept.text if kept is not None else "", *(turn.text for turn in reading.turns)])
+    outcome = replace(outcome, text=without_foreign_links(HIDDEN.sub("", outcome.text), known))
     sources = _sources(outcome.text, reading)
     with store.immediate(db):
         drafted = store.record_draft(
@@ -129,6 +135,22 @@ async def _updated(writer: Writer, new: Sequence[Turn], kept: KeptSummary, progr
     if await writer.fits(messages):
         return await writer.write(messages)
     return await in_parts(writer, new, progress, kept=kept.text)
+
+
+def left_out(edits: Sequence[tuple[str, str]], kept: str, text: str) -> list[str]:
+    """The lines of a kept summary that its agents wrote, and that the model did not keep word for word. Pure."""
+    drafted = {_plain(line) for draft, _ in edits for line in _lines(draft)}
+    own = {_plain(line) for _, said in edits for line in _lines(said)} - drafted - NOTHING
+    now = _plain(text)
+    return [line for line in _lines(kept) if _plain(line) in own and _plain(line) not in now]
+
+
+def _lines(text: str) -> list[str]:
+    return lines_of(sections_of(text)) or [line.strip() for line in text.splitlines() if line.strip()]
+
+
+def _plain(text: str) -> str:
+    return " ".join(text.casefold().split()).rstrip(" .!")
 
 
 def _sources(text: str, reading: Reading) -> dict[int, str]:

@@ -93,6 +93,30 @@ def kept_summary(
     return KeptSummary(**found) if found else None
 
 
+def edits(db: Database, suggestion_id: str) -> list[tuple[str, str]]:
+    """(drafted, as the agent wrote it instead) of a kept summary and of those that it went on from."""
+    found = rows(
+        db,
+        """
+        with recursive chain (id) as (
+            select ?
+            union
+            select earlier.id from chain
+            join suggestions s on s.id = chain.id
+            join suggestion_sources used on used.suggestion_id = s.id
+            join suggestions earlier on earlier.id = used.pair_id and earlier.team_id = s.team_id
+                and earlier.channel_id = s.channel_id and earlier.thread_ts is s.thread_ts
+            join summaries read on read.suggestion_id = earlier.id
+        )
+        select s.draft, d.text from chain
+        join suggestions s on s.id = chain.id join decisions d on d.suggestion_id = s.id
+        where d.kind = 'edited' and d.text is not null and s.draft is not null
+        """,
+        [suggestion_id],
+    )
+    return [(one["draft"], one["text"]) for one in found]
+
+
 def source_lines(db: Database, suggestion_id: str) -> dict[int, str]:
     """Line of the draft → ts of the message that it comes from."""
     found = rows(
