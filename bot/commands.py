@@ -1,6 +1,7 @@
 """/nightshift: status, consent, the night's report; and what commands say about themselves."""
 
 import asyncio
+import logging
 from collections.abc import Coroutine
 
 from bot import blocks, gaps, home, night_report, supervision
@@ -9,9 +10,12 @@ from bot.blocks import Message
 from bot.desk import Desk
 from bot.slack import Json, key_of
 from data import store, store_proactive, store_supervision
+from data.errors import DeskError
 from data.models import TASKS, Task
 from data.store_fallbacks import Fallback, fallback
 from serving import promotion
+
+log = logging.getLogger(__name__)
 
 HELP = (
     "• Suggest a reply, Summarise thread: in the menu of any message\n"
@@ -32,19 +36,25 @@ USAGE = {
     "last 100 (up to 1000) or a link to a thread.",
 }
 NO_ADMIN_FOR_DRAFTS = "Only admins may change whether I draft without being asked. They are listed in ADMINS."
+NOT_JOINED = "I am not in this channel yet, so nothing happens here before somebody types /invite @Nightshift."
+SHARED_ON = "People of another company are in this channel: what I write here stands on customer-safe articles only."
+SHARED_OFF = (
+    "People of another company are in this channel, so I keep out of it until an admin types /nightshift consent on."
+)
 NOT_AN_ADMIN = "Only admins may change whether I learn in a channel. They are listed in ADMINS."
 
 
 def answer(desk: Desk, body: Json) -> Coroutine[None, None, Message]:
     """Store what the command changes, at once, and return the message to its person as work still to do."""
-    words = (body.get("text") or "").split()
+    # A phone begins with a capital letter.
+    words = (body.get("text") or "").casefold().split()
     channel_id, user_id = body["channel_id"], body["user_id"]
     if words == ["consent"]:
         return _consent_now(desk, channel_id)
     if words[:1] == ["consent"]:
-        return _said(_consent(desk, body, words[1:]))
+        return _switched(desk, body, _consent(desk, body, words[1:]), is_on=words[1:] == ["on"])
     if words[:1] == ["proactive"]:
-        return _said(_proactive(desk, body, words[1:]))
+        return _switched(desk, body, _proactive(desk, body, words[1:]), is_on=words[1:] == ["on"])
     if words == ["status"]:
         return _status(desk, channel_id)
     if words == ["report"]:
@@ -80,6 +90,26 @@ def _proactive(desk: Desk, body: Json, words: list[str]) -> str:
         most = desk.workspace.settings.proactive_per_hour
         return f"From now on one agent gets a private draft when a customer writes here, at most {most} an hour."
     return "From now on I draft in this channel only when I am asked."
+
+
+async def _switched(desk: Desk, body: Json, sentence: str, *, is_on: bool) -> Message:
+    """The sentence, and what an admin who switched something on has to know of this channel."""
+    told = is_on and desk.workspace.is_admin(body["user_id"])
+    return await _said(" ".join([sentence, *(await _about(desk, body["channel_id"]) if told else ())]))
+
+
+async def _about(desk: Desk, channel_id: str) -> list[str]:
+    try:
+        if not await desk.workspace.is_joined(channel_id):
+            return [NOT_JOINED]
+        if not await desk.workspace.is_shared(channel_id):
+            return []
+    except DeskError as error:
+        # What was switched is switched, whatever Slack says of the channel.
+        log.warning("nothing is known of channel %s: %s", channel_id, type(error).__name__)
+        return []
+    consent = store.consent(desk.db, channel_id)
+    return [SHARED_ON if consent is not None and consent.granted else SHARED_OFF]
 
 
 async def _consent_now(desk: Desk, channel_id: str) -> Message:

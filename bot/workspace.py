@@ -10,7 +10,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 from slack_sdk.webhook.async_client import AsyncWebhookClient
 
 from bot.blocks import Message
-from bot.errors import SlackRefused
+from bot.errors import NotInChannel, SlackRefused
 from bot.messages import NOTICE_EVENT, REPLY_EVENT, mentioned, metadata, posted_parts, turns_of
 from bot.people import CACHE_SECONDS, People
 from bot.settings import BotSettings
@@ -107,6 +107,17 @@ class Workspace(People):
             shared = bool(channel.get("is_ext_shared") or channel.get("is_pending_ext_shared"))
             known = self._shared[channel_id] = (time.monotonic() + CACHE_SECONDS, shared)
         return known[1]
+
+    async def is_joined(self, channel_id: str) -> bool:
+        """Are we in the channel, as far as Slack says?"""
+        if channel_id.startswith("D"):
+            return True
+        try:
+            channel = (await self.call("conversations.info", channel=channel_id))["channel"]
+        except NotInChannel:
+            # A private one.
+            return False
+        return channel.get("is_member") is not False
 
     def note_shared(self, channel_id: str) -> None:
         """Slack said with an event that the channel is shared: what was looked up before no longer counts."""

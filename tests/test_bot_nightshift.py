@@ -33,6 +33,21 @@ def test_consent_says_who_switched_it_and_when(bot, sandbox, model):
     told(sandbox, AGENT, "consent", "nobody has switched it on", channel=BILLING)
 
 
+def test_who_switches_something_on_where_the_bot_cannot_work_yet_is_told_what_is_missing(bot, sandbox, model):
+    for words in ("consent on", "proactive on"):
+        assert "From now on" in told(sandbox, ADMIN, words, "/invite @Nightshift", "C0RANDOM")
+    told(sandbox, ADMIN, "proactive on", "keep out of it until an admin types /nightshift consent on", "C0CONNECT")
+    told(sandbox, ADMIN, "consent on", "on customer-safe articles only", "C0CONNECT")
+    seen = told(sandbox, ADMIN, "consent on", "From now on I learn", HELP)
+    sandbox.fault(method="conversations.info", error="fatal_error", times=9)
+    assert "invite" not in seen + told(sandbox, ADMIN, "proactive on", "From now on one agent", HELP)
+
+
+def test_a_word_is_known_with_the_capital_that_a_phone_begins_with(bot, sandbox, model):
+    told(sandbox, AGENT, "Status", "Learning in this channel")
+    told(sandbox, ADMIN, "Consent ON", "From now on I learn")
+
+
 def test_a_hold_stands_in_the_status(bot, sandbox, model):
     store_supervision.set_hold(bot.db, held=True, decided_by=SUPERVISOR, request_key="held")
     told(sandbox, AGENT, "status", "Promotions: held by sofia since ")

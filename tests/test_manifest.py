@@ -13,7 +13,7 @@ SOURCE = "\n".join(path.read_text() for path in sorted((ROOT / "bot").glob("*.py
 SCOPES = set(MANIFEST["oauth_config"]["scopes"]["bot"])
 EVENTS = set(MANIFEST["settings"]["event_subscriptions"]["bot_events"])
 
-READ = {"channels:read", "groups:read"}
+READ = {"channels:read", "groups:read", "mpim:read"}
 HISTORY = {"channels:history", "groups:history", "im:history", "mpim:history"}
 METHODS: dict[str, set[str]] = {
     "auth.test": set(),
