@@ -50,6 +50,11 @@ async def expect_allowed(db: Database, workspace: Workspace, suggestion: Suggest
         channel_id, user_id
     ):
         raise NotAllowed("You are not in the channel of that thread, so I cannot read it for you.")
+    await expect_open(db, workspace, channel_id)
+
+
+async def expect_open(db: Database, workspace: Workspace, channel_id: str) -> None:
+    """Raise NotAllowed in a Slack Connect channel that no admin has switched on."""
     if not await workspace.is_shared(channel_id):
         return
     consent = store.consent(db, channel_id)

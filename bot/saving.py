@@ -8,6 +8,7 @@ import asyncio
 import json
 import logging
 from collections.abc import Awaitable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from typing import TypeVar
@@ -15,9 +16,11 @@ from typing import TypeVar
 from slack_bolt.async_app import AsyncAck, AsyncApp
 
 from bot import blocks, blocks_articles, slack
+from bot.access import expect_open
 from bot.blocks import note
 from bot.canvases import canvas_in, read_canvas
 from bot.desk import Desk
+from bot.errors import SlackRefused, SlackUnreachable
 from bot.listing import shortened
 from bot.messages import mentioned
 from bot.rich_text import markdown_of
@@ -32,6 +35,8 @@ log = logging.getLogger(__name__)
 
 LOOKUP_SECONDS = 1.5
 """That a look around the message may take, since a shortcut opens a form within 3 seconds or never."""
+OPEN_SECONDS = 0.7
+"""That asking whether the channel is shared with another company may take, before that look."""
 CANVAS_SECONDS = 2.0
 """That reading a canvas may take, since a form is acked within 3 seconds."""
 READERS = "Everybody who may read it can find it from now on, also who is not in the channel that it comes from."
@@ -61,8 +66,13 @@ def register(app: AsyncApp, desk: Desk) -> None:
     async def save_message(ack: AsyncAck, body: Json) -> None:
         await ack()
         await expect_writer(desk, body["user"]["id"])
+        channel_id = body["channel"]["id"]
+        # Where Slack does not say in time, who saves it knows where they are.
+        with suppress(SlackRefused, SlackUnreachable, TimeoutError):
+            async with asyncio.timeout(OPEN_SECONDS):
+                await expect_open(desk.db, desk.workspace, channel_id)
         message = {**body["message"], "ts": str(body["message"].get("ts") or body["message_ts"])}
-        found = await found_in(desk, message, team_id=slack.team_of(body), channel_id=body["channel"]["id"])
+        found = await found_in(desk, message, team_id=slack.team_of(body), channel_id=channel_id)
         await open_form(desk, replace(found, response_url=body.get("response_url", "")), body)
 
     @app.action("save_answer")

@@ -190,6 +190,14 @@ def test_a_message_where_the_bot_is_no_member_can_be_saved_too(bot, sandbox, mod
     sandbox.wait_for(AGENT, lambda state: "“Keys” is in the help centre" in json.dumps(state, ensure_ascii=False))
 
 
+def test_where_people_of_another_company_are_nothing_is_saved_before_an_admin_opens_the_channel(bot, sandbox, model):
+    ts = sandbox.message("C0CONNECT", AGENT, "The yellow key opens the yard.")["ts"]
+    sandbox.shortcut("C0CONNECT", AGENT, ts, "save_as_knowledge")
+    last_ephemeral(sandbox, AGENT, "People of another company are in this channel")
+    sandbox.command("C0CONNECT", ADMIN, "/nightshift", "consent on")
+    assert filled(form(sandbox, AGENT, "C0CONNECT", ts))["text"] == "The yellow key opens the yard."
+
+
 def test_a_customer_saves_nothing_and_is_told_so(bot, sandbox, model):
     ts = sandbox.message(HELP, CUSTOMER, "The yellow key opens the yard.")["ts"]
     sandbox.shortcut(HELP, CUSTOMER, ts, "save_as_knowledge")
