@@ -177,8 +177,9 @@ def test_a_channel_that_becomes_shared_closes_with_the_next_message_in_it(bot, s
     sandbox.shortcut("C0BILLING", AGENT, ts, "suggest_reply")
     last_ephemeral(sandbox, AGENT, "We will look into it")
     sandbox.call("/sandbox/share", {"channel": "C0BILLING"})
-    ts = sandbox.message("C0BILLING", CUSTOMER, "Anybody?")["ts"]
-    time.sleep(0.2)
+    first = sandbox.message("C0BILLING", CUSTOMER, "Not asked about")["ts"]
+    ts = sandbox.message("C0BILLING", CUSTOMER, "Anybody?", first)["ts"]
+    bot.until(lambda: list(bot.db.query("select 1 from threads where thread_ts = ?", [first])))
     sandbox.shortcut("C0BILLING", AGENT, ts, "suggest_reply")
     last_ephemeral(sandbox, AGENT, "another company")
     assert len(model.asked) == 1
