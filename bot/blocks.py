@@ -152,8 +152,9 @@ def thumbs(suggestion: Suggestion) -> Json:
 
 
 def send_again(suggestion: Suggestion) -> Json:
-    """The button under a reply that was decided on and could not be posted."""
-    return {"type": "actions", "elements": [button("accept", "Send", suggestion.id, style="primary")]}
+    """The buttons under a reply that was decided on and could not be posted."""
+    send = button("accept", "Send", suggestion.id, style="primary")
+    return {"type": "actions", "elements": [send, button("do_not_send", "Do not send", suggestion.id)]}
 
 
 def reply_messages(text: str, *, sender: str) -> list[Message]:

@@ -84,6 +84,7 @@ def moved_on(suggestion: Suggestion) -> Json:
         "elements": [
             button("refresh", "Refresh the draft", suggestion.id, style="primary"),
             button("send_anyway", "Send anyway", suggestion.id),
+            button("do_not_send", "Do not send", suggestion.id),
         ],
     }
 
@@ -101,9 +102,10 @@ def not_sent(text: str) -> list[Message]:
     return [*before, (top, [*sections, note("Not sent. A new draft follows. Only you can see this.")])]
 
 
-def taken_back(suggestion: Suggestion, text: str) -> list[Message]:
-    """What stands in the confirmation's place: the text, which only the agent sees now, and a way on."""
-    head = note("Taken back: it is deleted from the thread. Only you can see this.")
+def taken_back(suggestion: Suggestion, text: str, *, was_posted: bool) -> list[Message]:
+    """What stands in the place of what was pressed: the text, which only the agent sees now, and a way on."""
+    became = "Taken back: it is deleted from the thread." if was_posted else "Not sent."
+    head = note(f"{became} Only you can see this.")
     *before, (top, sections) = messages_of(text)
     again: Json = {"type": "actions", "elements": [button("refresh", "Draft again", suggestion.id)]}
     return [*before, (top, [*sections, head, again])]
@@ -112,7 +114,8 @@ def taken_back(suggestion: Suggestion, text: str) -> list[Message]:
 def unasked(text: str) -> str:
     """The remark under a draft that nobody asked for: which message it answers, and how to end this."""
     asked = clip(" ".join(text.split()), TITLE_LIMIT)
-    return f"For: “{asked}”. You did not ask for this; an admin ends it here with /nightshift proactive off."
+    end = "" if asked.endswith((".", "!", "?", "…")) else "."
+    return f"For: “{asked}”{end} You did not ask for this; an admin ends it here with /nightshift proactive off."
 
 
 def why_modal(

@@ -18,17 +18,18 @@ from serving import promotion
 log = logging.getLogger(__name__)
 
 HELP = (
-    "• Suggest a reply, Summarise thread: in the menu of any message\n"
-    "• Save as knowledge: in that menu too, and offered to who pins a message where I learn\n"
-    "• @Nightshift draft a reply, @Nightshift summarise: said in a thread; only you see what comes\n"
-    "• /summarize, or with a span or a link to a thread: /summarize 12h, /summarize today, /summarize last 100\n"
-    "• /ask and a question: answered from the help centre, for your eyes only\n"
-    "• /nightshift status: what is served, and whether I learn in this channel\n"
-    "• /nightshift consent: who switched learning on in this channel, and when\n"
-    "• /nightshift report: what the newest night changed and why, for your eyes only\n"
-    "• /nightshift gaps: what the help centre lacks or has wrong, most asked first, for your eyes only\n"
-    "• /nightshift consent on, /nightshift consent off: an admin lets me learn in this channel, or not\n"
-    "• /nightshift proactive on, /nightshift proactive off: an admin lets me draft here without being asked, or not"
+    "**In the menu of any message**: Suggest a reply, Summarise thread, Save as knowledge\n"
+    "**In a thread**: `@Nightshift draft a reply`, `@Nightshift summarise`; only you see what comes\n"
+    "**Anywhere**, for your eyes only:\n"
+    "- `/ask` and a question: answered from the help centre\n"
+    "- `/summarize`, alone or with `today`, `12h`, `last 100` or a link to a thread\n"
+    "- `/nightshift status`: what is served, and whether I learn in this channel\n"
+    "- `/nightshift consent`: who switched learning on in this channel, and when\n"
+    "- `/nightshift report`: what the newest night changed, and why\n"
+    "- `/nightshift gaps`: what the help centre lacks or has wrong, most asked first\n\n"
+    "**Admins** say for this channel:\n"
+    "- `/nightshift consent on` or `consent off`: whether I learn here; who pins a message is then offered to save it\n"
+    "- `/nightshift proactive on` or `proactive off`: whether I draft here without being asked"
 )
 USAGE = {
     "/ask": "Type a question after /ask, for example: /ask How do I reset a password?",

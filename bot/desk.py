@@ -234,6 +234,8 @@ class Desk:
             newest = store.decision(self.db, suggestion.id)
             if newest is not None and newest.posted_ts is not None:
                 return False
+            if store_replies.withdrawal(self.db, suggestion.id) is not None:
+                raise DeskError("This reply was taken back before it was sent.")
             if not anyway:
                 await self._expect_unmoved(suggestion)
             sender = await self.workspace.name(decision.decided_by)

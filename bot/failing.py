@@ -19,7 +19,7 @@ from bot.blocks import Message
 from bot.desk import Desk, address_of
 from bot.errors import NothingFound, SlackRefused, SlackUnreachable, ThreadMovedOn
 from bot.slack import PROACTIVE, Address
-from data import store, store_answers
+from data import store, store_answers, store_replies
 from data.errors import NightshiftError
 from data.models import Suggestion
 
@@ -59,7 +59,8 @@ async def fail(desk: Desk, suggestion: Suggestion, error: Exception, *, told: Ad
     if half_written is not None and not await streams.break_off_or_log(desk.db, desk.workspace, half_written):
         desk.in_background(streams.settle(desk.db, desk.workspace, half_written, whole=False))
     waits = decision is not None or suggestion.request.get("kind") != PROACTIVE
-    unsent = decision is not None and decision.text is not None and suggestion.task == "reply"
+    withdrawn = store_replies.withdrawal(desk.db, suggestion.id) is not None
+    unsent = decision is not None and decision.text is not None and suggestion.task == "reply" and not withdrawn
     if decision is not None and decision.text is not None and unsent:
         moved = isinstance(error, ThreadMovedOn)
         buttons = blocks_replies.moved_on(suggestion) if moved else blocks.send_again(suggestion)

@@ -3,6 +3,7 @@
 from datetime import datetime
 
 from bot.blocks_replies import OTHER, REASONS
+from bot.markdown import as_is, words_of
 from bot.slack import escape
 from data.models import Task
 from data.store_supervision import ListedDraft
@@ -33,9 +34,10 @@ def quoted(text: str | None) -> str:
     """The beginning of a text that people or the model wrote, as a quotation that pings nobody."""
     if not text:
         return "> _erased_" if text is None else "> _nothing_"
-    shown = escape(shortened(text))
+    words = words_of(text) or text
+    shown = as_is(shortened(words))
     # Of a text full of & and < Slack counts five characters for each.
-    return "> " + (shown if len(shown) <= 2 * SHOWN else escape(shortened(text, SHOWN // 5)))
+    return "> " + (shown if len(shown) <= 2 * SHOWN else as_is(shortened(words, SHOWN // 5)))
 
 
 def thread_link(link: str | None) -> str:
@@ -45,6 +47,8 @@ def thread_link(link: str | None) -> str:
 
 def fate(draft: ListedDraft) -> str:
     """What became of a draft, in words."""
+    if draft.withdrawn == "taken_back" and draft.posted_ts is None:
+        return "not sent"
     if draft.withdrawn is not None:
         return {"taken_back": "taken back", "refreshed": "not sent: a new draft was asked for"}[draft.withdrawn]
     if draft.kind == "dismissed":

@@ -66,6 +66,26 @@ def rendered(text: str) -> str:
     return "\n".join(piece.mrkdwn for piece, _ in _blocks(text))
 
 
+def words_of(text: str) -> str:
+    """What a text says on one line, without its markup."""
+    return " ".join(" ".join(_said(SyntaxTreeNode(_parser.parse(text)))).split())
+
+
+def as_is(text: str) -> str:
+    """Words → mrkdwn that shows just them: no mark formats, no address becomes a link."""
+    return escape(_mark.sub(rf"\1{ZERO_WIDTH}", text))
+
+
+def _said(node: SyntaxTreeNode) -> Iterator[str]:
+    for child in node.children:
+        if child.type in ("inline", "fence", "code_block"):
+            yield _words(child)
+            continue
+        if child.type == "list_item":
+            yield f"{child.info}." if child.info else "•"
+        yield from _said(child)
+
+
 def block_starts(text: str) -> list[int]:
     """Where each paragraph, heading, list, table, rule and the like of a text begins."""
     ends = [0, *(line.end() for line in re.finditer(r"\r\n?|\n", text))]

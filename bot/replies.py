@@ -121,6 +121,20 @@ async def take_back(desk: Desk, click: Click) -> tuple[Suggestion, Decision]:
     return suggestion, decision
 
 
+async def do_not_send(desk: Desk, click: Click) -> tuple[Suggestion, Decision]:
+    """Store that a reply which could not be sent is not to be sent. Raises NotAllowed, and DeskError when it was."""
+    suggestion = await decisions.draft_of(desk, click)
+    decisions.expect_standing(desk, suggestion)
+    with store.immediate(desk.db):
+        decision = decisions.unsent_decision(desk, suggestion)
+        if decision is None:
+            raise DeskError("There is nothing to hold back: this reply was sent, or nobody chose to send it.")
+        store_replies.withdraw(desk.db, suggestion.id, cause="taken_back", withdrawn_by=click.user_id)
+        # Nothing of it stands in Slack.
+        store_replies.record_deleted(desk.db, suggestion.id)
+    return suggestion, decision
+
+
 async def _may_see(desk: Desk, example: store_replies.ShownExample, suggestion: Suggestion, user_id: str) -> bool:
     # History was imported for the whole team; a reply from a channel is for who can open that channel.
     if example.channel_id in (None, suggestion.channel_id):

@@ -14,7 +14,7 @@ from data.models import Suggestion
 
 
 def register(app: AsyncApp, desk: Desk) -> None:
-    """Reasons, why, another draft, send anyway, refresh, take back."""
+    """Reasons, why, another draft, send anyway or not at all, refresh, take back."""
     _reasons(app, desk)
     _another_draft(app, desk)
     _sent_replies(app, desk)
@@ -85,7 +85,13 @@ def _sent_replies(app: AsyncApp, desk: Desk) -> None:
         suggestion, decision = await replies.take_back(desk, slack.click_of(body))
         await ack()
         await insist(lambda: desk.unpost(suggestion))
-        await _replace(desk, body, blocks_replies.taken_back(suggestion, decision.text or ""))
+        await _replace(desk, body, blocks_replies.taken_back(suggestion, decision.text or "", was_posted=True))
+
+    @app.action("do_not_send")
+    async def do_not_send(ack: AsyncAck, body: Json) -> None:
+        suggestion, decision = await replies.do_not_send(desk, slack.click_of(body))
+        await ack()
+        await _replace(desk, body, blocks_replies.taken_back(suggestion, decision.text or "", was_posted=False))
 
 
 async def _run(desk: Desk, suggestion: Suggestion | None) -> None:

@@ -124,7 +124,7 @@ def test_what_stands_around_a_reply_is_taken_by_slack(text):
         [blocks_replies.sent(SUGGESTION, "Sent.", text, minutes=5)],
         blocks_replies.not_sent(text),
         blocks_replies.unsent("Not sent: " + "why " * 50, text, blocks_replies.moved_on(SUGGESTION)),
-        blocks_replies.taken_back(SUGGESTION, text),
+        blocks_replies.taken_back(SUGGESTION, text, was_posted=True),
     ):
         for _, made in messages:
             rules.check_blocks(json.loads(json.dumps(made)))

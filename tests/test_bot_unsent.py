@@ -2,6 +2,7 @@
 
 import json
 
+import pytest
 from bot_fixtures import last_ephemeral
 from test_bot_desk import draft_for, replies
 from test_bot_home import home, shown, written
@@ -38,6 +39,25 @@ def test_a_reply_that_could_not_be_sent_waits_on_the_home_tab_and_no_dismissal_s
     assert again["ts"] != copy["ts"]
     sandbox.action(AGENT, "send_anyway", value=row["id"], channel=DIRECT, message_ts=again["ts"])
     bot.until(lambda: len(replies(sandbox, row["thread_ts"])) == 1)
+
+
+@pytest.mark.parametrize("has_moved_on", [True, False])
+def test_an_agent_may_let_it_be_when_a_reply_was_not_sent(bot, sandbox, model, has_moved_on):
+    row = draft_for(bot, sandbox)
+    if has_moved_on:
+        sandbox.message(HELP, CUSTOMER, "Never mind, I found it.", row["thread_ts"])
+    else:
+        sandbox.fault(method="chat.postMessage", error="is_archived")
+    press(sandbox, "accept", row["id"])
+    unsent = last_ephemeral(sandbox, AGENT, "do_not_send")
+    press(sandbox, "do_not_send", row["id"])
+    bot.until(lambda: store_replies.withdrawal(bot.db, row["id"]))
+    assert last_ephemeral(sandbox, AGENT, "Not sent. Only you can see this.")["ts"] == unsent["ts"]
+    assert store.unposted_decisions(bot.db) == store_replies.undeleted_withdrawals(bot.db) == []
+    view = written(home(sandbox, AGENT, "*Reply* · not sent ·"))
+    assert f'"value": "{row["id"]}"' not in view
+    press(sandbox, "refresh", row["id"])
+    bot.until(lambda: (r := bot.newest())["id"] != row["id"] and r["state"] == "shown")
 
 
 def test_another_draft_asked_for_under_a_copy_comes_below_the_copy(bot, sandbox, model):

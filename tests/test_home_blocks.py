@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from bot import blocks_articles, blocks_feedback, blocks_gaps, blocks_home, night_report
+from bot import blocks_articles, blocks_feedback, blocks_gaps, blocks_home, listing, night_report
 from bot.acceptance import acceptance_by, bars, shares
 from bot.blocks_home import HomePage, Supervision
 from bot.blocks_replies import REASONS
@@ -216,6 +216,15 @@ def test_quiet_hours_are_on_the_persons_own_clock(quiet, zone, utc, is_so):
 )  # fmt: skip
 def test_a_dismissed_draft_says_why_in_the_words_of_its_button_or_of_its_agent(stored, says):
     assert fate(draft(1, reason=stored)) == says
+
+
+def test_a_quoted_text_is_read_without_its_markup_and_formats_nothing():
+    text = "# Hello\n\nIt is **paid**, see [the terms](https://x.example/a).\n\n1. Open *Plan*\n2. Press `go`\n\n- Wait"
+    said = "> Hello It is paid, see the terms (https://x.example/a). 1. Open Plan 2. Press go • Wait"
+    assert listing.quoted(text) == said
+    assert listing.quoted("2 *bold* 3 <!here> & _x_") == "> 2 bold 3 &lt;!here&gt; &amp; x"
+    assert listing.quoted("---") == "> ---" and listing.quoted(None) == "> _erased_"
+    assert "*\u200bnot bold*" in listing.quoted("2 \\*not bold* 3")
 
 
 def test_a_text_is_shortened_at_a_word_or_anywhere_where_there_are_no_words():
