@@ -41,12 +41,14 @@ bench: $(READY)
 	@$(BIN)/python tests/bench_search.py
 
 # The kill tests five times over: what fails once in a while fails here. Then two processes on one training, a shift of
-# 50 agents, and the attacks.
+# 50 agents, the attacks, and QLoRA, whose library lies beside the set-up: whatever imports PEFT would import it too.
 soak: $(READY)
 	@for n in 1 2 3 4 5; do OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/test_desk_crash.py tests/test_nightly.py tests/test_store.py tests/test_up.py || exit 1; done
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/soak_parallel.py
 	@OMP_NUM_THREADS=1 $(BIN)/python tests/soak_shift.py
 	@OMP_NUM_THREADS=1 $(BIN)/python tests/injection.py
+	@$(PIP) --no-deps --upgrade --target var/qlora bitsandbytes==0.50.2
+	@OMP_NUM_THREADS=1 PYTHONPATH=var/qlora $(BIN)/python -m pytest tests/test_four_bits.py
 
 # The README's picture, taken at the end of a demo.
 picture: $(READY)

@@ -2,6 +2,7 @@
 
 import sys
 from dataclasses import replace
+from importlib.util import find_spec
 
 import pytest
 import torch
@@ -20,9 +21,13 @@ from serving import adapters
 from serving.base import identify
 
 ROW = pack([Tokens(tuple(range(10, 40)), tuple(range(40, 60))), Tokens((7, 8, 9), (10, 11))])
+needs_bitsandbytes = pytest.mark.skipif(
+    find_spec("bitsandbytes") is None, reason="bitsandbytes is not installed (the extra qlora); make soak installs it"
+)
 QUANTIZED = SMALL.model_copy(update={"quantize_base": True})
 
 
+@needs_bitsandbytes
 def test_a_night_trains_on_a_base_in_four_bits_to_an_adapter_of_the_whole_one(tiny_base, tmp_path):
     run_dir = prepare_run(tmp_path / "run", tiny_base, small_dataset(train=44), QUANTIZED)
     outcome = train(run_dir)
@@ -30,6 +35,7 @@ def test_a_night_trains_on_a_base_in_four_bits_to_an_adapter_of_the_whole_one(ti
     adapters.verify(run_dir / "adapter", identify(str(tiny_base)), max_lora_rank=16)
 
 
+@needs_bitsandbytes
 @pytest.mark.parametrize("dropout", [0.0, 0.2])
 def test_losses_and_gradients_are_those_of_the_dense_matrices(tiny_base, dropout):
     recipe = replace(recipe_for(QUANTIZED, identify(str(tiny_base))), lora_dropout=dropout)
@@ -59,6 +65,7 @@ def test_losses_and_gradients_are_those_of_the_dense_matrices(tiny_base, dropout
         torch.testing.assert_close(of_quantized, found[1][name], msg=name)
 
 
+@needs_bitsandbytes
 def test_its_weights_are_estimated_as_they_are(tiny_base):
     recipe = recipe_for(QUANTIZED, identify(str(tiny_base)))
     base = base_model.load_model(recipe.base, torch.bfloat16, quantized=True)
