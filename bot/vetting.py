@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from data.fencing import HIDDEN
 from data.models import Passage, Turn
 from data.sentences import sentences_of
-from data.support import UNITS, measures_in, names_in, unfounded
+from data.support import SMALL_WORDS, UNITS, measures_in, names_in, unfounded
 
 NONE_IS_SAFE = "No source is marked as customer-safe, so this draft read internal ones: check before you send it."
 SHOWN = 6
@@ -87,5 +87,7 @@ def _is_capitalised(text: str) -> bool:
 
 
 def _spelled(number: str, sentence: str) -> str:
-    found = re.search(rf"(?<![\d.,]){re.escape(number)}(?![\d])\W{{0,2}}[^\W\d_]+", sentence)
+    word = next((rf"|\b{word}\b" for word, digits in SMALL_WORDS.items() if digits == number), "")
+    number_or_word = rf"(?:(?<![\d.,]){re.escape(number)}(?![\d]){word})"
+    found = re.search(rf"{number_or_word}\W{{0,2}}[^\W\d_]+", sentence, re.IGNORECASE)
     return found[0] if found else number

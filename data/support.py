@@ -179,13 +179,14 @@ UNITS = frozenset(
 
 def measures_in(text: str) -> frozenset[tuple[str, str]]:
     """Each number in a text with the word after it, which mostly is its unit."""
-    words = [_SMALL_WORD.get(w.casefold(), w) for w in re.findall(r"\d+(?:[.,]\d+)*|[^\W\d_]+", text)]
+    words = [SMALL_WORDS.get(w.casefold(), w) for w in re.findall(r"\d+(?:[.,]\d+)*|[^\W\d_]+", text)]
     return frozenset(
         (_digits(a), _stem(b.casefold())) for a, b in pairwise(words) if a[0].isdigit() and not b[0].isdigit()
     )
 
 
-_SMALL_WORD = {word: str(number) for word, number in _SMALL.items()}
+SMALL_WORDS = {word: str(number) for word, number in _SMALL.items()}
+"""The words for small numbers: `ten` is `10`."""
 
 
 def _denied(said: str, split: Sequence[_Sentence]) -> tuple[str, ...]:

@@ -84,6 +84,8 @@ def test_what_a_page_hides_by_its_styles_is_not_imported(db, tmp_path):
 def test_numbers_and_names_of_a_draft_that_stand_nowhere_are_told_to_the_agent():
     _, remarks = vetted("Hi Maria, we pay 50 euros within 14 hours, ask Bob.", THREAD, [RETURNS])
     assert remarks == ["Not found in the sources: 50 euros, Bob, 14 hours. Check before you send."]
+    _, remarks = vetted("Hold the button for ten seconds.", THREAD, [RETURNS])
+    assert remarks == ["Not found in the sources: ten seconds. Check before you send."]
     assert vetted("Your order 4711 is on its way to Berlin within 14 days.", THREAD, [RETURNS])[1] == []
     assert vetted("Wir haben die Bestellung im Lager und den Versand geprüft.", THREAD, [RETURNS])[1] == []
 
