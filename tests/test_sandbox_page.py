@@ -1,6 +1,7 @@
 """The sandbox's page in a real headless Chromium: what a person sees and presses reaches the app, and comes back."""
 
 import asyncio
+import re
 import shutil
 
 import pytest
@@ -42,6 +43,7 @@ async def test_a_customer_writes_and_the_agent_edits_the_draft_in_a_modal(sandbo
     await customer.locator(".composer textarea").press("Enter")
     await expect(agent.locator(".message .text").first).to_have_text("My invoice is <wrong> & late")
     await expect(agent.locator(".message .text b")).to_have_text("invoice")
+    await expect(agent.locator(".message time").first).to_have_text(re.compile(r"^\d\d:\d\d$"))
     await agent.get_by_role("button", name="Suggest a reply").click()
     modal = agent.locator(".modal")
     await expect(modal.locator("textarea")).to_have_value("Hello")

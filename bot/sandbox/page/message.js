@@ -23,7 +23,7 @@ export function avatar(user, size = "") {
 }
 
 export const clock = (ts) =>
-  new Date(Number(ts) * 1000).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
+  new Date(Number(ts) * 1000).toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit" });
 
 // column: {user, names, people, act, react, pin, shortcut, values}
 export function messageNode(message, column, { ephemeral = false } = {}) {
