@@ -4,6 +4,7 @@ The full-text index and the vectors name the passages that may fit; data/ranking
 """
 
 from collections.abc import Mapping, Sequence, Set
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from weakref import WeakKeyDictionary
 
@@ -23,7 +24,7 @@ NEAR = 40
 """Passages that are scored because their meaning is near."""
 NEAR_ENOUGH = 0.4
 """The cosine from which a passage that shares no telling word is found by its meaning alone."""
-POSTINGS = 20_000
+POSTINGS = 10_000
 """Places in the index that are read for a question, rarest words first: what bounds its time in a large help centre."""
 QUESTION_WORDS = 100
 """Words of a question whose neighbours are looked for."""
@@ -35,18 +36,24 @@ CHUNKS_PER_DOCUMENT = 5
 
 @dataclass(frozen=True)
 class Scene:
-    """A question and the passages that may fit it, before they are scored. `near` has vectors by chunk id."""
+    """A question and the passages that may fit it, before they are scored. `near` has vectors by chunk id, `stems` what
+    the store knows of title and text."""
 
     asked: Asked
     passages: list[Passage]
     question: Floats | None
     near: Mapping[int, Floats]
+    stems: Mapping[int, tuple[bytes, bytes]]
 
     def features(self, tuned: Tuned) -> NDArray[np.float64]:
         """[passages, ranking.FEATURES]."""
-        numbers = words.numbers_of_each([part for one in self.passages for part in (one.title, one.text)])
-        candidates = [Candidate(title, text) for title, text in zip(numbers[::2], numbers[1::2], strict=True)]
+        candidates = [self._candidate(one) for one in self.passages]
         return ranking.features(self.asked, candidates, self.cosines(tuned), tuned.weights)
+
+    def _candidate(self, one: Passage) -> Candidate:
+        if known := self.stems.get(one.chunk_id):
+            return Candidate(*map(words.read, known))
+        return Candidate(*words.numbers_of_each([one.title, one.text]))
 
     def cosines(self, tuned: Tuned) -> NDArray[np.float64]:
         """[passages]; 0 where a passage has no vector, or the question."""
@@ -90,11 +97,14 @@ def scene(
     """A question with the passages that may fit it, and with `also` (ids) among them."""
     telling = query.terms(text)
     if not telling:
-        return Scene(Asked([], [], [], {}), [], None, {})
+        return Scene(Asked([], [], [], {}), [], None, {}, {})
+    # Half the time is the question's vector: it is made on another core while the index is read.
+    model = store_vectors.embedding_model(db)
+    question_vector = _EMBEDDER.submit(_question, model, text, history)
     asked = _asked(db, text, telling, history)
     passages = store.passages_matching(db, _rarest(db, telling), limit=MATCHING, audience=audience)
     by_words = {one.chunk_id for one in passages}
-    question = _question(db, text, history)
+    question = question_vector.result()
     near = {}
     if question is not None:
         wanted = [*by_words, *also]
@@ -102,7 +112,7 @@ def scene(
         near = vectors.near(db, turned, wanted, nearest=NEAR, least=NEAR_ENOUGH, audience=audience)
     if others := [one for one in dict.fromkeys([*near, *also]) if one not in by_words]:
         passages += store_vectors.passages(db, others, audience)
-    return Scene(asked, passages, question, near)
+    return Scene(asked, passages, question, near, store_vectors.stems_of(db, [one.chunk_id for one in passages]))
 
 
 def search_documents(db: Database, text: str, *, history: str = "", limit: int) -> list[str]:
@@ -131,6 +141,7 @@ class _Counts:
     having: dict[int, int] = field(default_factory=dict)
 
 
+_EMBEDDER = ThreadPoolExecutor(max_workers=1, thread_name_prefix="question")
 _counts: "WeakKeyDictionary[Database, _Counts]" = WeakKeyDictionary()
 
 
@@ -170,8 +181,7 @@ def _rarest(db: Database, telling: Sequence[str]) -> str:
     return query.any_of_words(kept)
 
 
-def _question(db: Database, text: str, history: str) -> Floats | None:
-    model = store_vectors.embedding_model(db)
+def _question(model: str | None, text: str, history: str) -> Floats | None:
     if model is None:
         return None
     try:

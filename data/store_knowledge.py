@@ -7,6 +7,7 @@ from pathlib import Path
 
 from sqlite_utils import Database
 
+from data import words
 from data.models import Audience, Passage
 from data.store_connection import clean, immediate, iso, new_id, now, row, rows
 
@@ -137,7 +138,11 @@ def _put_chunks(db: Database, document_id: str, chunks: Sequence[tuple[str, str]
     gone = [(chunk_id,) for left in before.values() for chunk_id, _ in left]
     db.conn.executemany("delete from chunks where id = ?", gone)
     db.conn.executemany("update chunks set position = ? where id = ?", moved)
-    db.conn.executemany("insert into chunks (document_id, position, title, text) values (?, ?, ?, ?)", new)
+    stems = [words.stored(numbers) for numbers in words.numbers_of_each([part for one in new for part in one[2:]])]
+    db.conn.executemany(
+        "insert into chunks (document_id, position, title, text, title_stems, text_stems) values (?, ?, ?, ?, ?, ?)",
+        [(*one, title, text) for one, title, text in zip(new, stems[::2], stems[1::2], strict=True)],
+    )
 
 
 def sources_below(db: Database, folder: Path) -> list[str]:

@@ -120,6 +120,18 @@ def passages(db: Database, chunk_ids: Sequence[int], audience: Audience) -> list
     return [Passage(**one) for one in found]
 
 
+def stems_of(db: Database, chunk_ids: Sequence[int]) -> dict[int, tuple[bytes, bytes]]:
+    """The stems of title and text of those passages whose stems are known, as data/words.py stores them."""
+    found = db.conn.execute(
+        """
+        select c.id, c.title_stems, c.text_stems from json_each(?) i cross join chunks c on c.id = i.value
+        where c.title_stems is not null and c.text_stems is not null
+        """,
+        [json.dumps(list(chunk_ids))],
+    )
+    return {chunk_id: (title, text) for chunk_id, title, text in found}
+
+
 def passages_with(db: Database, stems: Sequence[str]) -> dict[str, int]:
     """In how many passages each of these stems stands, as the index has them; those that stand in none are left out."""
     found = db.conn.execute(

@@ -1,7 +1,12 @@
-"""Texts → the word stems that the full-text index knows, as numbers. SQLite itself cuts and stems, so both agree."""
+"""Texts → the word stems that the full-text index knows, as numbers. SQLite itself cuts and stems, so both agree.
+
+A stem's number is its CRC-32 without the highest bit, the same in every process: so the store keeps those of passages.
+Of 60,000 stems about one pair shares a number, which moves a passage a little where both are asked for.
+"""
 
 import sqlite3
 import threading
+import zlib
 from collections.abc import Sequence, Set
 from functools import lru_cache
 from itertools import chain
@@ -12,6 +17,7 @@ from numpy.typing import NDArray
 from data.query import WORD
 
 Numbers = NDArray[np.int64]
+STORED = np.dtype("<i4")
 
 TOKENIZER = "porter unicode61 remove_diacritics 2"
 """As chunks_fts has it."""
@@ -19,14 +25,13 @@ TEXTS_REMEMBERED = 20_000
 """About a kilobyte each; a passage's text never changes."""
 
 _lock = threading.Lock()
-_numbers: dict[str, int] = {}
-_stems: list[str] = []
+_stems: dict[int, str] = {}
 _of_word: dict[str, tuple[int, ...]] = {}
 _remembered: dict[str, Numbers] = {}
 
 
 def numbers_of(text: str) -> Numbers:
-    """A number for each stem of the text, in order. The same stem has the same number in this process."""
+    """A number, 0 to 2^31 - 1, for each stem of the text, in order."""
     return numbers_of_each([text])[0]
 
 
@@ -44,8 +49,18 @@ def numbers_of_each(texts: Sequence[str]) -> list[Numbers]:
 
 
 def stem(number: int) -> str:
-    """The stem that has this number."""
+    """The stem that has this number, of those that were met in this process."""
     return _stems[number]
+
+
+def stored(numbers: Numbers) -> bytes:
+    """Numbers as the store keeps them: int32, little-endian."""
+    return numbers.astype(STORED).tobytes()
+
+
+def read(blob: bytes) -> Numbers:
+    """What `stored` made."""
+    return np.frombuffer(blob, dtype=STORED).astype(np.int64)
 
 
 def _learn(words: Set[str]) -> None:
@@ -74,10 +89,9 @@ def _terms(texts: Sequence[str]) -> list[list[str]]:
 
 
 def _number_of(term: str) -> int:
-    if term not in _numbers:
-        _stems.append(term)
-        _numbers[term] = len(_stems) - 1
-    return _numbers[term]
+    number = zlib.crc32(term.encode()) & 0x7FFFFFFF
+    _stems[number] = term
+    return number
 
 
 @lru_cache(maxsize=1)

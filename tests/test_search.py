@@ -146,6 +146,17 @@ def test_words_are_cut_and_stemmed_as_the_index_has_them(db):
     assert words.numbers_of(text).tolist() == [number for word in one_by_one for number in word]
 
 
+def test_passages_keep_their_stems_and_are_scored_alike_without_them(filled):
+    (chunk_id, title, text), *_ = filled.execute("select id, title, text from chunks order by id").fetchall()
+    kept = store_vectors.stems_of(filled, [chunk_id])[chunk_id]
+    assert [words.read(one).tolist() for one in kept] == [words.numbers_of(one).tolist() for one in (title, text)]
+    found = search(filled, "refunds that are paid to a card")
+    filled.execute("update chunks set text = 'Refunds come by post.' where id = ?", [chunk_id])
+    assert store_vectors.stems_of(filled, [chunk_id]) == {}, "not those of a text that is gone"
+    filled.execute("update chunks set text = ? where id = ?", [text, chunk_id])
+    assert search(filled, "refunds that are paid to a card") == found != []
+
+
 def test_forms_of_a_word_are_one_as_in_the_index_and_accents_do_not_matter():
     assert words.numbers_of("Arriving arrives").tolist() == words.numbers_of("arrived ARRIVE").tolist()
     assert words.numbers_of("Café").tolist() == words.numbers_of("cafe").tolist()
