@@ -114,9 +114,11 @@ async def act(desk: Desk, decided: Decided, told: Address, *, anyway: bool = Fal
 
 
 def unsent_decision(desk: Desk, suggestion: Suggestion) -> Decision | None:
-    """The decision to send a reply that is not in its thread; None where none was made, or it was withdrawn."""
+    """The decision to send a reply that is not in its thread, nor on its way; None where there is none that stands."""
     decision = store.decision(desk.db, suggestion.id)
-    if suggestion.task != "reply" or decision is None or decision.text is None or decision.posted_ts is not None:
+    if suggestion.id in desk.being_posted or suggestion.task != "reply":
+        return None
+    if decision is None or decision.text is None or decision.posted_ts is not None:
         return None
     return decision if store_replies.withdrawal(desk.db, suggestion.id) is None else None
 

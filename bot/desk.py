@@ -60,6 +60,8 @@ class Desk:
         self._posting: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self.rating: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         """Held per channel by who makes ratings of the thumbs there, so that they count in their order."""
+        self.being_posted: set[str] = set()
+        """Suggestions whose replies are on their way to Slack: too late to let them be, too early to delete them."""
         self._background: set[asyncio.Task[None]] = set()
         self.telling = asyncio.Lock()
         """Held by who tells people that a gap is closed, so that nobody is told twice."""
@@ -236,18 +238,22 @@ class Desk:
                 return False
             if store_replies.withdrawal(self.db, suggestion.id) is not None:
                 raise DeskError("This reply was taken back before it was sent.")
-            if not anyway:
-                await self._expect_unmoved(suggestion)
-            sender = await self.workspace.name(decision.decided_by)
-            posted_ts = await self.workspace.post_once(
-                blocks.reply_messages(decision.text or "", sender=sender),
-                channel_id=channel_id,
-                thread_ts=suggestion.thread_ts,
-                event_type=REPLY_EVENT,
-                suggestion_id=suggestion.id,
-                look=look,
-            )
-            store.record_posted(self.db, suggestion.id, posted_ts)
+            self.being_posted.add(suggestion.id)
+            try:
+                if not anyway:
+                    await self._expect_unmoved(suggestion)
+                sender = await self.workspace.name(decision.decided_by)
+                posted_ts = await self.workspace.post_once(
+                    blocks.reply_messages(decision.text or "", sender=sender),
+                    channel_id=channel_id,
+                    thread_ts=suggestion.thread_ts,
+                    event_type=REPLY_EVENT,
+                    suggestion_id=suggestion.id,
+                    look=look,
+                )
+                store.record_posted(self.db, suggestion.id, posted_ts)
+            finally:
+                self.being_posted.discard(suggestion.id)
         return True
 
     async def _expect_unmoved(self, suggestion: Suggestion) -> None:

@@ -94,7 +94,7 @@ async def refresh(desk: Desk, click: Click) -> tuple[Suggestion | None, Decision
             raise DeskError("A new draft was asked for already; it appears below.")
         if withdrawn is not None or decision is None:
             return ask_again(desk, suggestion, click), None
-        if decision.posted_ts is not None:
+        if decision.posted_ts is not None or suggestion.id in desk.being_posted:
             raise DeskError("This reply was sent in the meantime. Ask for a new draft in the menu of any message.")
         store_replies.withdraw(desk.db, suggestion.id, cause="refreshed", withdrawn_by=click.user_id)
         return ask_again(desk, suggestion, click), decision

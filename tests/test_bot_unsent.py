@@ -60,6 +60,21 @@ def test_an_agent_may_let_it_be_when_a_reply_was_not_sent(bot, sandbox, model, h
     bot.until(lambda: (r := bot.newest())["id"] != row["id"] and r["state"] == "shown")
 
 
+def test_what_is_on_its_way_to_slack_cannot_be_held_back_any_more(bot, sandbox, model):
+    row = draft_for(bot, sandbox)
+    sandbox.fault(method="chat.postMessage", error="is_archived")
+    press(sandbox, "accept", row["id"])
+    unsent = last_ephemeral(sandbox, AGENT, "do_not_send")
+    copy = copy_of(sandbox, row["id"])
+    sandbox.fault(method="chat.postMessage", delay_s=2)
+    sandbox.action(AGENT, "accept", value=row["id"], channel=HELP, message_ts=unsent["ts"])
+    sandbox.action(AGENT, "do_not_send", value=row["id"], channel=DIRECT, message_ts=copy["ts"])
+    last_ephemeral(sandbox, AGENT, "nothing to hold back")
+    bot.until(lambda: store.decision(bot.db, row["id"]).posted_ts)
+    assert store_replies.withdrawal(bot.db, row["id"]) is None
+    assert len(replies(sandbox, row["thread_ts"])) == 1
+
+
 def test_another_draft_asked_for_under_a_copy_comes_below_the_copy(bot, sandbox, model):
     ts = sandbox.message(HELP, CUSTOMER, "In a thread")["ts"]
     newest = sandbox.message(HELP, CUSTOMER, "More", ts)["ts"]
