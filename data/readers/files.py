@@ -34,7 +34,7 @@ TEXT_LIMIT = 20_000_000
 """Bytes. A page of text has 3,000; parsing 20 MB takes a minute and a gigabyte."""
 PACKED_LIMIT = 200_000_000
 """Bytes: most of a long manual is pictures, which are passed over."""
-READERS_VERSION = 2
+READERS_VERSION = 3
 """Part of each file's hash: when the readers cut differently, what was imported before is read again."""
 
 

@@ -100,6 +100,8 @@ def _block(element: html.HtmlElement, page: Page) -> None:
     tag = element.tag
     if tag in ("h1", "h2", "h3", "h4", "h5", "h6"):
         page.heading(int(tag[1]), _said(element).strip(ANCHORS))
+    elif tag in ("ul", "ol", "dl") and _is_contents(element):
+        return
     elif tag in ("ul", "ol"):
         start = element.get("start", "1")
         number = int(start) if start.isdecimal() else 1
@@ -117,11 +119,19 @@ def _block(element: html.HtmlElement, page: Page) -> None:
     elif tag == "details":
         _details(element, page)
     elif tag == "dt":
-        page.label(_said(element).removesuffix(":"))
+        # Several may stand above one meaning: `-h`, `--help`.
+        page.label(", ".join(filter(None, (page.drop_label(), _said(element).removesuffix(":")))))
     else:
         _flow(element, page)
         if tag == "dl":
             page.text(page.drop_label())
+
+
+def _is_contents(element: html.HtmlElement) -> bool:
+    """Is all of it links to places in pages of this site? Such a list only names what is said elsewhere."""
+    links = (one for one in element.iter("a") if "#" in one.get("href", "") and not ADDRESS.match(one.get("href")))
+    linked = sum(map(str.isalpha, "".join("".join(one.itertext()) for one in links)))
+    return linked > 0 and linked == sum(map(str.isalpha, "".join(element.itertext())))
 
 
 def _details(element: html.HtmlElement, page: Page) -> None:

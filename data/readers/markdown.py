@@ -1,6 +1,7 @@
 """Markdown, also with the components of MDX → blocks (markdown-it reads it, PyYAML its front matter)."""
 
 import re
+from collections.abc import Sequence
 from datetime import date, datetime
 from functools import cache
 
@@ -123,6 +124,7 @@ class _Reader:
         self.title = ""
         self.in_title = False
         self.components: list[tuple[str, bool]] = []
+        self.items = 0
 
     def take(self, token: Token) -> None:
         """Add one token of the document."""
@@ -139,8 +141,10 @@ class _Reader:
             self.heading = int(token.tag[1])
         elif kind == "list_item_open":
             page.open_item(f"{token.info}. " if token.info else "- ")
+            self.items += 1
         elif kind == "list_item_close":
             page.close_item()
+            self.items -= 1
         elif kind == "table_open":
             self.rows = []
         elif kind == "tr_open" and self.rows is not None:
@@ -167,7 +171,7 @@ class _Reader:
             self.page.label(_plain(token))
         elif self.rows is not None:
             self.rows[-1].append(self._said(token.children or [], in_cell=True))
-        elif not MODULE_LINE.match(token.content):
+        elif not MODULE_LINE.match(token.content) and not (self.items and _is_contents(token.children or [])):
             self.page.text(COMMENT.sub("", self._said(token.children or [], in_cell=False)))
 
     def _said(self, children: list[Token], *, in_cell: bool) -> str:
@@ -261,6 +265,17 @@ def _tag_text(tag: str) -> str:
         return "\n"
     is_tag = not name or name[1].lower() in html_tags or COMPONENT.match(tag)
     return "" if is_tag else tag
+
+
+def _is_contents(children: Sequence[Token]) -> bool:
+    """Is all of it links to places in this page, as in a list of its headings?"""
+    links = [child for child in children if child.type == "link_open"]
+    inside = 0
+    for child in children:
+        inside += child.nesting if child.type.startswith("link_") else 0
+        if not inside and any(map(str.isalpha, child.content)):
+            return False
+    return bool(links) and all(str(link.attrGet("href") or "").startswith("#") for link in links)
 
 
 def _container_title(said: str) -> str:

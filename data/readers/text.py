@@ -2,6 +2,7 @@
 
 import codecs
 import re
+from itertools import pairwise
 
 from charset_normalizer import from_bytes
 
@@ -16,6 +17,10 @@ BYTE_ORDER_MARKS = (
 )
 DECLARED = re.compile(rb"<meta[^>]{0,200}?charset\s*=\s*[\"']?\s*([\w-]+)", re.IGNORECASE)
 DECLARED_WITHIN = 4096
+WRAPPED = 50
+"""Characters of a paragraph's longest line from which on its lines may have been broken to fit a width."""
+ITEM = re.compile(r"\s*(?:[-*+•]|\d{1,3}[.)])\s")
+COLUMNS = re.compile(r"\S\s{3,}\S|\|")
 
 
 def decoded(content: bytes, *, is_html: bool = False) -> str:
@@ -45,8 +50,21 @@ def read_text(text: str, *, name: str) -> Reading:
     """Paragraphs, as blank lines divide them; the title is the name."""
     page = Page()
     for paragraph in re.split(r"\n\s*\n", text.replace("\r\n", "\n")):
-        page.text(paragraph)
+        page.text(_unwrapped(paragraph))
     return Reading(name, page.blocks)
+
+
+def _unwrapped(paragraph: str) -> str:
+    """The paragraph without the breaks within its sentences: those where the next word would not have fitted."""
+    lines = [line.rstrip() for line in paragraph.split("\n")]
+    width = max(map(len, lines))
+    made = lines[0]
+    for before, line in pairwise(lines):
+        word = re.match(r"\s*(\S+)", line)
+        is_wrapped = width >= WRAPPED and word is not None and len(before) + 1 + len(word[1]) > width
+        goes_on = is_wrapped and not ITEM.match(line) and not COLUMNS.search(before) and not COLUMNS.search(line)
+        made += f" {line.strip()}" if goes_on else f"\n{line}"
+    return made
 
 
 def _by(content: bytes, encoding: str) -> str:
