@@ -7,15 +7,18 @@ from sqlite_utils import Database
 
 from bot import grounding
 from bot.errors import NothingFound
-from data.answerability import QUOTABLE, answerability, can_be_answered, unclear
+from data.answerability import QUOTABLE, answerability, can_be_answered, points, unclear
 from data.conflicts import conflicts
 from data.models import Passage, Turn
 from data.prompts import NOT_FOUND
 from data.store_knowledge import source_of_document
+from data.support import content_words, covered
 
 QUOTED = "What the model wrote is not what the sources say, so this quotes them."
 CHOICES = 3
 """Titles that a question asked back offers."""
+AS_WELL = 0.8
+"""The share of the words of a question that the best article speaks of, from which on another one may be meant too."""
 
 
 @dataclass(frozen=True)
@@ -30,26 +33,41 @@ def expect_answerable(turns: Sequence[Turn], passages: Sequence[Passage]) -> Non
     """Raise NothingFound where no passage speaks of the question, whatever a model would write."""
     score = answerability(turns[-1].text, _asked_before(turns), grounding.texts_of(passages))
     if not can_be_answered(score, max((passage.nearness for passage in passages), default=0.0)):
-        raise NothingFound([passage.title for passage in passages])
+        raise NothingFound(passages)
 
 
 def question_back(turns: Sequence[Turn], passages: Sequence[Passage]) -> str:
-    """What to ask where the question names a kind of thing and not which one, and several are known; else empty."""
+    """What to ask where the question leaves open which thing it is about, and several may be meant; else empty.
+
+    Those may be meant that speak of all else that is asked about as well as the best one.
+    """
     kind = unclear(turns[-1].text, "\n".join(turn.text for turn in turns[:-1]))
-    titles: dict[str, str] = {}
-    for number, passage in enumerate(passages, start=1):
-        titles.setdefault(passage.document_id, f"{passage.title.split(' / ')[0]} [{number}]")
-    if not kind or len(titles) < 2:
+    if not kind or not passages:
         return ""
-    return f"Which {kind} do you mean? The nearest that I have: {'; '.join(list(titles.values())[:CHOICES])}."
+    words = [word for word in content_words(turns[-1].text) if word not in content_words(kind)]
+    shares: dict[str, float] = {}
+    titles: dict[str, str] = {}
+    for number, (passage, text) in enumerate(zip(passages, grounding.texts_of(passages), strict=True), start=1):
+        titles.setdefault(passage.document_id, f"{passage.title.split(' / ')[0]} [{number}]")
+        share = covered(words, frozenset(content_words(text)))
+        shares[passage.document_id] = max(shares.get(passage.document_id, 0.0), share)
+    meant = [titles[one] for one in titles if shares[one] >= AS_WELL * max(shares.values())]
+    if len(meant) < 2:
+        return ""
+    asks = f"What do you mean by “{kind}”?" if points(kind) else f"Which {kind} do you mean?"
+    return f"{asks} The nearest that I have: {'; '.join(meant[:CHOICES])}."
 
 
-def checked(db: Database, written: str, turns: Sequence[Turn], passages: Sequence[Passage]) -> Answer:
-    """What of a written answer the passages bear out, or a quote in its place. Raises NothingFound."""
-    nearest = [passage.title for passage in passages]
+def checked(
+    db: Database, written: str, turns: Sequence[Turn], passages: Sequence[Passage], *, word_for_word: bool = False
+) -> Answer:
+    """What of a written answer the passages bear out, or a quote in its place. Raises NothingFound.
+
+    `word_for_word`: see grounding.py.
+    """
     if not passages or NOT_FOUND.rstrip(".") in written:
-        raise NothingFound(nearest)
-    found = grounding.grounded(written, passages)
+        raise NothingFound(passages)
+    found = grounding.grounded(written, passages, word_for_word=word_for_word)
     remarks = []
     if found.text:
         if found.struck:
@@ -58,7 +76,7 @@ def checked(db: Database, written: str, turns: Sequence[Turn], passages: Sequenc
     else:
         question, before = turns[-1].text, _asked_before(turns)
         if answerability(question, before, grounding.texts_of(passages)) < QUOTABLE:
-            raise NothingFound(nearest)
+            raise NothingFound(passages)
         found = grounding.Grounded(grounding.quoted(question, before, passages), 0, frozenset())
         remarks.append(QUOTED)
     return Answer(found.text, [*remarks, *_doubts(db, found.text, passages)])

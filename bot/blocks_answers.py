@@ -22,9 +22,10 @@ from bot.blocks import (
 )
 from bot.grounding import short
 from bot.harmless import safe_markdown
+from bot.listing import shortened
 from bot.markdown import block_starts
 from bot.slack import Json, escape
-from data.models import Suggestion
+from data.models import Passage, Suggestion
 from data.store_answers import CitedPassage
 
 PARTS_PER_MESSAGE = 40
@@ -34,6 +35,8 @@ QUESTION_LIMIT = 500
 """Characters of a question that are shown again."""
 UPDATE_LIMIT = 3_900
 """Characters of the top-level text that chat.update takes with surety; the blocks hold all of it."""
+EXCERPT = 200
+"""Characters of a passage that are shown with a refusal."""
 VIEW_BLOCKS = 100
 URL_LIMIT = 3_000
 """Characters of an address that a button takes."""
@@ -97,12 +100,12 @@ def more_modal(suggestion: Suggestion, passages: Sequence[CitedPassage | None]) 
     }
 
 
-def refusal(sentence: str, nearest: Sequence[str]) -> Message:
-    """That nothing answers the question, with the articles that come closest."""
-    shown = text_sections(sentence)
-    if nearest:
-        shown.append(note("The nearest that I have: " + " · ".join(clip(title, TITLE_LIMIT) for title in nearest)))
-    return sentence, shown
+def refusal(sentence: str, nearest: Sequence[Passage]) -> Message:
+    """That nothing answers the question, with the passages that come closest."""
+    lines = [f"{clip(one.title, TITLE_LIMIT)}: {shortened(one.text, EXCERPT)}" for one in nearest]
+    if lines:
+        lines[0] = f"The nearest that I have: {lines[0]}"
+    return sentence, [*text_sections(sentence), *map(note, lines)]
 
 
 def asked(question: str) -> Message:

@@ -21,6 +21,7 @@ from data.prompts import Wish
 from data.search import question_to_embed, said_before, search
 from serving import promotion
 from serving.engine import Completion, Engine
+from serving.settings import STARTER
 
 log = logging.getLogger(__name__)
 
@@ -96,8 +97,8 @@ async def draft(
     base = served_base(db, base_model)
     adapter = promotion.adapter_for(db, suggestion.task, base.hash, suggestion.thread_id or suggestion.id)
     await _understand(db, suggestion.task, turns)
-    # The check reads what the model reads: an order in an article is neither followed nor quoted.
-    passages = [prompts.readable(passage) for passage in _passages(db, suggestion.task, turns, sources.audience)]
+    # An order in an article is neither followed nor quoted.
+    passages = [prompts.quotable(passage) for passage in _passages(db, suggestion.task, turns, sources.audience)]
     # Beside an adapter of 300 pairs, examples that it had learned won +0.011 nats per token and others +0.040, neither
     # provably, and made prompts of 234 tokens 580 long (docs/ladder.md).
     examples = examples_for(db, suggestion, turns, sources) if adapter == BASE else []
@@ -118,9 +119,12 @@ async def draft(
     if prompt.turns_left_out:
         remarks.append(f"The {prompt.turns_left_out} oldest messages did not fit and were not read.")
 
+    # The embedded model knows the language of one shop: of all else it can copy sentences, not write them.
+    copies = base_model == str(STARTER)
+
     def show_settled(text: str) -> None:
         if show is not None:
-            show(grounding.settled(text, prompt.passages))
+            show(grounding.settled(text, prompt.passages, word_for_word=copies))
 
     written = await write(
         engine,
@@ -134,8 +138,11 @@ async def draft(
     text = said(written.completion.text)
     remarks += written.remarks
     if suggestion.task == "answer":
-        answer = answering.checked(db, text, asked, prompt.passages)
+        answer = answering.checked(db, text, asked, prompt.passages, word_for_word=copies)
         text = answer.text
+        if answering.QUOTED in answer.remarks:
+            # A quote ends as its passage does, however the model ended.
+            remarks = [remark for remark in remarks if remark not in CUT.values()]
         remarks += answer.remarks
     else:
         text, doubts = vetting.vetted(text, turns, prompt.passages)

@@ -17,6 +17,7 @@ DeskError (data/errors.py, which has EmptyThread, EmptyText and NotAllowed too)
 from collections.abc import Sequence
 
 from data.errors import DeskError
+from data.models import Passage
 from data.prompts import NOT_FOUND
 
 WHAT_TO_DO = {
@@ -94,10 +95,10 @@ class TooMuchToRead(DeskError):
 
 
 class NothingFound(DeskError):
-    """The help centre has no passage that answers the question. `nearest` are the titles that come closest."""
+    """The help centre has no passage that answers the question. `nearest` are those that come closest."""
 
-    def __init__(self, nearest: Sequence[str] = ()) -> None:
-        self.nearest = tuple(dict.fromkeys(nearest))
+    def __init__(self, nearest: Sequence[Passage] = ()) -> None:
+        self.nearest = tuple(nearest)
         super().__init__(NOT_FOUND)
 
 

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bot.harmless import without_false_citations
+from data.code import without_code
 from data.models import Passage
 from data.sentences import finished, sentences_of, split_sentences
 from data.store_connection import clean
@@ -34,14 +35,19 @@ class Grounded:
     cited: frozenset[int]
 
 
-def grounded(text: str, passages: Sequence[Passage]) -> Grounded:
-    """The sentences of a whole answer that a passage bears out, each with its citation."""
-    return _grounded(split_sentences(clean(text).strip()), passages)
+def grounded(text: str, passages: Sequence[Passage], *, word_for_word: bool = False) -> Grounded:
+    """The sentences of a whole answer that a passage bears out, each with its citation.
+
+    `word_for_word`: only those that are a passage's own sentences. A model that cannot write strings the words of its
+    passages together to what they never said, and by words alone that looks well founded.
+    """
+    return _grounded(split_sentences(clean(text).strip()), passages, word_for_word=word_for_word)
 
 
-def settled(text: str, passages: Sequence[Passage]) -> str:
+def settled(text: str, passages: Sequence[Passage], *, word_for_word: bool = False) -> str:
     """What may be shown of an answer that is still being written: the beginning of all that will be shown of it."""
-    return short(_grounded(finished(clean(text[:MOST_READ]).lstrip()), passages).text)
+    pieces = finished(clean(text[:MOST_READ]).lstrip())
+    return short(_grounded(pieces, passages, word_for_word=word_for_word).text)
 
 
 def short(text: str) -> str:
@@ -63,17 +69,19 @@ def quoted(question: str, asked_before: str, passages: Sequence[Passage]) -> str
     number, passage = max(
         enumerate(passages, start=1), key=lambda one: covered(words, frozenset(content_words(_whole(one[1]))))
     )
-    pieces = [piece for piece in split_sentences(passage.text) if re.search(r"\w", piece)]
+    pieces = split_sentences(passage.text)
     # In its title a passage says what all its sentences are about.
     asked = [word for word in words if word not in content_words(passage.title)] or words
     shares = [covered(asked, frozenset(content_words(piece))) for piece in pieces]
     first = shares.index(max(shares))
-    kept = pieces[first]
+    kept = [*_table_head(pieces, first), pieces[first]]
     for piece in pieces[first + 1 :]:
-        if len(kept) + len(piece.rstrip()) > QUOTE:
+        if len("".join(kept)) + len(piece.rstrip()) > (SHORT if _introduces(kept[-1]) else QUOTE):
             break
-        kept += piece
-    return _grounded(split_sentences(kept.strip()), passages, only=number).text
+        kept.append(piece)
+    while len(kept) > 1 and _introduces(kept[-1]):
+        kept.pop()
+    return _grounded(split_sentences("".join(kept).strip()), passages, only=number).text
 
 
 def texts_of(passages: Sequence[Passage]) -> list[str]:
@@ -83,11 +91,14 @@ def texts_of(passages: Sequence[Passage]) -> list[str]:
 
 def citations(text: str) -> list[tuple[str, list[int]]]:
     """The sentences of a grounded answer, each with the passages that it names."""
-    return [(sentence, [int(one) for one in _CITED.findall(sentence)]) for sentence in sentences_of(text)]
+    return [(sentence, _every(sentence)) for sentence in sentences_of(text)]
 
 
-def _grounded(pieces: Sequence[str], passages: Sequence[Passage], *, only: int | None = None) -> Grounded:
+def _grounded(
+    pieces: Sequence[str], passages: Sequence[Passage], *, only: int | None = None, word_for_word: bool = False
+) -> Grounded:
     texts = texts_of(passages)
+    sentences = [{_spoken(one) for one in split_sentences(passage.text)} for passage in passages]
     shown, struck, cited = "", 0, set()
     for piece in pieces:
         if not re.search(r"\w", piece):
@@ -96,9 +107,12 @@ def _grounded(pieces: Sequence[str], passages: Sequence[Passage], *, only: int |
             continue
         if not re.search(r"\w", plain(piece)):
             continue
-        named = [int(one) for one in _CITED.findall(piece) if 1 <= int(one) <= len(passages)]
+        named = [one for one in _every(piece) if 1 <= one <= len(passages)]
         if only is not None:
             by: int | None = only
+        elif word_for_word:
+            having = [number for number, own in enumerate(sentences, start=1) if _spoken(piece) in own]
+            by = next((one for one in [*named, *having] if one in having), None)
         else:
             support = support_of(piece, texts, preferred=named[0] if named else None)
             by = support.passage if support.is_enough else None
@@ -110,8 +124,25 @@ def _grounded(pieces: Sequence[str], passages: Sequence[Passage], *, only: int |
     return Grounded(shown.strip(), struck, frozenset(cited))
 
 
+def _spoken(sentence: str) -> tuple[str, ...]:
+    return tuple(re.findall(r"\w+", plain(sentence).casefold()))
+
+
 def _every(piece: str) -> list[int]:
-    return [int(one) for one in _CITED.findall(piece)]
+    return [int(one) for one in _CITED.findall(without_code(piece))]
+
+
+def _introduces(piece: str) -> bool:
+    """Does it say nothing without what follows it, as "Run this:"?"""
+    return piece.rstrip().endswith(":")
+
+
+def _table_head(pieces: Sequence[str], row: int) -> Sequence[str]:
+    """The head of the table in which this piece is a row, and the line below it; empty where it is none."""
+    start = row
+    while start >= 0 and pieces[start].lstrip().startswith("|"):
+        start -= 1
+    return pieces[start + 1 : min(start + 3, row)]
 
 
 def _with_citation(piece: str, number: int) -> str:

@@ -33,6 +33,11 @@ _SOME = re.compile(
     rf"\b(?:the|this|that|these|those)\s+(?:(?!of\b|in\b|for\b|to\b|with\b)[\w'\u2019-]+\s+){{0,2}}?({'|'.join(_KINDS)})s?\b",
     re.IGNORECASE,
 )
+_WHICH = re.compile(
+    r"\s+(?:of|for|from|called|named)\s+(?!(?:the|this|that|these|those|my|our|your|an?)\b)\w", re.IGNORECASE
+)
+"""After the kind: then it is said which one, as in "the version of npm"."""
+_POINTING = re.compile(r"\b(it|its|they|them|this|that|these|those)\b", re.IGNORECASE)
 
 
 def answerability(question: str, asked_before: str, passages: Sequence[str]) -> float:
@@ -61,9 +66,17 @@ def _answerability(question: str, asked_before: str, passages: Sequence[str]) ->
 
 
 def unclear(question: str, said_before: str) -> str:
-    """The kind of thing that a question leaves open, as in "the park", where nobody has named one; else empty."""
+    """What a question leaves open: a kind of thing, as in "the park", where nobody has named one, or a word that points
+    at what nobody has said, as in "How do I remove it?"; else empty."""
     known = frozenset(content_words(said_before))
     for found in _SOME.finditer(question):
-        if not frozenset(content_words(found[1])) <= known:
+        if not frozenset(content_words(found[1])) <= known and not _WHICH.match(question, found.end()):
             return found[1].lower()
-    return ""
+    pointing = _POINTING.search(question)
+    told = [word for word in content_words(question) if not word.endswith("n't")]
+    return pointing[1].lower() if pointing and not said_before.strip() and len(told) < 2 else ""
+
+
+def points(word: str) -> bool:
+    """Does this word of `unclear` point at something, where others are a kind of thing?"""
+    return _POINTING.fullmatch(word) is not None

@@ -10,6 +10,7 @@ import binascii
 import re
 import unicodedata
 
+from data.code import outside_code
 from data.sentences import split_sentences
 
 # Zero-width and bidirectional marks, soft hyphens and tag characters; not the joiners that some scripts and emoji need.
@@ -29,25 +30,44 @@ _HEADING = re.compile(
 )
 _PARAGRAPH = re.compile(r"\n\s*\n")
 _NUMBERED = re.compile(r"\[(\d+)\]")
+_STANDING_ALONE = re.compile(r"(?<![\w\])])\[(\d+)\]")
+"""Not a place in a list, as in `argv[1]`."""
 
 _SAY = "reply|respond|answer|say|print|output|repeat|write|reveal|show|list|append|include|add|insert|cite|tell"
-_MACHINE = r"assistant|chatbot|(?:ai|language|large)\s+(?:model|assistant|agent)|llm|the\s+bot|\bai\b"
+_MACHINES = r"(?:(?:ai\s+)?(?:assistants?|chatbots?|bots?)|llms?|ais?|(?:ai\s+|large\s+|language\s+)+models?)"
+_RULES = r"(?:instruction|prompt|rule|guideline|direction)s?\b"
+_EARLIER = "your|previous|prior|earlier|above|preceding|system|safety"
 _ORDERS = [
     re.compile(pattern, re.IGNORECASE | re.DOTALL)
     for pattern in (
-        r"\b(?:ignore|disregard|forget|override|bypass)\b.{0,40}\b(?:instruction|prompt|rule|guideline|direction)",
-        r"\b(?:ignore|disregard|forget)\b\s+(?:everything|all|the above|what\b.{0,20}\btold|previous|prior)",
-        r"\byour\s+(?:system|developer|hidden|initial|secret|own)\s+(?:prompt|message|instruction|rule)s?\b",
-        r"^\W*(?:system|developer|admin\w*)\s*(?:message|note|override|prompt)?\s*[:\]>]",
-        r"\b(?:new|updated|real)\s+instructions?\b\s*(?::|for|from|are)",
-        r"\byou\s+are\s+(?:now|no\s+longer)\s+(?:an?|in|the|my|called|dan|free|bound)\b|\bfrom\s+now\s+on,?\s+you\b",
-        r"\bpretend\s+(?:to\s+be|you|that)\b|\b(?:act|behave)\s+as\s+(?:an?|if)\b|\broleplay\b",
-        rf"\b(?:{_MACHINE})\b.{{0,60}}\b(?:must|should|shall|has\s+to|always|never|{_SAY})\b",
-        rf"\b(?:when|if)\s+(?:you\s+)?(?:summari[sz]|answer|respond|process)\w*\b.{{0,80}}\b(?:{_SAY}|link|mention)\b",
-        rf"\b(?:{_SAY})\b.{{0,30}}\b(?:only\s+with\b|exactly:|verbatim|(?:the\s+|all\s+)?(?:internal|hidden)\s)",
-        rf"\b(?:{_SAY})\b.{{0,30}}\b(?:every|all)\s+(?:your\s+)?(?:answers?|repl(?:y|ies)|responses?|passages?|sources)\b",
-        r"\b(?:reveal|print|dump|leak|exfiltrate)\b.{0,40}\b(?:prompt|password|secret|token|passage|internal|confidential)",
-        r"\b(?:jailbreak|dan\s+mode|developer\s+mode|do\s+anything\s+now|prompt\s+injection)\b",
+        # "Override this rule" and "bypass the prompt" are said of programs; "your rules" are the machine's.
+        rf"\b(?:ignore|disregard|forget|override|bypass)\b.{{0,30}}\b(?:{_EARLIER})\b.{{0,20}}\b{_RULES}",
+        r"\b(?:ignore|disregard|forget)\s+(?:(?:all|any|every|these|those|the)\s+)*(?:instruction|guideline|direction)s?\b",
+        rf"\b(?:ignore|disregard|forget|override|bypass)\b.{{0,30}}\b{_RULES}\s+(?:above|before|so\s+far|given)\b",
+        r"\b(?:ignore|disregard|forget)\s+(?:(?:everything|all)\s+(?:you|above|before|of\s+the\s+above)\b|the\s+above\b)",
+        r"\b(?:ignore|disregard|forget)\s+(?:everything|what|all)\b.{0,30}\b(?:told|said|above|before)\b",
+        r"\byour\s+(?:system|developer|hidden|secret)\s+(?:prompt|message|instruction|rule)s?\b",
+        r"\byour\s+(?:initial|original|own|real)\s+(?:prompt|instruction)s?\b",
+        r"^\W*(?:system|developer|admin\w*)\s+(?:message|note|override|prompt|instruction)s?\s*[:\]>]",
+        r"^\W*[\[<]\s*(?:system|developer|admin)\s*[\]>]|^\W*(?-i:SYSTEM|DEVELOPER|ADMIN)\s*:",
+        r"\b(?:new|updated|real)\s+instructions?\s*:|\bnew\s+instructions?\s+(?:for|from)\s+(?:the\s+)?(?:ai|assistant|bot|model)",
+        rf"\byou\s+are\s+now\s+(?:an?|the|my|called)\s+(?:\w+\s+){{0,3}}?(?:{_MACHINES}|persona|character|pirate)\b",
+        r"\byou\s+are\s+(?:now|no\s+longer)\s+(?:dan|free|bound|restricted|limited)\b",
+        rf"\bfrom\s+now\s+on,?\s+(?:you\s+)?(?:(?:will|must|shall|should|are\s+to)\s+)?(?:only\s+|always\s+)?(?:{_SAY})\b",
+        r"\bpretend\s+(?:to\s+be|you|that\s+you)\b|\brole-?play\b",
+        r"(?:^|[.!?:;,]\s*|\b(?:you|please|must|now)\s+)(?:act|behave)\s+as\s+(?:an?|if|though)\b",
+        rf"\b{_MACHINES}\b(?:\W+\w+){{0,6}}?\W+(?:must|should|shall|ha(?:s|ve)\s+to)\s+(?:\w+\s+)?(?:{_SAY}|ignore|obey|never|always)\b",
+        rf"^\W*(?:(?:dear|hey|attention|note\s+to|to)\s+(?:(?:all|the|any)\s+)*)?{_MACHINES}\s*[,:]\s+"
+        rf"(?:please\s+|you\s+(?:must|should)\s+)?(?:{_SAY}|ignore|always|never)\b",
+        rf"\b(?:when|if|while)\s+(?:you\s+)?(?:are\s+)?(?:summari[sz]|answer|respond|process|read)\w*\b.{{0,80}}"
+        rf"\b(?:{_SAY}|mention|claim)\s+(?:\w+\s+){{0,3}}?(?:that\b|https?:)",
+        r"\b(?:reply|respond|answer|say|print|output|repeat)\b.{0,20}\b(?:only\s+with\b|exactly:|verbatim:)",
+        r"\b(?:reveal|print|output|repeat|show|list|leak|dump|disclose)\b.{0,30}\b(?:internal|hidden|confidential|secret)\s+"
+        r"(?:passage|source|prompt|instruction|note|rule|document|article|voucher|polic)",
+        r"\b(?:every|each)\s+answer\b|\ball\s+(?:of\s+)?your\s+(?:answer|repl|response)",
+        r"(?:^|[.!:;,]\s*|\b(?:and|then|please|must)\s+)(?:leak|exfiltrate|reveal|dump)\s+(?:the|your|all|any|every)\b.{0,30}"
+        r"\b(?:prompt|password|secret|token|passage|confidential)",
+        r"\bdan\s+mode\b|\bdo\s+anything\s+now\b|\bdeveloper\s+mode\s+(?:is\s+)?(?:now\s+)?(?:enabled|activated|on)\s*[:,.!]",
         r"\b(?:ignorier|vergiss|vergesst|missachte)\w*\b.{0,40}(?:anweisung|regel|vorherig|bisherig|alles)",
         r"\b(?:ignore[zr]?|oublie[zr]?)\b.{0,40}(?:instruction|consigne|r.gles?\b)",
         r"\b(?:ignora|olvida|descarta|dimentica)\w*\b.{0,40}(?:instruccion|istruzion|reglas?\b|regole|instru)",
@@ -69,7 +89,15 @@ def fenced(text: str) -> str:
 
 def fenced_passage(text: str) -> str:
     """A passage of the help centre: fenced, without numbers that pass for other passages, and without orders."""
-    return fenced(without_orders(_NUMBERED.sub(r"(\1)", HIDDEN.sub("", text))))
+    return fenced(_STANDING_ALONE.sub(r"(\1)", quotable(text)))
+
+
+def quotable(text: str) -> str:
+    """A passage as it may be quoted to a reader: without orders, and without numbers that pass for citations.
+
+    Code stays as it is.
+    """
+    return without_orders(outside_code(HIDDEN.sub("", text), lambda part: _NUMBERED.sub(r"(\1)", part)))
 
 
 def without_orders(text: str) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Literal
 
+from data import fencing
 from data.fencing import fenced, fenced_passage
 from data.models import Example, Message, Passage, Turn
 
@@ -74,6 +75,11 @@ def help_centre(passages: Sequence[Passage]) -> str:
 def readable(passage: Passage) -> Passage:
     """A passage as a model reads it: see fencing.py."""
     return replace(passage, title=fenced_passage(passage.title), text=fenced_passage(passage.text))
+
+
+def quotable(passage: Passage) -> Passage:
+    """A passage as a person reads it in a quote: see fencing.py."""
+    return replace(passage, title=fencing.quotable(passage.title), text=fencing.quotable(passage.text))
 
 
 def reply_messages(
