@@ -34,9 +34,11 @@ _SOME = re.compile(
     re.IGNORECASE,
 )
 _WHICH = re.compile(
-    r"\s+(?:of|for|from|called|named)\s+(?!(?:the|this|that|these|those|my|our|your|an?)\b)\w", re.IGNORECASE
+    r"(?:version|model|device|plan|program|product|service|system)s?\s+(?:of|for|from|called|named)\s+"
+    r"(?!(?:the|this|that|these|those|my|our|your|an?)\b)\w",
+    re.IGNORECASE,
 )
-"""After the kind: then it is said which one, as in "the version of npm"."""
+"""Said of which one, as in "the version of npm"; a city of California may still be any."""
 _POINTING = re.compile(r"\b(it|its|they|them|this|that|these|those)\b", re.IGNORECASE)
 
 
@@ -70,7 +72,7 @@ def unclear(question: str, said_before: str) -> str:
     at what nobody has said, as in "How do I remove it?"; else empty."""
     known = frozenset(content_words(said_before))
     for found in _SOME.finditer(question):
-        if not frozenset(content_words(found[1])) <= known and not _WHICH.match(question, found.end()):
+        if not frozenset(content_words(found[1])) <= known and not _WHICH.match(question, found.start(1)):
             return found[1].lower()
     pointing = _POINTING.search(question)
     told = [word for word in content_words(question) if not word.endswith("n't")]
