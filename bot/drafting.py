@@ -20,8 +20,8 @@ from data.preferences import Preferences
 from data.prompts import Wish
 from data.search import question_to_embed, said_before, search
 from serving import promotion
+from serving.base import can_write
 from serving.engine import Completion, Engine
-from serving.settings import STARTER
 
 log = logging.getLogger(__name__)
 
@@ -119,8 +119,7 @@ async def draft(
     if prompt.turns_left_out:
         remarks.append(f"The {prompt.turns_left_out} oldest messages did not fit and were not read.")
 
-    # The embedded model knows the language of one shop: of all else it can copy sentences, not write them.
-    copies = base_model == str(STARTER)
+    copies = not can_write(base)
 
     def show_settled(text: str) -> None:
         if show is not None:

@@ -5,7 +5,7 @@ import json
 import os
 import re
 from contextlib import suppress
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 
 from data.errors import ModelMissing
@@ -15,6 +15,8 @@ WANTED = ["*.json", "*.safetensors", "*.jinja", "*.model", "*.txt"]
 """Of a hub's repository: weights, configuration, tokenizer. Weights in other formats stay where they are."""
 UNWANTED = ["*/*", "consolidated*.safetensors"]
 HUB_SECONDS = 10.0
+WRITER = 100_000_000
+"""Parameters. A base of 15 million wrote word salad about a help centre that was new to it; none between was tried."""
 NOT_HERE = "The base model {model} is not whole on this machine and {why}: download it first, or name a directory."
 
 
@@ -68,6 +70,18 @@ def parameter_count(base: Base) -> int:
                 size *= dimension
             count += size
     return count
+
+
+@lru_cache
+def can_write(base: Base) -> bool:
+    """Whether a base strings words together to what they mean, or can only copy: by its size.
+
+    One whose weights are not on this machine counts as a writer.
+    """
+    try:
+        return parameter_count(base) >= WRITER
+    except ModelMissing:
+        return True
 
 
 def has_chat_template(base: Base) -> bool:

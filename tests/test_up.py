@@ -13,7 +13,8 @@ import pytest
 from conftest import VllmServer, free_port, serving_environment, survivors
 
 from data import store
-from serving.base import identify
+from data.models import Base
+from serving.base import can_write, identify
 from serving.command import vllm_argv, vllm_env
 from serving.settings import ServingSettings
 from serving.up import last_words
@@ -95,6 +96,11 @@ def test_a_base_is_known_by_its_content_and_not_by_its_path(tmp_path: Path, tiny
     assert identify(str(copy)).hash == identify(str(tiny_base)).hash
     (copy / "config.json").write_text((copy / "config.json").read_text().replace("1e-06", "1e-05"))
     assert identify(str(copy)).hash != identify(str(tiny_base)).hash
+
+
+def test_a_small_base_copies_and_one_whose_weights_are_elsewhere_counts_as_a_writer(tiny_base: Path):
+    assert not can_write(identify(str(tiny_base)))
+    assert can_write(Base("hash", "hosted/model", ""))
 
 
 def test_the_command_line_is_made_of_the_settings_alone(tiny_base: Path):
