@@ -20,7 +20,7 @@ from bot.blocks import (
     text_sections,
     written_by,
 )
-from bot.grounding import short
+from bot.grounding import citations, short
 from bot.harmless import safe_markdown
 from bot.listing import shortened
 from bot.markdown import block_starts
@@ -52,8 +52,10 @@ def messages(
     pieces = [piece for page in pages for piece in split(page, MESSAGE_LIMIT, safe_markdown)]
     *before, (text, shown) = [(escape(piece), [_markdown(safe_markdown(piece))]) for piece in pieces]
     lines = [f"Answered by AI ({written_by(suggestion.adapter)})."]
-    if titles:
-        lines.append("Sources: " + " · ".join(f"[{n}] {clip(t, TITLE_LIMIT)}" for n, t in enumerate(titles, start=1)))
+    cited = {number for _, numbers in citations(suggestion.draft or "") for number in numbers}
+    # What was read and is not cited stands in the form that shows all passages.
+    if named := [f"[{n}] {clip(t, TITLE_LIMIT)}" for n, t in enumerate(titles, start=1) if n in cited]:
+        lines.append("Sources: " + " · ".join(named))
     return [*before, (text, [*shown, *(note(line) for line in [*lines, *remarks]), *below])]
 
 

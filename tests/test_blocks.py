@@ -54,6 +54,13 @@ def shown_text(messages: list[blocks.Message]) -> str:
     return "".join(plain(b["text"]["text"]) for b in sections)
 
 
+def test_under_an_answer_stand_the_passages_that_it_cites_and_no_others():
+    titles = ["Delivery", "Refunds", "Opening hours"]
+    (told,) = blocks_answers.messages(with_draft("Six days [2]. To the card [2]."), titles=titles, remarks=[])
+    assert "Sources: [2] Refunds" in json.dumps(told)
+    assert "Delivery" not in json.dumps(told)
+
+
 @pytest.mark.parametrize("text", TEXTS)
 def test_every_message_is_one_that_slack_takes(text):
     decision = Decision(**(vars(DECISION) | {"text": text}))
