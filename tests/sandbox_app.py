@@ -92,7 +92,7 @@ class SmallApp:
 @pytest_asyncio.fixture
 async def app(sandbox):
     app = SmallApp(sandbox.environment)
-    handler = AsyncSocketModeHandler(app.bolt, sandbox.environment["SLACK_APP_TOKEN"], ping_interval=0.2)
+    handler = AsyncSocketModeHandler(app.bolt, sandbox.environment["SLACK_APP_TOKEN"], ping_interval=1)
     await handler.connect_async()
     yield app
     await handler.close_async()
