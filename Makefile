@@ -2,6 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
+QLORA := .venv/qlora
 PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check
 # Only `make run` may fetch a model, the BASE_MODEL that .env names; and nobody is told how the software is used.
 demo test bench soak picture sandbox: export HF_HUB_OFFLINE := 1
@@ -28,9 +29,14 @@ $(READY): requirements.lock pyproject.toml
 demo: $(READY)
 	@$(BIN)/python -m bot.demo
 
-# Two at a time, file by file: half the time of one, on two cores. Any pytest options: make test ARGS="-k gate".
-test: $(READY)
-	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder $(ARGS)
+# Two at a time, file by file: half the time of one, on two cores. Then QLoRA, whose library lies beside the set-up, since
+# whatever imports PEFT would import it too.
+test: $(READY) $(QLORA)
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+	@OMP_NUM_THREADS=1 PYTHONPATH=$(QLORA) $(BIN)/python -m pytest tests/test_four_bits.py
+
+$(QLORA): | $(READY)
+	@$(PIP) --no-deps --target $(QLORA) bitsandbytes==0.50.2
 
 bench: $(READY)
 	@$(BIN)/python tests/bench_starter.py
@@ -41,14 +47,12 @@ bench: $(READY)
 	@$(BIN)/python tests/bench_search.py
 
 # The kill tests five times over: what fails once in a while fails here. Then two processes on one training, a shift of
-# 50 agents, the attacks, and QLoRA, whose library lies beside the set-up: whatever imports PEFT would import it too.
+# 50 agents, and the attacks.
 soak: $(READY)
 	@for n in 1 2 3 4 5; do OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/test_desk_crash.py tests/test_nightly.py tests/test_store.py tests/test_up.py || exit 1; done
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/soak_parallel.py
 	@OMP_NUM_THREADS=1 $(BIN)/python tests/soak_shift.py
 	@OMP_NUM_THREADS=1 $(BIN)/python tests/injection.py
-	@$(PIP) --no-deps --upgrade --target var/qlora bitsandbytes==0.50.2
-	@OMP_NUM_THREADS=1 PYTHONPATH=var/qlora $(BIN)/python -m pytest tests/test_four_bits.py
 
 # The README's picture, taken at the end of a demo.
 picture: $(READY)

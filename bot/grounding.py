@@ -98,7 +98,7 @@ def _grounded(
     pieces: Sequence[str], passages: Sequence[Passage], *, only: int | None = None, word_for_word: bool = False
 ) -> Grounded:
     texts = texts_of(passages)
-    sentences = [{_spoken(one) for one in split_sentences(passage.text)} for passage in passages]
+    sentences = [{_spoken(one) for one in split_sentences(p.text)} for p in passages] if word_for_word else []
     shown, struck, cited = "", 0, set()
     for piece in pieces:
         if not re.search(r"\w", piece):

@@ -69,18 +69,15 @@ def load_model(
 ) -> PreTrainedModel:
     """The base's weights, on the GPU when there is one, in 4 bits on demand; raises ModelMissing and TrainingFailed."""
     _check(base)
-    if quantized:
-        model = AutoModelForCausalLM.from_pretrained(
-            base.root,
-            dtype=dtype,
-            attn_implementation=attention,
-            quantization_config=four_bits.quantization(dtype),
-            device_map={"": device()},
-        ).eval()
-        four_bits.multiply_densely(model)
-        return model
-    model = AutoModelForCausalLM.from_pretrained(base.root, dtype=dtype, attn_implementation=attention)
-    return model.eval().to(device())
+    model = AutoModelForCausalLM.from_pretrained(
+        base.root,
+        dtype=dtype,
+        attn_implementation=attention,
+        quantization_config=four_bits.quantization(dtype) if quantized else None,
+        device_map={"": device()},
+    ).eval()
+    four_bits.multiply_densely(model)
+    return model
 
 
 def _check(base: Base) -> None:

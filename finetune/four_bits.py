@@ -6,6 +6,7 @@ bitsandbytes (MIT, Hugging Face's, 43 MB) quantizes; the products are plain ones
 import torch
 from torch.nn import functional
 from transformers import BitsAndBytesConfig, PreTrainedModel
+from transformers.utils import is_bitsandbytes_available
 
 from data.errors import TrainingFailed
 
@@ -15,12 +16,8 @@ BYTES = 0.516
 
 def quantization(dtype: torch.dtype) -> BitsAndBytesConfig:
     """NF4 with doubly quantized scales, computed with in `dtype`. Raises TrainingFailed without bitsandbytes."""
-    try:
-        import bitsandbytes  # noqa: F401
-    except ImportError as error:
-        raise TrainingFailed(
-            "QUANTIZE_BASE needs bitsandbytes: pip install -e '.[qlora]', or set QUANTIZE_BASE=0."
-        ) from error
+    if not is_bitsandbytes_available():
+        raise TrainingFailed("QUANTIZE_BASE needs bitsandbytes: pip install -e '.[qlora]', or set QUANTIZE_BASE=0.")
     return BitsAndBytesConfig(
         load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True, bnb_4bit_compute_dtype=dtype
     )

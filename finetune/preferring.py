@@ -61,7 +61,7 @@ def one_epoch(
     optimizer = torch.optim.AdamW(weights, lr=rate, weight_decay=0.0)
     batches = [order[at : at + recipe.batch_sequences] for at in range(0, len(order), recipe.batch_sequences)]
     seconds, started = TIME_SHARE * recipe.max_train_minutes * 60, time.monotonic()
-    spent = reported = 0.0
+    reported = 0.0
     for number, batch in enumerate(batches):
         spent = parallel.agreed(time.monotonic() - started, model.device)
         if spent >= seconds:
