@@ -31,8 +31,8 @@ def tell(
     for thread, old, new in list(zip(threads, before, after, strict=True))[:SHOWN]:
         print("\n" + tables.side_by_side(thread.opening, old.text, new.text))
     print(
-        "\nThe starter is tiny, so that all of this needs no download: it learns the house's form, and what stands between\n"
-        "greeting and sign-off is often the wrong sentence of the help centre. BASE_MODEL names a larger model."
+        "\nThe starter is tiny, so that all of this needs no download: it learns the house's form, and what stands\n"
+        "between greeting and sign-off is often the wrong sentence of the help centre. BASE_MODEL names a larger model."
     )
     print("\nThe night\n")
     for line in [*gate_lines(db, runs), *swap_lines(night)]:
