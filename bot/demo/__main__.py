@@ -141,10 +141,11 @@ async def _story(children: Children, *, sandbox: str, stay: bool, wanted: Path |
         with stages.stage(f"Drafts by the base model for {len(unseen)} threads that nothing is trained on"):
             posted = await day.post_openings(people, unseen)
             before = await day.drafts_for(people, posted)
+            # For the load around the swap; here, so that the night's time is the night's alone.
+            prompts = [reply_messages(t.turns[:1], search(db, t.opening, limit=2)) for t in unseen]
         with stages.stage("The night: dataset, run, verify, gate, publish, warm, promote, report"):
             base = store.base_of_model(db, children.env["BASE_MODEL"])
             assert base is not None
-            prompts = [reply_messages(t.turns[:1], search(db, t.opening, limit=2)) for t in unseen]
             slept = await night.sleep_on_it(children, db, engine, base_hash=base.hash, prompts=prompts, watch=_pass_on)
         with stages.stage("Drafts for the same threads in the morning"):
             after = await day.drafts_for(people, posted)
