@@ -54,6 +54,20 @@ def learned_from(db: Database, tuning_id: int) -> set[str]:
     return {one["suggestion_id"] for one in found}
 
 
+def blanked_since(db: Database, suggestion_ids: Iterable[str], built_upon: Tuning | None) -> bool:
+    """Is a text gone that a tuning read from these suggestions, or that the one that it was built upon learned from?"""
+    found = row(
+        db,
+        """
+        select exists (
+            select 1 from suggestions where messages is null and id in (select value from json_each(?))
+        ) or exists (select 1 from erased_tunings where tuning_id = ?) as is_gone
+        """,
+        [dumps(sorted(set(suggestion_ids))), built_upon.id if built_upon else None],
+    )
+    return bool(found and found["is_gone"])
+
+
 def record_tuning(
     db: Database,
     *,

@@ -9,6 +9,7 @@ from sqlite_utils import Database
 
 from data import store_tunings
 from data.ranking import Weights
+from data.store_tunings import Tuning
 
 Floats = NDArray[np.float32]
 
@@ -30,18 +31,16 @@ class Tuned:
 
 def tuned(db: Database) -> Tuned:
     """What the newest tuning says that a night's gate let pass; without one, the measured weights."""
-    found = store_tunings.newest_passed(db)
-    if found is None:
+    return read(store_tunings.newest_passed(db))
+
+
+def read(kept: Tuning | None) -> Tuned:
+    """A row of tunings as search uses it; without one, the measured weights."""
+    if kept is None:
         return Tuned()
     known = {one.name for one in fields(Weights)}
-    weights = {name: value for name, value in json.loads(found.weights).items() if name in known}
-    return Tuned(Weights(**weights), None if found.turn is None else of_bytes(found.turn))
-
-
-def learned_from(db: Database) -> set[str]:
-    """The ids of the suggestions that the tuning which serves learned from."""
-    found = store_tunings.newest_passed(db)
-    return store_tunings.learned_from(db, found.id) if found else set()
+    weights = {name: value for name, value in json.loads(kept.weights).items() if name in known}
+    return Tuned(Weights(**weights), None if kept.turn is None else of_bytes(kept.turn))
 
 
 def as_json(weights: Weights) -> str:

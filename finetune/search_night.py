@@ -16,6 +16,8 @@ from sqlite_utils import Database
 from data import ranking, store_tunings, tuning
 from data.ranking import Weights
 from data.search import Scene, scene
+from data.store_connection import immediate
+from data.store_tunings import Tuning
 from data.tuning import Tuned
 from finetune.evidence import p_values
 from finetune.search_rows import Kept, kept_passages
@@ -30,6 +32,7 @@ MIN_THREADS_TO_TURN = 200
 ALPHA = 0.01
 """Probability that a night's tuning passes without a real gain. A tuning is one row to take back, not an adapter."""
 STEPS = {"history": (0.05, 0.1, 0.2), "pairs": (0.6, 0.9, 1.2, 1.6), "cosine": (0.4, 0.8, 1.2, 1.6, 2.2)}
+ERASED_MEANWHILE = "Not used: a text that it learned from was erased while it was tuned; the next night tunes anew."
 RIDGE = 30.0
 """How much evidence holds a turned question back: as much as so many questions that stay where they are."""
 
@@ -60,12 +63,29 @@ class TuningVerdict:
     p: float | None = None
 
 
+@dataclass(frozen=True)
+class Tried:
+    """A tuning with the gate's word on it, the suggestions that taught it, and the tuning that it was built upon."""
+
+    candidate: Tuned
+    verdict: TuningVerdict
+    learned: frozenset[str]
+    built_upon: Tuning | None
+
+
 def tune_search(db: Database, *, run_id: str | None) -> TuningVerdict:
     """Tune on the threads that are not held out, judge on those that are, and record the verdict and the evidence.
 
     Search uses what passed from the next question on; else the incumbent stays.
     """
-    incumbent, built_upon = tuning.tuned(db), tuning.learned_from(db)
+    tried = try_tuning(db)
+    return tried if isinstance(tried, TuningVerdict) else record(db, tried, run_id=run_id)
+
+
+def try_tuning(db: Database) -> Tried | TuningVerdict:
+    """A tuning that nobody uses yet, with the gate's word on it; a verdict alone where there is too little evidence."""
+    serving = store_tunings.newest_passed(db)
+    incumbent = tuning.read(serving)
     kept = kept_passages(db)
     # A search for each of them takes seconds: not where there are too few anyhow.
     if (lacking := _too_few(kept, incumbent)) is not None:
@@ -78,16 +98,26 @@ def tune_search(db: Database, *, run_id: str | None) -> TuningVerdict:
     threads = _threads(learned)
     candidate = tune(learned, incumbent, turn=threads >= MIN_THREADS_TO_TURN)
     verdict = judge(judged, candidate, incumbent, threads=threads)
-    store_tunings.record_tuning(
-        db,
-        run_id=run_id,
-        weights=tuning.as_json(candidate.weights),
-        turn=None if candidate.turn is None else tuning.as_bytes(candidate.turn),
-        passed=verdict.passed,
-        report=asdict(verdict),
-        # Tuning starts from the incumbent, so what that one learned is in the candidate as well.
-        evidence={case.suggestion_id for case in learned} | built_upon,
-    )
+    return Tried(candidate, verdict, frozenset(case.suggestion_id for case in learned), serving)
+
+
+def record(db: Database, tried: Tried, *, run_id: str | None) -> TuningVerdict:
+    """Append the verdict; a tuning that learned from a text which was erased meanwhile does not pass."""
+    verdict, built_upon = tried.verdict, tried.built_upon
+    with immediate(db):
+        # Under the write lock: an erasure is done by now, and seen here, or it finds this tuning's evidence.
+        if store_tunings.blanked_since(db, tried.learned, built_upon):
+            verdict = replace(verdict, passed=False, reason=ERASED_MEANWHILE)
+        store_tunings.record_tuning(
+            db,
+            run_id=run_id,
+            weights=tuning.as_json(tried.candidate.weights),
+            turn=None if tried.candidate.turn is None else tuning.as_bytes(tried.candidate.turn),
+            passed=verdict.passed,
+            report=asdict(verdict),
+            # Tuning starts from the incumbent, so what that one learned is in the candidate as well.
+            evidence=tried.learned | (store_tunings.learned_from(db, built_upon.id) if built_upon else set()),
+        )
     return verdict
 
 

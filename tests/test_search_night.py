@@ -13,7 +13,7 @@ from data.prompts import answer_messages, reply_messages
 from data.ranking import Weights
 from data.search import search
 from data.tuning import Tuned
-from finetune.search_night import Case, judge, mean_rank, tune, tune_search
+from finetune.search_night import Case, Tried, judge, mean_rank, record, try_tuning, tune, tune_search
 from finetune.search_rows import asked_of, kept_of, kept_passages
 
 PASSAGES = [(1, "Open the app and choose Settings, then Security."), (2, "Refunds are paid within six days.")]
@@ -260,3 +260,33 @@ def test_a_tuning_has_learned_what_its_incumbent_had_and_goes_on_when_others_are
     held_out = db.execute("select min(id) from threads where held_out = 1").fetchone()[0]
     assert store_erasure.blank(db, store_erasure.find_thread(db, held_out), kind="thread") == ([], 0)
     assert store_tunings.newest_passed(db) == serving
+
+
+def test_a_tuning_from_rows_that_were_erased_while_it_was_made_does_not_serve(kept_by_agents):
+    db = kept_by_agents
+    before = tuning.tuned(db)
+    tried = try_tuning(db)
+    assert isinstance(tried, Tried) and tried.verdict.passed
+    learned = db.execute("select thread_id from suggestions where id = ?", [min(tried.learned)]).fetchone()[0]
+    held_out = db.execute("select min(id) from threads where held_out = 1").fetchone()[0]
+    db.execute("update search_tunings set run_id = 'r0'")
+    db.execute("insert into tuning_evidence select id, 'nobody-erased-yet' from search_tunings")
+    assert store_erasure.blank(db, store_erasure.find_thread(db, held_out), kind="thread") == ([], 0)
+    assert record(db, tried, run_id="r1").passed, "nothing that it learned from is gone"
+    db.execute("delete from search_tunings where run_id = 'r1'")
+    assert store_erasure.blank(db, store_erasure.find_thread(db, learned), kind="thread") == ([], 0)
+    verdict = record(db, tried, run_id="r2")
+    assert not verdict.passed and "erased while it was tuned" in verdict.reason
+    assert tuning.tuned(db) == before
+    assert (
+        json.loads(db.execute("select report from search_tunings where run_id = 'r2'").fetchone()[0])["passed"] is False
+    )
+
+
+def test_a_tuning_built_upon_one_that_was_erased_meanwhile_does_not_serve(kept_by_agents):
+    db = kept_by_agents
+    tried = try_tuning(db)
+    # Of the oldest tuning nobody knows what it learned from, so it leaves with any erasure.
+    held_out = db.execute("select min(id) from threads where held_out = 1").fetchone()[0]
+    assert store_erasure.blank(db, store_erasure.find_thread(db, held_out), kind="thread") == ([], 1)
+    assert not record(db, tried, run_id="r1").passed and tuning.tuned(db) == Tuned()
