@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 from peft import PeftModel
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from transformers import LogitsProcessor, LogitsProcessorList, PreTrainedModel, PreTrainedTokenizerBase
 
 from data.models import BASE, Base
 from finetune import base_model
@@ -15,6 +15,7 @@ from finetune.attention import ATTENTION
 from finetune.chat import Tokens, end_tokens
 from finetune.growing_cache import growing_cache
 from finetune.packing import fill_rows, pack, target_nats
+from serving.loops import FREQUENCY_PENALTY, repeats_itself
 
 WRITING_BATCH = 16
 """Of prompts about as long as one another. In batches of 40 the demo's texts took a fifth longer on the CPU."""
@@ -26,6 +27,19 @@ class Written:
 
     text: str
     ended: bool
+
+
+class FrequencyPenalty(LogitsProcessor):
+    """vLLM's `frequency_penalty`, which transformers lacks: `penalty` times the count of each token written after the
+    first `width` is taken from its logit."""
+
+    def __init__(self, penalty: float, width: int) -> None:
+        self._penalty, self._width = penalty, width
+
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+        """`input_ids` (batch, tokens), `scores` (batch, vocabulary); returns new scores."""
+        said = input_ids[:, self._width :]
+        return scores.scatter_add(1, said, scores.new_full(said.shape, -self._penalty))
 
 
 class Stage:
@@ -76,7 +90,20 @@ class Stage:
         return found
 
     def write(self, name: str, prompts: Sequence[tuple[int, ...]], *, longest: int) -> list[Written]:
-        """A contender's greedy answers of at most `longest` tokens, in batches padded on the left."""
+        """A contender's greedy answers of at most `longest` tokens, as the engine would give them: one that begins to
+        repeat itself is written again with a penalty on what it said before."""
+        found = self._write(name, prompts, longest=longest)
+        looping = [at for at, written in enumerate(found) if repeats_itself(written.text)]
+        again = self._write(name, [prompts[at] for at in looping], longest=longest, penalty=FREQUENCY_PENALTY)
+        for at, written in zip(looping, again, strict=True):
+            if not repeats_itself(written.text):
+                found[at] = written
+        return found
+
+    def _write(
+        self, name: str, prompts: Sequence[tuple[int, ...]], *, longest: int, penalty: float = 0.0
+    ) -> list[Written]:
+        """In batches padded on the left."""
         pad = self.tokenizer.pad_token_id if self.tokenizer.pad_token_id is not None else min(self.ends)
         order = sorted(range(len(prompts)), key=lambda at: len(prompts[at]))
         found: dict[int, Written] = {}
@@ -92,6 +119,7 @@ class Stage:
                     max_new_tokens=longest,
                     do_sample=False,
                     past_key_values=growing_cache(self.model),
+                    logits_processor=LogitsProcessorList([FrequencyPenalty(penalty, width)] if penalty else []),
                     pad_token_id=pad,
                     eos_token_id=sorted(self.ends),
                 )

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, cast
@@ -14,7 +14,7 @@ from openai.types.chat import ChatCompletionChunk, ChatCompletionMessageParam
 
 from data.errors import BadSetting, BrokenAdapter, ContextTooLong, EngineFailed, EngineUnreachable, UnknownAdapter
 from data.models import BASE, Message
-from serving.loops import without_loop
+from serving.loops import FREQUENCY_PENALTY, without_loop
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +37,7 @@ class Completion:
     """A whole completion.
 
     `finish_reason` is `stop`, `length` when `max_tokens` cut it, or `loop` when it was read no further than to where
-    it began to repeat itself: `text` then ends with the first instance.
+    it began to repeat itself, with the penalty too: `text` then ends with the first instance.
     """
 
     text: str
@@ -95,10 +95,12 @@ class Engine:
         """The answer of adapter `model` (`base` for none), at most `max_tokens` long.
 
         `on_text` is called with the text so far whenever more of it has come. A stream that ends without its end is
-        asked for once more, and the text then begins anew. Raises UnknownAdapter, BrokenAdapter and
-        ContextTooLong too.
+        asked for once more, and the text then begins anew; so does a text that begins to repeat itself, with a
+        penalty on what it said before. Raises UnknownAdapter, BrokenAdapter and ContextTooLong too.
         """
-        whole = partial(self._whole, messages, model, max_tokens, temperature, on_text, cut_loops)
+        whole = partial(
+            self._whole, messages, model, on_text, cut_loops, max_tokens=max_tokens, temperature=temperature
+        )
         started = time.monotonic()
         try:
             async with asyncio.timeout(self._timeouts.whole):
@@ -109,6 +111,11 @@ class Engine:
                         "the answer of %s was cut off after %.1f s; asking again", model, time.monotonic() - started
                     )
                     completion = await whole()
+                if completion.finish_reason == "loop":
+                    # What was cut is still an answer where the second try fails.
+                    with suppress(StreamCut):
+                        again = await whole(frequency_penalty=FREQUENCY_PENALTY)
+                        completion = completion if again.finish_reason == "loop" else again
         except TimeoutError:
             raise EngineFailed(
                 f"{self.name} did not finish within {self._timeouts.whole:.0f} s: try again, "
@@ -166,14 +173,13 @@ class Engine:
         self,
         messages: Sequence[Message],
         model: str,
-        max_tokens: int,
-        temperature: float,
         on_text: Callable[[str], None] | None,
         cut_loops: bool,
+        **limits: float,
     ) -> Completion:
         text, finish_reason = "", ""
         # Closed at once when it is left early: the server then writes no more.
-        async with aclosing(self._pieces(messages, model, max_tokens, temperature)) as pieces:
+        async with aclosing(self._pieces(messages, model, **limits)) as pieces:
             async for piece in pieces:
                 text += piece.text
                 finish_reason = piece.finish_reason or finish_reason
@@ -183,12 +189,10 @@ class Engine:
                     on_text(text)
         return Completion(text, finish_reason, model)
 
-    async def _pieces(
-        self, messages: Sequence[Message], model: str, max_tokens: int, temperature: float
-    ) -> AsyncGenerator[_Piece, None]:
+    async def _pieces(self, messages: Sequence[Message], model: str, **limits: float) -> AsyncGenerator[_Piece, None]:
         ended = False
         try:
-            stream = await self._stream(messages, model, max_tokens=max_tokens, temperature=temperature)
+            stream = await self._stream(messages, model, **limits)
         except openai.OpenAIError as error:
             raise self._translated(error, model) from error
         async with stream:

@@ -27,6 +27,8 @@ FRAME_TOKENS = 8
 """Around each message."""
 CHECK_TOKENS = 16
 """Some endpoints refuse to end a first answer sooner."""
+CHOICES = ("temperature", "frequency_penalty")
+"""How a token is chosen: what some models refuse to be told."""
 HELLO = [Message(role="user", content="Hello")]
 
 
@@ -47,7 +49,7 @@ class HostedEngine(Engine):
         self._has_key = bool(api_key)
         # What newer models refuse is found out by their refusal, once.
         self._limit = "max_tokens"
-        self._takes_temperature = True
+        self._refused: set[str] = set()
 
     async def count_tokens(self, messages: Sequence[Message]) -> int:
         """An estimate that is rather too high: no endpoint but vLLM's counts tokens."""
@@ -74,15 +76,14 @@ class HostedEngine(Engine):
             raise UnknownAdapter(model, f"{self._model} is a hosted model and has none")
         while True:
             wanted = {self._limit: limits["max_tokens"]}
-            if self._takes_temperature:
-                wanted["temperature"] = limits["temperature"]
+            wanted |= {name: limits[name] for name in CHOICES if name in limits and name not in self._refused}
             try:
                 return await super()._stream(messages, self._model, **wanted)
             except openai.BadRequestError as error:
                 if error.param == "max_tokens" and error.param in wanted:
                     self._limit = "max_completion_tokens"
-                elif error.param == "temperature" and error.param in wanted:
-                    self._takes_temperature = False
+                elif error.param in CHOICES and error.param in wanted:
+                    self._refused.add(error.param)
                 else:
                     raise
 

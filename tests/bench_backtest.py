@@ -1,6 +1,6 @@
 """What a team would gain, on conversations that the starter has never seen: `python tests/bench_backtest.py [SET …]`.
 
-Plays DSTC11-T5 dev and STAR's bank and hotel conversations by `python -m finetune backtest`, as a user would, and puts
+Plays DSTC11-T5 dev, as much of it as has 500 pairs, and STAR's bank and hotel conversations by `python -m finetune backtest`, as a user would, and puts
 what it reports into docs/backtest.md, a plot for each beside it. An interrupted one goes on where it was.
 """
 
@@ -19,6 +19,7 @@ HERE = Path(__file__).parents[1]
 FOLDER = HERE / "var" / "backtest"
 PLAYED = {
     "dstc11t5": ("DSTC11-T5 dev", ("--nights", "1", "--cases", "60")),
+    "dstc11t5-500": ("The first 770 conversations of DSTC11-T5 dev: 500 pairs", ("--nights", "1", "--cases", "60")),
     "bank-hotel": ("STAR's bank and hotel conversations", ("--nights", "2", "--by", "how")),
 }
 

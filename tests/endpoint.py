@@ -18,7 +18,8 @@ MODEL = "vendor/chat-large"
 class Endpoint(ThreadedServer):
     """`asked` holds the bodies that were answered, `keys` what each request showed.
 
-    `newer`: as models that take max_completion_tokens and no temperature. `wants_key` False: as a server of one's own.
+    `newer`: as models that take max_completion_tokens, no temperature and no penalty. `wants_key` False: as a server of
+    one's own.
     """
 
     def __init__(self, *, newer: bool = False, wants_key: bool = True) -> None:
@@ -42,7 +43,7 @@ class Endpoint(ThreadedServer):
         if body["model"] != MODEL:
             told = f"The model `{body['model']}` does not exist or you do not have access to it."
             return _error(404, told, code="model_not_found")
-        refused = {"max_tokens", "temperature"} if self.newer else {"max_completion_tokens"}
+        refused = {"max_tokens", "temperature", "frequency_penalty"} if self.newer else {"max_completion_tokens"}
         if found := sorted(refused & body.keys()):
             return _error(400, f"Unsupported: '{found[0]}'.", code="unsupported_parameter", param=found[0])
         if sum(len(one["content"]) for one in body["messages"]) > self.context:

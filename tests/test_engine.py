@@ -12,6 +12,7 @@ from conftest import VllmServer, free_port
 from data.errors import BadSetting, ContextTooLong, EngineFailed, EngineUnreachable, UnknownAdapter
 from data.models import BASE, Message
 from serving.engine import Completion, Engine, Timeouts
+from serving.loops import FREQUENCY_PENALTY
 
 HELLO = [Message(role="user", content="Hello")]
 Script = Callable[[web.Request, web.StreamResponse], Awaitable[None]]
@@ -49,13 +50,13 @@ async def break_with_an_error(request: web.Request, response: web.StreamResponse
 
 
 @asynccontextmanager
-async def network(*scripts: Script, timeouts: Timeouts | None = None) -> AsyncIterator[tuple[Engine, list[str]]]:
+async def network(*scripts: Script, timeouts: Timeouts | None = None) -> AsyncIterator[tuple[Engine, list[dict]]]:
     """An engine before a server that answers each request with the next script (the last one again and again)."""
-    asked: list[str] = []
+    asked: list[dict] = []
 
     async def handle(request: web.Request) -> web.StreamResponse:
         script = scripts[min(len(asked), len(scripts) - 1)]
-        asked.append((await request.json())["model"])
+        asked.append(await request.json())
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
         await response.prepare(request)
         await script(request, response)
@@ -79,7 +80,7 @@ async def test_a_whole_stream_becomes_a_completion():
     async with network(whole) as (engine, asked):
         found = await engine.complete(HELLO, model="night-1", max_tokens=8)
     assert found == Completion("Hello.", "stop", "night-1")
-    assert asked == ["night-1"]
+    assert [body["model"] for body in asked] == ["night-1"]
 
 
 async def test_the_text_so_far_is_passed_on_while_it_comes():
@@ -96,8 +97,30 @@ async def test_what_was_passed_on_of_a_cut_stream_begins_anew():
     assert seen == ["Hel", "Hel", "Hello."]
 
 
-async def test_a_text_that_repeats_itself_is_cut_and_read_no_further():
+async def test_a_text_that_repeats_itself_is_read_no_further_and_written_again_with_a_penalty():
     left = asyncio.Event()
+    seen: list[str] = []
+    async with network(looping(left), whole) as (engine, asked):
+        found = await engine.complete(HELLO, model=BASE, max_tokens=8, on_text=seen.append)
+        assert found == Completion("Hello.", "stop", BASE)
+        await asyncio.wait_for(left.wait(), 5)
+    assert "frequency_penalty" not in asked[0] and asked[1] == asked[0] | {"frequency_penalty": FREQUENCY_PENALTY}
+    assert max(map(len, seen)) < 60 and seen[-1] == "Hello."
+
+
+@pytest.mark.parametrize("second", ["loops", "is cut"])
+async def test_a_text_that_repeats_itself_is_cut_where_the_penalty_does_not_help(second: str):
+    async with network(looping(asyncio.Event()), *([] if second == "loops" else [cut_between_events])) as (
+        engine,
+        asked,
+    ):
+        found = await engine.complete(HELLO, model=BASE, max_tokens=8)
+    assert found == Completion("Hello. I am sorry.", "loop", BASE)
+    assert len(asked) == 2
+
+
+def looping(left: asyncio.Event) -> Script:
+    """`left` is set when nobody reads any more."""
 
     async def loop(request: web.Request, response: web.StreamResponse) -> None:
         await response.write(event("Hello. "))
@@ -109,12 +132,7 @@ async def test_a_text_that_repeats_itself_is_cut_and_read_no_further():
             left.set()
             raise
 
-    seen: list[str] = []
-    async with network(loop) as (engine, asked):
-        found = await engine.complete(HELLO, model=BASE, max_tokens=8, on_text=seen.append)
-        assert found == Completion("Hello. I am sorry.", "loop", BASE)
-        await asyncio.wait_for(left.wait(), 5)
-    assert len(asked) == 1 and len(seen[-1]) < 60
+    return loop
 
 
 async def test_what_is_compared_word_for_word_is_not_cut():

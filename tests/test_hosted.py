@@ -23,6 +23,7 @@ from data.export_formats import FORMATS
 from data.models import BASE, Message
 from serving.engine import Completion
 from serving.hosted import HostedEngine, base_for, engine_for, estimated_tokens
+from serving.loops import FREQUENCY_PENALTY
 from serving.settings import ServingSettings
 
 pytest_plugins = ("bot_fixtures", "sandbox_fixtures")
@@ -86,6 +87,16 @@ async def test_a_newer_model_is_asked_as_it_wants_to_be_and_only_once_the_old_wa
     endpoint.close()
     assert [body["max_completion_tokens"] for body in endpoint.asked] == [8, 8]
     assert len(endpoint.keys) == 4
+
+
+@pytest.mark.parametrize("newer", [False, True])
+async def test_a_hosted_text_that_repeats_itself_is_cut_also_where_the_model_takes_no_penalty(newer: bool):
+    endpoint = Endpoint(newer=newer)
+    endpoint.answer = lambda messages: "I am sorry. " * 9
+    found = await ask(HostedEngine(endpoint.url + "/v1", KEY, model=MODEL))
+    endpoint.close()
+    assert (found.finish_reason, found.text) == ("loop", "I am sorry.")
+    assert [body.get("frequency_penalty") for body in endpoint.asked] == [None, None if newer else FREQUENCY_PENALTY]
 
 
 async def test_a_server_of_ones_own_needs_no_key():

@@ -13,12 +13,13 @@ import torch
 from conftest import VllmServer, make_adapter
 from peft import PeftModel
 from sqlite_utils import Database
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoModelForCausalLM, AutoTokenizer, LogitsProcessorList
 
 from data import store
 from data.errors import BrokenAdapter
 from data.models import BASE, Base, Message, Turn
 from data.prompts import reply_messages
+from finetune.scoring import FrequencyPenalty
 from serving import adapters, promotion
 from serving.base import identify
 from serving.engine import Engine
@@ -49,7 +50,9 @@ async def engine(vllm_server: VllmServer) -> AsyncIterator[Engine]:
     await engine.close()
 
 
-def greedy(base: Base, adapter: Path | None, messages: list[Message]) -> tuple[str, list[float]]:
+def greedily(
+    base: Base, adapter: Path | None, messages: list[Message], *, penalty: float = 0.0
+) -> tuple[str, list[float]]:
     """Text and log probabilities of the tokens that transformers chooses in float32."""
     tokenizer = AutoTokenizer.from_pretrained(base.root)
     model = AutoModelForCausalLM.from_pretrained(base.root, dtype=torch.float32)
@@ -58,17 +61,29 @@ def greedy(base: Base, adapter: Path | None, messages: list[Message]) -> tuple[s
     prompt = tokenizer.apply_chat_template(messages, add_generation_prompt=True, return_tensors="pt", return_dict=True)
     with torch.inference_mode():
         found = model.generate(
-            **prompt, max_new_tokens=LENGTH, do_sample=False, output_logits=True, return_dict_in_generate=True
+            **prompt,
+            max_new_tokens=LENGTH,
+            do_sample=False,
+            logits_processor=LogitsProcessorList([FrequencyPenalty(penalty, prompt["input_ids"].shape[1])]),
+            output_logits=True,
+            return_dict_in_generate=True,
         )
     chosen = found.sequences[0, prompt["input_ids"].shape[1] :]
     scores = torch.stack(found.logits)[:, 0].log_softmax(-1)
     return tokenizer.decode(chosen, skip_special_tokens=True), scores.gather(1, chosen[:, None])[:, 0].tolist()
 
 
-async def served(server: VllmServer, model: str, messages: list[Message]) -> tuple[str, list[float]]:
+async def served(
+    server: VllmServer, model: str, messages: list[Message], *, penalty: float = 0.0
+) -> tuple[str, list[float]]:
     async with openai.AsyncOpenAI(base_url=server.base_url, api_key="none") as client:
         answer = await client.chat.completions.create(
-            model=model, messages=messages, max_tokens=LENGTH, temperature=0, logprobs=True
+            model=model,
+            messages=messages,
+            max_tokens=LENGTH,
+            temperature=0,
+            frequency_penalty=penalty,
+            logprobs=True,
         )
     choice = answer.choices[0]
     return choice.message.content, [token.logprob for token in choice.logprobs.content]
@@ -97,11 +112,11 @@ async def test_a_published_adapter_is_served_from_its_first_request_as_transform
     assert len({text for text, _ in first}) == 1
     for messages in PROMPTS:
         for name, adapter in (("night-parity", directory), (BASE, None)):
-            text, expected = greedy(base, adapter, messages)
+            text, expected = greedily(base, adapter, messages)
             found, logprobs = await served(vllm_server, name, messages)
             assert found == text
             assert logprobs == pytest.approx(expected, abs=1e-4)
-    assert greedy(base, directory, PROMPTS[0])[0] != greedy(base, None, PROMPTS[0])[0]
+    assert greedily(base, directory, PROMPTS[0])[0] != greedily(base, None, PROMPTS[0])[0]
 
 
 async def test_two_adapters_in_one_batch_stay_apart(
@@ -111,12 +126,21 @@ async def test_two_adapters_in_one_batch_stay_apart(
     for seed in (11, 12, 13):
         directory = make_adapter(tmp_path / f"adapter-{seed}", base, seed=seed)
         await publish(served_store, vllm_server, engine, base, directory, f"night-{seed}")
-        expected[f"night-{seed}"] = greedy(base, directory, PROMPTS[1])[0]
+        expected[f"night-{seed}"] = greedily(base, directory, PROMPTS[1])[0]
     asked = [name for name in expected for _ in range(3)]
     found = await asyncio.gather(
         *(engine.complete(PROMPTS[1], model=n, max_tokens=LENGTH, cut_loops=False) for n in asked)
     )
     assert [completion.text for completion in found] == [expected[name] for name in asked]
+
+
+async def test_a_penalty_on_what_was_said_chooses_as_vllm_does(vllm_server: VllmServer, base: Base):
+    changed = [greedily(base, None, one)[0] != greedily(base, None, one, penalty=2.0)[0] for one in PROMPTS]
+    assert any(changed)
+    for messages in PROMPTS:
+        assert (await served(vllm_server, BASE, messages, penalty=2.0))[0] == greedily(
+            base, None, messages, penalty=2.0
+        )[0]
 
 
 async def test_serving_and_training_make_the_same_tokens_of_messages(engine: Engine, base: Base):
@@ -131,7 +155,7 @@ async def test_warming_compares_with_what_training_wrote(
 ):
     directory = make_adapter(tmp_path / "adapter", base, seed=8)
     await publish(served_store, vllm_server, engine, base, directory, "night-warm")
-    text = greedy(base, directory, PROMPTS[0])[0]
+    text = greedily(base, directory, PROMPTS[0])[0]
     canary = adapters.Canary(messages=PROMPTS[0], text=text, max_tokens=LENGTH)
     assert await adapters.warm([engine], "night-warm", canary) < 30
     with pytest.raises(BrokenAdapter, match="night-warm"):
@@ -142,7 +166,7 @@ async def test_an_adapter_from_elsewhere_is_adopted_promoted_and_rolled_back_by_
     vllm_server: VllmServer, served_store: Database, base: Base, tmp_path: Path
 ):
     directory = make_adapter(tmp_path / "adapter", base, seed=9)
-    canary = {"messages": PROMPTS[0], "text": greedy(base, directory, PROMPTS[0])[0], "max_tokens": LENGTH}
+    canary = {"messages": PROMPTS[0], "text": greedily(base, directory, PROMPTS[0])[0], "max_tokens": LENGTH}
     (directory / "canary.json").write_text(json.dumps(canary))
 
     def serving(*arguments: str) -> subprocess.CompletedProcess[str]:
