@@ -1,8 +1,9 @@
 """Measuring data → conversations as `import-history` and `backtest` read them: `backtest_conversations.py SET OUT`.
 
 `dstc11t5`: each human reply of DSTC11-T5 dev with the turns before it as context only, knowledge left aside;
-`dstc11t5-500`: the first 770 of them, of which a night learns about 500 pairs. `bank`, `hotel`, `bank-hotel`: STAR's conversations of these domains alone (train and dev), which the starter has never seen;
-each agent turn keeps `how` it was written (typed or picked).
+`dstc11t5-500`: the first 770 of them, of which a night learns about 500 pairs. `bank`, `hotel`, `bank-hotel`: STAR's
+conversations of these domains alone (train and dev), which the starter has never seen; each agent turn keeps `how` it
+was written (typed or picked).
 """
 
 import gzip
