@@ -1,8 +1,8 @@
 """What a team would gain, on conversations that the starter has never seen: `python tests/bench_backtest.py [SET …]`.
 
 Plays DSTC11-T5 dev, as much of it as has 500 pairs, and STAR's bank and hotel conversations by `python -m finetune
-backtest`, as a user would, and puts what it reports into docs/backtest.md, a plot for each beside it. An interrupted one
-goes on where it was.
+backtest`, as a user would, and puts what it reports into docs/backtest.md, a plot for each beside it. An interrupted
+one goes on where it was.
 """
 
 import json
