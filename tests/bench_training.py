@@ -1,7 +1,7 @@
 """Real tokens per second of the night's training, beside transformers' Trainer on the same pairs: `make bench`.
 
-Three ways in one run, three rounds each, medians: packed as the night packs; Trainer with each batch padded to its
-longest, as is its default; Trainer with batches of like lengths. Same base, adapter, dtype, rate, batches of 16 and
+Four ways in one run, three rounds each, medians: packed as the night packs; Trainer with every batch padded to the
+longest pair of the set, and each to its own longest; Trainer with batches of like lengths. Same base, adapter, dtype, rate, batches of 16 and
 threads. Two sets of pairs: the demo's closed tickets, and, where ../shared/data is there, conversations of STAR, which
 people wrote. Then the share of the matmul peak on a random base thirty times the size. THREADS=1 for a busy machine.
 """
@@ -96,13 +96,14 @@ def _compare(name: str, pairs: Dataset, recipe: Recipe) -> dict[str, object]:
     ends = end_tokens(tokenizer, model.generation_config)
     examples, _ = encode_pairs(tokenizer, pairs.train, limit=recipe.max_length, ends=ends)
     tokens, flops = sum(len(e.tokens) for e in examples), _flops(model, examples)
+    longest = max(len(e.tokens) for e in examples)
     del model
     ways: dict[str, Callable[[], tuple[float, list[float]]]] = {
         "packed, as the night does": lambda: _packed(recipe, pairs),
-        "Trainer, padded to the longest of the batch": lambda: _trainer(recipe, examples, grouped=False),
+        "Trainer, padded to the longest of the set": lambda: _trainer(recipe, examples, width=longest),
+        "Trainer, padded to the longest of the batch": lambda: _trainer(recipe, examples),
         "Trainer, batches of like lengths": lambda: _trainer(recipe, examples, grouped=True),
     }
-    longest = max(len(e.tokens) for e in examples)
     print(
         f"{name}: {len(examples)} pairs of {tokens / len(examples):.0f} tokens (longest {longest}), "
         f"{recipe.threads} threads, {base_model.training_dtype()}",
@@ -212,7 +213,10 @@ def _by_quarter(losses: Sequence[float]) -> list[float]:
     return [statistics.fmean(part) for part in parts]
 
 
-def _trainer(recipe: Recipe, examples: Sequence[Example], *, grouped: bool) -> tuple[float, list[float]]:
+def _trainer(
+    recipe: Recipe, examples: Sequence[Example], *, width: int | None = None, grouped: bool = False
+) -> tuple[float, list[float]]:
+    """Seconds and losses. `width`: tokens that every batch is padded to; None: its own longest."""
     set_seed(recipe.seed)
     torch.set_num_threads(recipe.threads)
     tokenizer = base_model.load_tokenizer(recipe.base)
@@ -237,7 +241,9 @@ def _trainer(recipe: Recipe, examples: Sequence[Example], *, grouped: bool) -> t
             disable_tqdm=True,
             seed=recipe.seed,
         )
-        collate = DataCollatorForSeq2Seq(tokenizer, label_pad_token_id=IGNORED)
+        collate = DataCollatorForSeq2Seq(
+            tokenizer, padding="max_length" if width else True, max_length=width, label_pad_token_id=IGNORED
+        )
         trainer = Trainer(
             model=model,
             args=arguments,
