@@ -1,9 +1,10 @@
 """Real tokens per second of the night's training, beside transformers' Trainer on the same pairs: `make bench`.
 
 Four ways in one run, three rounds each, medians: packed as the night packs; Trainer with every batch padded to the
-longest pair of the set, and each to its own longest; Trainer with batches of like lengths. Same base, adapter, dtype, rate, batches of 16 and
-threads. Two sets of pairs: the demo's closed tickets, and, where ../shared/data is there, conversations of STAR, which
-people wrote. Then the share of the matmul peak on a random base thirty times the size. THREADS=1 for a busy machine.
+longest pair of the set, and each to its own longest; Trainer with batches of like lengths. Same base, adapter, dtype,
+rate, batches of 16 and threads. Two sets of pairs: the demo's closed tickets, and, where ../shared/data is there,
+conversations of STAR, which people wrote. Then the share of the matmul peak on a random base thirty times the size.
+THREADS=1 for a busy machine.
 """
 
 import gc
