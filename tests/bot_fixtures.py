@@ -12,16 +12,18 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from aiohttp import ClientSession, web
-from sandbox_fixtures import SandboxClient
+from sandbox_fixtures import PATIENCE, SandboxClient
 from sqlite_utils import Database
+from threaded_server import ThreadedServer
 
 from data import store
 from data.models import Base
@@ -30,44 +32,6 @@ Json = dict[str, Any]
 ROOT = Path(__file__).resolve().parents[1]
 BASE = Base(hash="b" * 64, model="tests/base", root="tests/base")
 CONTEXT = 600
-
-
-class ThreadedServer:
-    """An HTTP server on a free port of loopback, in a thread of its own."""
-
-    def __init__(self, *routes: web.RouteDef) -> None:
-        self.url = ""
-        self._routes = routes
-        self._loop = asyncio.new_event_loop()
-        self._started = threading.Event()
-        self._thread = threading.Thread(target=self._serve, daemon=True)
-        self._thread.start()
-        assert self._started.wait(10)
-
-    def close(self) -> None:
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(10)
-
-    def _serve(self) -> None:
-        asyncio.set_event_loop(self._loop)
-        runner = self._loop.run_until_complete(self._start())
-        self._started.set()
-        self._loop.run_forever()
-        self._loop.run_until_complete(runner.cleanup())
-        unfinished = asyncio.all_tasks(self._loop)
-        for task in unfinished:
-            task.cancel()
-        self._loop.run_until_complete(asyncio.gather(*unfinished, return_exceptions=True))
-        self._loop.close()
-
-    async def _start(self) -> web.AppRunner:
-        app = web.Application()
-        app.add_routes(self._routes)
-        runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
-        await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        self.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-        return runner
 
 
 class Wire(ThreadedServer):
@@ -94,7 +58,7 @@ class Wire(ThreadedServer):
             self._dead = (method, self._dead[1] - 1, self._dead[2])
             cut_here, cut_after = self._dead[1] == 0, self._dead[2]
         if cut_here and not cut_after:
-            await self._stay_silent()
+            return await self._stay_silent(request)
         headers = {k: v for k, v in request.headers.items() if k in ("Authorization", "Content-Type")}
         async with (
             ClientSession() as session,
@@ -108,19 +72,22 @@ class Wire(ThreadedServer):
         ):
             body = await answer.read()
         if cut_here:
-            await self._stay_silent()
+            return await self._stay_silent(request)
         return web.Response(status=answer.status, body=body, content_type=answer.content_type)
 
-    async def _stay_silent(self) -> None:
+    async def _stay_silent(self, request: web.Request) -> web.Response:
         self.reached.set()
-        await asyncio.sleep(60)
+        await request.content.read()
+        while request.transport is not None and not request.transport.is_closing():
+            await asyncio.sleep(0.05)
+        return web.Response()
 
 
 class ModelServer(ThreadedServer):
     """An OpenAI-compatible server. What it answers and withholds can be changed while it runs.
 
-    While `flowing` is cleared nothing is answered, or with `holds_after` only so many words; with `cuts_after` the
-    connection breaks after so many. `pace` is in seconds per word.
+    While `flowing` is cleared nothing is answered, or with `holds_after`, which may grow, only so many words; with
+    `cuts_after` the connection breaks after so many. `pace` is in seconds per word.
     """
 
     def __init__(self) -> None:
@@ -185,8 +152,8 @@ class ModelServer(ThreadedServer):
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
         await response.prepare(request)
         for number, word in enumerate(self.answer(messages).split(" ")):
-            if number == self.holds_after:
-                await self._flow()
+            while self.holds_after is not None and number >= self.holds_after and not self.flowing.is_set():
+                await asyncio.sleep(0.02)
             if number == self.cuts_after and request.transport is not None:
                 request.transport.abort()
                 return response
@@ -242,13 +209,13 @@ class Bot:
         """kill -9."""
         assert self.process is not None
         self.process.kill()
-        self.process.communicate(timeout=10)
+        self.process.communicate(timeout=PATIENCE)
 
     def stop(self) -> int:
         """The exit code after a SIGTERM."""
         assert self.process is not None
         self.process.terminate()
-        self.process.communicate(timeout=20)
+        self.process.communicate(timeout=PATIENCE)
         return self.process.returncode
 
     def newest(self) -> Json:
@@ -258,7 +225,7 @@ class Bot:
     def count(self, table: str) -> int:
         return self.db[table].count
 
-    def until(self, seen: Callable[[], Any], *, seconds: float = 10) -> Any:
+    def until(self, seen: Callable[[], Any], *, seconds: float = PATIENCE) -> Any:
         """What `seen` returns as soon as it is true."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:
@@ -330,6 +297,27 @@ def bot_process(
 
 
 @pytest.fixture
-def bot(bot_process: Bot, sandbox: SandboxClient, model: ModelServer) -> Bot:
-    """The bot, with the sandbox and the model as they are at their start."""
-    return bot_process
+def bot(bot_process: Bot, sandbox: SandboxClient, model: ModelServer) -> Iterator[Bot]:
+    """The bot, with the sandbox and the model as they are at their start, and no work that a test before has left."""
+    yield bot_process
+    model.flowing.set()
+    wait_for_rest(bot_process, [model], pid=sandbox.pid)
+
+
+def wait_for_rest(bot: Bot, servers: Sequence[ThreadedServer], *, pid: int | None = None) -> None:
+    """Wait until the bot has nothing more to say or ask: neither it nor the process `pid` that it talks to works.
+
+    What a test sees is seldom the last that the bot does. Whatever comes later would come into the next test, where the
+    sandbox knows nothing of it any more, and refuses it.
+    """
+    assert bot.process is not None
+    processes = [psutil.Process(one) for one in (bot.process.pid, pid) if one is not None]
+    end, looks, before = time.monotonic() + PATIENCE, 0, None
+    # The longest that the bot waits for no other is ACK_SEEN, in listeners.py.
+    while looks < 6:
+        assert time.monotonic() < end, f"still at work after {PATIENCE} s"
+        time.sleep(0.02)
+        used = [process.cpu_times()[:2] for process in processes]
+        asleep = all(process.status() == psutil.STATUS_SLEEPING for process in processes)
+        rests = asleep and used == before and not any(server.unanswered for server in servers)
+        looks, before = looks + 1 if rests else 0, used

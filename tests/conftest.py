@@ -2,17 +2,19 @@
 
 import json
 import os
+import random
 import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import hypothesis
 import psutil
 import pytest
+from sandbox_fixtures import PATIENCE
 from sqlite_utils import Database
 
 from data import store
@@ -29,6 +31,10 @@ CHAT_TEMPLATE = (
     "<|start|>{% for message in messages %}<|{{ message['role'] }}|>{{ message['content'] }}<|end|>{% endfor %}"
     "{% if add_generation_prompt %}<|assistant|>{% endif %}"
 )
+
+PORTS = (20_000, 32_000)
+"""Below those that Linux gives out (ip_local_port_range, from 32768): vLLM binds the port it was told of half a minute
+later, and meanwhile any other server or connection of the suite could have got it."""
 
 LONG = ("test_nightly.py", "test_pretrain.py", "test_families_served.py", "test_shift.py", "test_poisoned_nights.py")
 """Files of a minute and more: they come first, so that no worker is left with one of them at the end."""
@@ -154,18 +160,18 @@ def running_vllm(base: Path, here: Path) -> Iterator[VllmServer]:
     assert process.stdout is not None
     line = process.stdout.readline()
     if not line or not json.loads(line)["ready"]:
-        process.wait(timeout=30)
+        process.wait(timeout=PATIENCE)
         pytest.fail("serving up ended: " + (here / "serving.log").read_text()[-4000:])
     try:
         yield VllmServer(url, here / "nightshift.db", here / "adapters", base, environment, process)
     finally:
         family = psutil.Process(process.pid).children(recursive=True)
         process.terminate()
-        status = process.wait(timeout=12)
+        status = process.wait(timeout=20)
         process.stdout.close()
         log.close()
     # Under test here, since a vLLM of its own for that would cost half a minute.
-    assert (status, survivors(family, 1)) == (0, [])
+    assert (status, survivors(family, PATIENCE)) == (0, [])
 
 
 def serving_environment(directory: Path, *, base_model: Path | str, url: str) -> dict[str, str]:
@@ -189,6 +195,9 @@ def survivors(family: list[psutil.Process], seconds: float) -> list[psutil.Proce
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port that nobody has, and that the system gives to nobody who asks for any: it stays free for a while."""
+    while True:
+        port = random.SystemRandom().randrange(*PORTS)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port

@@ -21,6 +21,7 @@ from typing import Any, Literal
 
 from aiohttp import web
 from bot_fixtures import ThreadedServer
+from sandbox_fixtures import PATIENCE
 
 Json = dict[str, Any]
 Manner = Literal["lean", "rich"]
@@ -321,7 +322,7 @@ class OtherSlack:
              "User-Agent": "Slackbot 1.0 (+https://api.slack.com/robots)", **headers},
         )  # fmt: skip
         try:
-            with urllib.request.urlopen(request, timeout=10) as answer:
+            with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
                 return answer.status, answer.read().decode()
         except urllib.error.HTTPError as error:
             with error:

@@ -19,7 +19,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,8 @@ import pytest
 
 Json = dict[str, Any]
 ROOT = Path(__file__).resolve().parents[1]
+PATIENCE = 60.0
+"""Seconds that a test waits for what must come. A machine with other work to do takes many times as long."""
 
 
 class Refused(Exception):
@@ -39,13 +41,14 @@ class SandboxClient:
 
     url: str
     environment: dict[str, str]
+    pid: int
 
     def call(self, path: str, body: Json | None = None) -> Json:
         """POST `body` (GET when None) and return the JSON; Refused for 400."""
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(self.url + path, data, {"Content-Type": "application/json"})
         try:
-            with urllib.request.urlopen(request, timeout=30) as response:
+            with urllib.request.urlopen(request, timeout=PATIENCE) as response:
                 return json.load(response)
         except urllib.error.HTTPError as error:
             with error:
@@ -119,7 +122,7 @@ class SandboxClient:
         """What was refused, late or lost so far."""
         return self.state("U0AGENT1")["problems"]
 
-    def wait_for(self, user: str, seen: Callable[[Json], Any], *, seconds: float = 10) -> Any:
+    def wait_for(self, user: str, seen: Callable[[Json], Any], *, seconds: float = PATIENCE) -> Any:
         """Look at this person's state until `seen(state)` is true, and return that; fails when it never is."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:
@@ -143,8 +146,8 @@ def start_sandbox() -> tuple[subprocess.Popen[str], SandboxClient]:
     first = process.stdout.readline()
     address = re.match(r"http://127\.0\.0\.1:\d+", first)
     assert address, f"the sandbox did not start: {first!r}"
-    client = SandboxClient(address.group(), {})
-    return process, SandboxClient(client.url, client.call("/sandbox/users")["environment"])
+    client = SandboxClient(address.group(), {}, process.pid)
+    return process, replace(client, environment=client.call("/sandbox/users")["environment"])
 
 
 @pytest.fixture(scope="module")
@@ -153,7 +156,7 @@ def sandbox_process() -> Iterator[SandboxClient]:
     process, client = start_sandbox()
     yield client
     process.terminate()
-    process.communicate(timeout=10)
+    process.communicate(timeout=PATIENCE)
 
 
 @pytest.fixture

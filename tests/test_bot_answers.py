@@ -22,6 +22,8 @@ BATTERY = "# Charge the battery\n\nUse the charger that came with the bicycle. A
 LONG = " ".join(f"Step {n}: open Settings and choose Security [1]." for n in range(1, 31))
 FIRST = short(LONG)
 """What is shown of it before anybody asks for more."""
+BEGUN = 52
+"""So many of its words begin a stream, and leave enough of FIRST for one call more before the last."""
 QUESTION = "how do I reset my password?"
 
 
@@ -142,8 +144,11 @@ def test_where_slack_begins_no_stream_the_answer_is_posted(bot, sandbox, model):
 
 
 def test_a_model_that_breaks_down_leaves_no_half_answer_that_looks_whole(bot, sandbox, model):
-    model.answer, model.cuts_after = (lambda messages: LONG), 100
+    hold(model)
+    model.cuts_after = 100
     ts = ask(sandbox)
+    streaming(bot, sandbox)
+    model.flowing.set()
     row = finished(bot, ts)
     (answer,) = posted(sandbox)
     assert row["state"] == "failed" and len(model.asked) == 2
@@ -212,9 +217,13 @@ def test_what_readers_open_is_remembered_once_and_without_who_it_was(bot, sandbo
 
 
 def test_a_rate_limit_in_mid_stream_is_waited_out(bot, sandbox, model):
-    model.answer, model.pace = (lambda messages: LONG), 0.005
+    hold(model, after=BEGUN)
     sandbox.fault(method="chat.appendStream", error="ratelimited", retry_after=1)
     ts = ask(sandbox)
+    streaming(bot, sandbox)
+    model.holds_after = 200
+    bot.until(sandbox.problems)
+    model.flowing.set()
     assert finished(bot, ts)["state"] == "shown"
     (answer,) = posted(sandbox)
     assert shown_markdown(answer) == FIRST and [p["error"] for p in sandbox.problems()] == ["ratelimited"]

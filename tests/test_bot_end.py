@@ -4,7 +4,7 @@ import signal
 import time
 
 from bot_fixtures import Bot, bot_environment, open_store
-from sandbox_fixtures import start_sandbox
+from sandbox_fixtures import PATIENCE, start_sandbox
 
 pytest_plugins = ("bot_fixtures",)
 
@@ -31,6 +31,6 @@ def test_it_ends_while_slack_hangs(model, tmp_path):
     finally:
         process.send_signal(signal.SIGCONT)
         process.terminate()
-        process.communicate(timeout=10)
+        process.communicate(timeout=PATIENCE)
         bot.db.conn.close()
     assert (status, took < SOON) == (0, True)

@@ -44,7 +44,7 @@ def ask(bot: Bot, sandbox: SandboxClient, question: str, user: str = AGENT, chan
     before = bot.count("suggestions")
     sandbox.command(channel, user, "/ask", question)
     # The first question after vectors were made waits for the bot to read their model.
-    bot.until(lambda: bot.count("suggestions") == before + 1 and bot.newest()["state"] == "failed", seconds=40)
+    bot.until(lambda: bot.count("suggestions") == before + 1 and bot.newest()["state"] == "failed")
     return bot.newest()["id"]
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from bot_fixtures import Bot, ModelServer, bot_environment, last_ephemeral, open_store
-from sandbox_fixtures import Refused, SandboxClient
+from sandbox_fixtures import PATIENCE, Refused, SandboxClient
 from test_bot_desk import AGENT, CUSTOMER, HELP, draft_for, open_editor, replies
 
 from bot.sandbox.http_mode import signed
@@ -43,7 +43,7 @@ def send(address: str, payload: dict, *, late: float = 0, **more: str) -> int:
     """The status of one signed request."""
     headers, body = signed(payload, now=time.time() - late, **more)
     try:
-        with urllib.request.urlopen(urllib.request.Request(address, body, headers), timeout=10) as answer:
+        with urllib.request.urlopen(urllib.request.Request(address, body, headers), timeout=PATIENCE) as answer:
             return answer.status
     except urllib.error.HTTPError as error:
         with error:
@@ -111,7 +111,7 @@ def test_slack_is_answered_when_it_holds_back_events(bot, sandbox, model):
 
 def test_an_unsigned_request_is_refused(bot, sandbox, model):
     request = urllib.request.Request(bot.address, json.dumps(EVENT).encode(), {"Content-Type": "application/json"})
-    with pytest.raises(urllib.error.HTTPError) as refused, urllib.request.urlopen(request, timeout=10):
+    with pytest.raises(urllib.error.HTTPError) as refused, urllib.request.urlopen(request, timeout=PATIENCE):
         pass
     with refused.value:
         assert refused.value.code == 401

@@ -35,12 +35,10 @@ def every_point_is_open(messages: list[dict]) -> str:
     )
 
 
-def summary_of(bot: Bot, sandbox: SandboxClient, ts: str, *, seconds: float = 10) -> dict:
+def summary_of(bot: Bot, sandbox: SandboxClient, ts: str) -> dict:
     before = bot.newest()["id"] if bot.count("suggestions") else None
     assert sandbox.shortcut(HELP, AGENT, ts, "summarize_thread")["ok"]
-    row = bot.until(
-        lambda: (r := bot.newest())["id"] != before and r["state"] in ("shown", "failed") and r, seconds=seconds
-    )
+    row = bot.until(lambda: (r := bot.newest())["id"] != before and r["state"] in ("shown", "failed") and r)
     assert row["state"] == "shown", row["error"]
     return row
 
@@ -115,7 +113,7 @@ def test_summaries_of_parts_that_do_not_fit_together_are_joined_in_steps(bot, sa
         return f"Customer wants: {wanted}\nDone: nothing\n{still}"
 
     model.answer = wordy
-    row = summary_of(bot, sandbox, long_thread(sandbox, 24), seconds=30)
+    row = summary_of(bot, sandbox, long_thread(sandbox, 24))
     joins = [body for body in model.asked if body["messages"][0]["content"].startswith("Join")]
     assert len(joins) > 1
     assert model.refusals == []

@@ -5,7 +5,7 @@ import time
 
 import pytest
 from bot_fixtures import Bot, last_ephemeral
-from sandbox_fixtures import Refused, SandboxClient
+from sandbox_fixtures import PATIENCE, Refused, SandboxClient
 from test_bot_desk import draft_for, open_editor, replies
 
 from data import store, store_replies
@@ -24,7 +24,7 @@ def ephemerals(sandbox: SandboxClient) -> str:
 
 def press(sandbox: SandboxClient, action_id: str, value: str) -> None:
     """Press a button or choose in a menu, as soon as it is there."""
-    end = time.monotonic() + 10
+    end = time.monotonic() + PATIENCE
     while True:
         try:
             answer = sandbox.action(AGENT, action_id, value=value)
@@ -47,7 +47,8 @@ def open_modal(sandbox: SandboxClient, callback_id: str, has: str = "") -> dict:
 def sent(bot: Bot, sandbox: SandboxClient, text: str = "My invoice is wrong") -> dict:
     row = draft_for(bot, sandbox, text)
     press(sandbox, "accept", row["id"])
-    bot.until(lambda: len(replies(sandbox, row["thread_ts"])) == 1)
+    bot.until(lambda: (d := store.decision(bot.db, row["id"])) and d.posted_ts)
+    assert len(replies(sandbox, row["thread_ts"])) == 1
     return row
 
 
@@ -165,10 +166,10 @@ def test_a_refreshed_draft_has_read_the_news_and_the_old_text_stays_in_view(bot,
     last_ephemeral(sandbox, AGENT, "Not sent. A new draft follows.")
     assert "Typed by hand." in ephemerals(sandbox) and "send_anyway" not in ephemerals(sandbox)
     press(sandbox, "accept", fresh["id"])
-    bot.until(lambda: len(replies(sandbox, row["thread_ts"])) == 2)
+    bot.until(lambda: store.unposted_decisions(bot.db) == [])
+    assert len(replies(sandbox, row["thread_ts"])) == 2
     pairs = [pair.id for pair in store.training_pairs(bot.db)]
     assert fresh["id"] in pairs and row["id"] not in pairs
-    bot.until(lambda: store.unposted_decisions(bot.db) == [])
 
 
 def test_a_second_press_on_a_thread_that_moved_on_still_does_not_send(bot, sandbox, model):

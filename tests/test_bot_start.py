@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from bot_fixtures import ROOT, Bot, Wire, bot_environment, last_ephemeral, open_store
+from sandbox_fixtures import PATIENCE
 
 from bot.settings import BotSettings
 
@@ -20,7 +21,7 @@ def run_bot(environment: dict[str, str], *arguments: str) -> subprocess.Complete
         env=environment,
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=PATIENCE,
         check=False,
     )
 
@@ -60,9 +61,9 @@ def test_a_slack_that_answers_no_more_is_one_sentence(sandbox, model, tmp_path):
         stderr=subprocess.PIPE,
         text=True,
     )
-    assert wire.reached.wait(20)
+    assert wire.reached.wait(PATIENCE)
     wire.close()
-    _, told = bot.communicate(timeout=30)
+    _, told = bot.communicate(timeout=PATIENCE)
     assert bot.returncode == 1
     assert told.splitlines()[-1].startswith("Slack did not answer apps.connections.open")
     assert "Traceback" not in told
@@ -173,7 +174,7 @@ def test_http_mode_checks_signatures(sandbox, model, tmp_path):
             "X-Slack-Signature": f"v0={signed}",
         }
         try:
-            with urllib.request.urlopen(urllib.request.Request(address, body, headers), timeout=10) as answer:
+            with urllib.request.urlopen(urllib.request.Request(address, body, headers), timeout=PATIENCE) as answer:
                 return answer.status, answer.read()
         except urllib.error.HTTPError as error:
             with error:

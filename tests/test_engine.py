@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 import pytest
 from aiohttp import web
 from conftest import VllmServer, free_port
+from sandbox_fixtures import PATIENCE
 
 from data.errors import BadSetting, ContextTooLong, EngineFailed, EngineUnreachable, UnknownAdapter
 from data.models import BASE, Message
@@ -103,7 +104,7 @@ async def test_a_text_that_repeats_itself_is_read_no_further_and_written_again_w
     async with network(looping(left), whole) as (engine, asked):
         found = await engine.complete(HELLO, model=BASE, max_tokens=8, on_text=seen.append)
         assert found == Completion("Hello.", "stop", BASE)
-        await asyncio.wait_for(left.wait(), 5)
+        await asyncio.wait_for(left.wait(), PATIENCE)
     assert "frequency_penalty" not in asked[0] and asked[1] == asked[0] | {"frequency_penalty": FREQUENCY_PENALTY}
     assert max(map(len, seen)) < 60 and seen[-1] == "Hello."
 

@@ -14,7 +14,7 @@ from bot_fixtures import Bot, bot_environment, last_ephemeral
 from conftest import free_port
 from endpoint import KEY, MODEL, Endpoint
 from night_fixtures import import_tickets
-from sandbox_fixtures import SandboxClient
+from sandbox_fixtures import PATIENCE, SandboxClient
 
 from data import __main__ as data_commands
 from data import cli, store
@@ -188,7 +188,7 @@ def test_up_checks_the_endpoint_records_the_base_and_stays(environment, endpoint
     base = store.base_of_model(db, ready["model"])
     assert base is not None and base.hash == ready["base"]
     up.send_signal(signal.SIGTERM)
-    _, told = up.communicate(timeout=20)
+    _, told = up.communicate(timeout=PATIENCE)
     assert up.returncode == 0 and KEY not in told
 
 
@@ -198,7 +198,7 @@ def test_up_checks_the_endpoint_records_the_base_and_stays(environment, endpoint
 )
 def test_up_ends_with_one_sentence_where_the_endpoint_refuses(environment, variable, value, says):
     up = serving(environment | {variable: value}, "up")
-    _, told = up.communicate(timeout=30)
+    _, told = up.communicate(timeout=PATIENCE)
     assert up.returncode == 1
     assert says in told.splitlines()[-1] and "Traceback" not in told and "sk-" not in told
 

@@ -16,6 +16,7 @@ from bot_fixtures import ModelServer
 from conftest import free_port, serving_environment
 from filelock import FileLock
 from night_fixtures import import_tickets, small_dataset
+from sandbox_fixtures import PATIENCE
 from test_train import greedy
 
 from data import store
@@ -274,12 +275,12 @@ def test_a_night_that_was_killed_after_it_had_promoted_is_finished_by_the_next(e
 def test_the_clock_writes_an_owed_report_as_soon_as_it_starts(environment, db, tmp_path):
     run_id = owing(db, tmp_path, status="report")
     with subprocess.Popen([sys.executable, "-m", "finetune", "clock"], env=environment) as clock:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + PATIENCE
         while store.run(db, run_id).status != "done":
             assert clock.poll() is None and time.monotonic() < deadline
             time.sleep(0.1)
         clock.terminate()
-        assert clock.wait(timeout=20) == 0
+        assert clock.wait(timeout=PATIENCE) == 0
 
 
 def test_a_report_that_cannot_be_written_any_more_ends_its_run_and_not_the_night(environment, db, tmp_path):
@@ -310,7 +311,7 @@ def killed_at(step, environment, db):
         [sys.executable, "-m", "finetune", "nightly"], env=environment, stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )  # fmt: skip
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 2 * PATIENCE
     while not any(run.status == step for run in store.runs(db)):
         assert child.poll() is None and time.monotonic() < deadline
         time.sleep(0.02)
@@ -341,4 +342,4 @@ def test_the_clock_ends_cleanly(environment):
     with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as clock:
         assert "nights start at 02:00 UTC" in clock.stderr.readline()
         clock.terminate()
-        assert clock.wait(timeout=20) == 0
+        assert clock.wait(timeout=PATIENCE) == 0

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 from bot_fixtures import Bot, ModelServer, ThreadedServer, bot_environment, last_ephemeral, open_store
-from sandbox_fixtures import SandboxClient
+from sandbox_fixtures import PATIENCE, SandboxClient
 from test_bot_desk import AGENT, HELP, draft_for, replies
 from test_bot_start import run_bot
 
@@ -58,7 +58,7 @@ def got(address: str, cookie: str = "") -> tuple[int, str, dict[str, str]]:
 
     request = urllib.request.Request(address, headers={"Cookie": cookie} if cookie else {})
     try:
-        with urllib.request.build_opener(Stay).open(request, timeout=10) as answer:
+        with urllib.request.build_opener(Stay).open(request, timeout=PATIENCE) as answer:
             return answer.status, answer.read().decode(), dict(answer.headers)
     except urllib.error.HTTPError as error:
         with error:
@@ -257,7 +257,7 @@ async def test_a_half_written_answer_is_ended_after_a_restart_with_its_workspace
         store_answers.record_stream(db, asked.id, f"{team_id}.1")
         store.record_failure(db, asked.id, "It broke.")
     resume(desk)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         while len(calls) < 2:
             await asyncio.sleep(0.01)
     assert calls == [("Bearer of T1", ""), ("Bearer of T2", "")]

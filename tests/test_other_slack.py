@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from bot_fixtures import BASE, Bot, ModelServer, open_store
+from bot_fixtures import BASE, Bot, ModelServer, open_store, wait_for_rest
 from other_slack import AGENT, BOT_ID, BOT_USER, CUSTOMER, DIRECT, HELP, REVIEW, SUPERVISOR, TEAM, Json, OtherSlack
 
 from data import store
@@ -50,6 +50,7 @@ def slack(slack_process: OtherSlack, bot: Bot, model: ModelServer) -> Iterator[O
     slack_process.undocumented.clear()
     slack_process.messages.clear()
     yield slack_process
+    wait_for_rest(bot, [slack_process.server, model])
     assert slack_process.undocumented == []
     # A bug has a traceback; what nobody could read has one too, and is acked.
     said = bot.log.read_text() if bot.log else ""

@@ -5,7 +5,7 @@ import urllib.error
 import urllib.request
 
 import pytest
-from sandbox_fixtures import Refused
+from sandbox_fixtures import PATIENCE, Refused
 from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError
 from slack_sdk.webhook import WebhookClient
@@ -204,6 +204,6 @@ def test_wrong_input_to_the_control_api_gets_one_sentence(sandbox):
 def test_it_answers_to_loopback_names_only(sandbox, header):
     request = urllib.request.Request(f"{sandbox.url}/sandbox/users", headers=header)
     with pytest.raises(urllib.error.HTTPError) as caught:
-        urllib.request.urlopen(request, timeout=10)
+        urllib.request.urlopen(request, timeout=PATIENCE)
     with caught.value as error:
         assert error.code == 403

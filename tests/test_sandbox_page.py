@@ -8,6 +8,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import async_playwright, expect
 from sandbox_app import AGENT, CUSTOMER, HELP, draft_blocks, off_loop
+from sandbox_fixtures import PATIENCE
 
 pytest_plugins = ["sandbox_fixtures", "sandbox_app"]
 
@@ -101,7 +102,7 @@ async def test_a_refused_call_shows_among_the_problems(sandbox, page):
 
 async def heard(app, wanted):
     """The first event that the app was sent and that is wanted."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         while True:
             for body in app.seen:
                 if wanted(body["event"]):

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 from sandbox_app import AGENT, CUSTOMER, HELP, off_loop
-from sandbox_fixtures import Refused
+from sandbox_fixtures import PATIENCE, Refused
 from test_sandbox_rules import RANDOM, client
 
 pytest_plugins = ["sandbox_fixtures", "sandbox_app"]
@@ -52,7 +52,7 @@ async def test_the_app_hears_of_a_pin_in_its_channels_when_its_scopes_and_subscr
     ts = await pin(HELP, "pinned", remove=True)
     last = (await off_loop(sandbox.message, HELP, CUSTOMER, "last"))["ts"]
     # Three messages, and the one pin.
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         while len(app.seen) < 4 or last not in [body["event"].get("ts") for body in app.seen]:
             await asyncio.sleep(0.05)
     (event,) = [body["event"] for body in app.seen if body["event"]["type"].startswith("pin_")]

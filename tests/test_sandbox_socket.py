@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 from sandbox_app import AGENT, CUSTOMER, HELP, draft_blocks, edit_modal, off_loop
+from sandbox_fixtures import PATIENCE
 from slack_sdk.webhook.async_client import AsyncWebhookClient
 
 pytest_plugins = ["sandbox_fixtures", "sandbox_app"]
@@ -84,7 +85,7 @@ async def test_a_late_ack_is_told_and_its_trigger_id_has_expired(sandbox, app):
 async def test_the_app_comes_back_after_a_disconnect(sandbox, app):
     assert (await off_loop(sandbox.fault, disconnect=True))["disconnected"] == 1
     # slack_sdk may connect twice after a disconnect, and what is sent on the first of the two is lost.
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         while not (await off_loop(sandbox.command, HELP, AGENT, "/ask", "again"))["ok"]:
             await asyncio.sleep(0.1)
 

@@ -6,6 +6,7 @@ import time
 
 import numpy as np
 import pytest
+from sandbox_fixtures import PATIENCE
 
 from data import embedding, ranking, store, store_tunings, store_vectors, vectors, words
 from data.embedding import DEFAULT_MODEL
@@ -96,11 +97,11 @@ def test_another_model_makes_all_vectors_anew(embedded):
 def test_a_thread_makes_the_vectors_of_passages_that_have_none_and_ends_when_told(filled, tmp_path):
     stop = threading.Event()
     thread = vectors.embed_passages_in_the_background(tmp_path / "nightshift.db", DEFAULT_MODEL, stop)
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + PATIENCE
     while store_vectors.count_unembedded(filled) and time.monotonic() < deadline:
         time.sleep(0.05)
     stop.set()
-    thread.join(10)
+    thread.join(PATIENCE)
     assert not thread.is_alive()
     assert titles(search(filled, "How do I get my money back?")) == ["Refunds"]
 

@@ -5,9 +5,11 @@ import time
 
 import pytest
 from bot_fixtures import Bot
+from sandbox_fixtures import PATIENCE
 from test_bot_answers import (
     AGENT,
     ARTICLE,
+    BEGUN,
     CUSTOMER,
     DIRECT,
     FIRST,
@@ -78,10 +80,16 @@ def test_killed_in_mid_stream_and_restarted_when_slack_has_ended_it(bot, sandbox
 @pytest.mark.parametrize("after", [False, True])
 @pytest.mark.parametrize("method", ["chat.startStream", "chat.appendStream", "chat.stopStream"])
 def test_killed_around_a_call_of_the_stream(bot, sandbox, model, wire, method, after):
-    model.answer, model.pace = (lambda messages: LONG), 0.005
+    hold(model, after=BEGUN)
     wire.cut(method, after=after)
     ts = ask(sandbox)
-    assert wire.reached.wait(10)
+    if method != "chat.startStream":
+        streaming(bot, sandbox)
+        model.holds_after = 200
+    if method == "chat.stopStream":
+        model.flowing.set()
+    assert wire.reached.wait(PATIENCE)
+    model.flowing.set()
     restart(bot, wire)
     expect_whole_once(bot, sandbox, ts)
     restart(bot, wire)
@@ -123,7 +131,7 @@ def test_killed_around_showing_a_draft_beside_its_thread(bot, sandbox, model, wi
     sandbox.context(AGENT, HELP, thread)
     wire.cut("chat.postMessage", after=after)
     sandbox.message(DIRECT, AGENT, SUMMARISE_THREAD)
-    assert wire.reached.wait(10)
+    assert wire.reached.wait(PATIENCE)
     restart(bot, wire)
     assert finished(bot, thread)["state"] == "shown"
     assert len(posted(sandbox, DIRECT)) == 1 and len(model.asked) == 1
@@ -135,13 +143,14 @@ def test_killed_before_the_streams_beginning_was_stored_and_restarted_when_slack
 ):
     nothing_found = ask_directly(sandbox, "zebra crossing?")
     assert finished(bot, nothing_found)["state"] == "failed"
-    model.answer = lambda messages: LONG
+    hold(model)
     wire.cut("chat.startStream", after=True)
     # In the thread where a sentence of ours without an answer stands already.
     ts = ask(sandbox) if channel == HELP else ask_directly(sandbox, thread_ts=nothing_found)
-    assert wire.reached.wait(10)
+    assert wire.reached.wait(PATIENCE)
     assert bot.db.execute("select count(*) from streams where ts is null").fetchone() == (1,)
     assert sandbox.fault(expire_streams=True)["expired"] == 1
+    model.flowing.set()
     restart(bot, wire)
     if channel == HELP:
         expect_whole_once(bot, sandbox, ts)
@@ -154,18 +163,17 @@ def test_killed_before_the_streams_beginning_was_stored_and_restarted_when_slack
 
 def settled(bot: Bot) -> None:
     """Nothing more of a stream can come. On a busy machine it may have come before the restart, which ends as well."""
-    bot.until(
-        lambda: bot.db.execute("select count(*) from streams where ended_at is null").fetchone() == (0,), seconds=60
-    )
+    bot.until(lambda: bot.db.execute("select count(*) from streams where ended_at is null").fetchone() == (0,))
 
 
 def answered_after_a_kill_while_slack_began(bot: Bot, sandbox, model, wire) -> str:
     """The question's ts. Slack took its time to begin the stream, and the bot was killed before it knew."""
-    model.answer = lambda messages: LONG
+    hold(model)
     sandbox.fault(method="chat.startStream", delay_s=4)
     ts = ask(sandbox)
     bot.until(lambda: bot.db.execute("select count(*) from streams").fetchone() == (1,))
     time.sleep(0.5)
+    model.flowing.set()
     restart(bot, wire)
     finished(bot, ts)
     return ts
@@ -189,17 +197,19 @@ def test_killed_again_before_a_late_beginning_came_the_next_start_deletes_it(bot
 def test_two_answers_that_a_crash_cut_in_one_thread_stand_once_each(bot, sandbox, model, wire):
     ts = sandbox.message(HELP, CUSTOMER, "Hello")["ts"]
     other = LONG[LONG.index("Step 2") :]
+    hold(model)
     model.answer = lambda messages: other if "battery" in messages[-1]["content"] else LONG
     wire.cut("chat.startStream", after=True)
     ask(sandbox, thread_ts=ts)
-    assert wire.reached.wait(30)
+    assert wire.reached.wait(PATIENCE)
     wire.cut("chat.startStream", after=False)
     ask(sandbox, "how do I reset the password of my battery?", thread_ts=ts)
-    assert wire.reached.wait(30)
+    assert wire.reached.wait(PATIENCE)
     assert bot.db.execute("select count(*) from streams where ts is null").fetchone() == (2,)
     sandbox.fault(expire_streams=True)
     # Both look for their message before either has found one.
     sandbox.fault(method="conversations.replies", delay_s=1, times=2)
+    model.flowing.set()
     restart(bot, wire)
     for nth in (1, 2):
         assert finished(bot, ts, nth=nth)["state"] == "shown"

@@ -11,6 +11,7 @@ import pytest
 import torch
 from night_fixtures import SMALL, pair, prepare_run, small_dataset
 from peft import PeftModel
+from sandbox_fixtures import PATIENCE
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from data.errors import BadFile, TrainingFailed
@@ -60,7 +61,7 @@ def test_a_killed_training_goes_on_to_the_adapter_of_an_unbroken_one(tiny_base, 
     whole, broken = (prepare_run(tmp_path / name, tiny_base, dataset, settings) for name in ("whole", "broken"))
     train(whole)
     with subprocess.Popen([sys.executable, "-m", "finetune", "train", str(broken)], stderr=subprocess.DEVNULL) as child:
-        deadline = time.monotonic() + 90
+        deadline = time.monotonic() + 2 * PATIENCE
         while not (broken / "checkpoint.pt").exists():
             assert child.poll() is None and time.monotonic() < deadline
             time.sleep(0.01)
@@ -156,11 +157,11 @@ def test_a_training_ends_with_its_night_and_leaves_no_half_adapter(tiny_base, tm
     command = [sys.executable, "-m", "finetune", "train", str(run_dir), "--leashed"]
     log = run_dir / "loss.jsonl"
     with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL) as child:
-        deadline = time.monotonic() + 90
+        deadline = time.monotonic() + 2 * PATIENCE
         while not (log.exists() and log.read_text().count("\n") > 1):
             assert child.poll() is None and time.monotonic() < deadline
             time.sleep(0.1)
         # What the kernel does with the pipe of a parent that was killed.
         child.stdin.close()
-        assert child.wait(timeout=10) == 1
+        assert child.wait(timeout=PATIENCE) == 1
     assert not (run_dir / "adapter").exists()
