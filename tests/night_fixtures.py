@@ -1,8 +1,13 @@
 """Stores, datasets and runs for the night's tests: small, and made through the store's own verbs."""
 
-from collections.abc import Sequence
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from sandbox_fixtures import PATIENCE
 from sqlite_utils import Database
 
 from data import store
@@ -82,3 +87,29 @@ def prepare_run(run_dir: Path, base: Path, dataset: Dataset, settings: FinetuneS
 
 def texts(pairs: Sequence[Pair]) -> list[str]:
     return [one.target for one in pairs]
+
+
+def killed_at(step: str, environment: dict[str, str], db: Database, *, while_it_writes: str = "") -> None:
+    """Start a night, and kill it in this step: in a short one, while it writes this file of the run's folder."""
+    command = [sys.executable, "-m", "finetune", "nightly"]
+    child = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 5 * PATIENCE
+
+    def until(seen: Callable[[], bool]) -> None:
+        while not seen():
+            assert child.poll() is None and time.monotonic() < deadline
+            time.sleep(0.02)
+
+    pipe = None
+    if while_it_writes:
+        until(lambda: bool(store.runs(db)))
+        folder = Path(environment["RUNS_DIR"]) / store.runs(db)[-1].id
+        until(folder.is_dir)
+        # Whoever opens a pipe that nobody reads waits.
+        pipe = folder / while_it_writes
+        os.mkfifo(pipe)
+    until(lambda: any(run.status == step for run in store.runs(db)))
+    child.kill()
+    child.wait()
+    if pipe is not None:
+        pipe.unlink()

@@ -2,9 +2,7 @@
 
 import asyncio
 import json
-import os
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -15,14 +13,14 @@ import pytest
 from bot_fixtures import ModelServer
 from conftest import free_port, serving_environment
 from filelock import FileLock
-from night_fixtures import import_tickets, small_dataset
+from night_fixtures import import_tickets, killed_at, small_dataset
 from sandbox_fixtures import PATIENCE
 from test_train import greedy
 
 from data import store
 from finetune import dataset as datasets
 from finetune.evidence import Effect
-from finetune.run_directory import LOSSES
+from finetune.run_directory import LOSSES, REPORT
 from finetune.verdict import Verdict, as_json
 from serving import promotion
 from serving.base import identify
@@ -249,7 +247,7 @@ def test_the_report_of_a_night_that_was_killed_while_it_wrote_it_is_written_once
     server = ModelServer()
     # No evidence of so few threads is that strong: nothing passes, so no adapter has to be served.
     own = environment | {"LLM_BASE_URL": server.url + "/v1", "NIGHT_ALPHA": "0.00003"}
-    killed_at("report", own, db)
+    killed_at("report", own, db, while_it_writes=REPORT)
     server.close()
     (run,) = store.runs(db)
     report = tmp_path / "runs" / run.id / "report.md"
@@ -304,19 +302,6 @@ def owing(db, tmp_path, *, status):
     store.record_gate_report(db, run_id=run_id, task="reply", passed=True, report=as_json(found))
     store.update_run(db, run_id, status=status, adapter="night-x", promoted=["reply"])
     return run_id
-
-
-def killed_at(step, environment, db):
-    child = subprocess.Popen(
-        [sys.executable, "-m", "finetune", "nightly"], env=environment, stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )  # fmt: skip
-    deadline = time.monotonic() + 2 * PATIENCE
-    while not any(run.status == step for run in store.runs(db)):
-        assert child.poll() is None and time.monotonic() < deadline
-        time.sleep(0.02)
-    os.kill(child.pid, signal.SIGKILL)
-    child.wait()
 
 
 def ask(environment, messages, model, max_tokens):
