@@ -1,12 +1,12 @@
 """A summary, from what was said to what is shown: afresh, in parts when it is long, or going on from a kept one."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 
 from sqlite_utils import Database
 
-from bot import drafting
+from bot import drafting, own_lines
 from bot.access import sources_for
 from bot.blocks import Message as Shown
 from bot.blocks_summary import summary_messages
@@ -14,7 +14,7 @@ from bot.errors import SlackRefused, SlackUnreachable
 from bot.parts import Outcome, Progress, Writer, in_parts
 from bot.provenance import sources_of
 from bot.reading import Reading, read
-from bot.sections import NOTHING, lines_of, sections_of
+from bot.sections import lines_of, sections_of
 from bot.vetting import without_foreign_links
 from bot.workspace import Workspace
 from data import prompts, store, store_erasure, store_preferences, store_summaries
@@ -43,7 +43,7 @@ async def draft(
     kept = await _kept(db, workspace, suggestion, reading)
     base = drafting.served_base(db, base_model)
     if kept is not None and kept.read_until >= reading.ends:
-        keeper, sources = await workspace.name(kept.kept_by), _sources(kept.text, reading)
+        keeper, sources = await workspace.name(kept.kept_by), _sources(db, kept.text, reading, kept)
         with store.immediate(db):
             drafted = store_summaries.record_kept(db, suggestion.id, kept)
             _record_reading(db, suggestion.id, reading, sources, kept)
@@ -54,36 +54,38 @@ async def draft(
     language = store_preferences.preferences(db, suggestion.requested_by).language
     writer = Writer(engine, slots, suggestion.id, adapter, context - new_tokens, new_tokens, language)
     remarks = list(reading.remarks)
-    if kept is not None and not await writer.fits(
+    goes_on = kept is not None and await writer.fits(
         prompts.summary_update_messages(kept.text, []), room=writer.room // 2
-    ):
+    )
+    if kept is not None and not goes_on:
         remarks.append("The summary that was kept is too long for the model to go on from, so this is a new one.")
-        kept = None
-    if kept is not None:
+    if kept is not None and goes_on:
         new = [turn for turn in reading.turns if (turn.ts or "") > kept.read_until]
         outcome = await _updated(writer, new, kept, progress)
         keeper = await workspace.name(kept.kept_by)
         messages = f"{len(new)} new message{'' if len(new) == 1 else 's'}"
         remarks.append(f"This goes on from the summary that {keeper} kept, with {messages}.")
-        if gone := left_out(store_summaries.edits(db, kept.suggestion_id), kept.text, outcome.text):
-            remarks.append("No longer in it, of what agents wrote there: " + " · ".join(gone))
     else:
         allowed = await sources_for(db, workspace, suggestion)
         examples = drafting.examples_for(db, suggestion, reading.turns, allowed) if adapter == BASE else []
         outcome = await _afresh(writer, reading.turns, examples, progress)
     known = "\n".join([kept.text if kept is not None else "", *(turn.text for turn in reading.turns)])
-    outcome = replace(outcome, text=without_foreign_links(HIDDEN.sub("", outcome.text), known))
-    sources = _sources(outcome.text, reading)
+    text = without_foreign_links(HIDDEN.sub("", outcome.text), known)
+    if kept is not None:
+        edited = own_lines.keep(own_lines.agents_of(store_summaries.edits(db, kept.suggestion_id)), kept.text, text)
+        text = edited.text
+        remarks += [remark async for remark in _told(workspace, edited)]
+    sources = _sources(db, text, reading, kept)
     with store.immediate(db):
         drafted = store.record_draft(
             db,
             suggestion.id,
             messages=outcome.messages,
-            draft=outcome.text,
+            draft=text,
             base=base.hash,
             adapter=outcome.adapter,
-            # Whoever erases a text must find the prompts that it stands in.
-            pair_ids=[kept.suggestion_id] if kept else [example.pair_id for example in outcome.examples],
+            # Whoever erases a text must find the prompts and the drafts that it stands in.
+            pair_ids=[example.pair_id for example in outcome.examples] + ([kept.suggestion_id] if kept else []),
         )
         _record_reading(db, suggestion.id, reading, sources, kept)
         store_erasure.record_people(db, suggestion.id, (turn.user_id for turn in reading.turns))
@@ -109,7 +111,16 @@ async def body(db: Database, workspace: Workspace, suggestion: Suggestion, text:
             raise link
         if isinstance(link, str):
             links[ts] = link
-    return summary_messages(text, {line: links[ts] for line, ts in sources.items() if ts in links})
+    # Lines that came from what this agent or another wrote before, not those of the edit that is just being shown.
+    earlier = [edit for edit in store_summaries.edits(db, suggestion.id) if edit.suggestion_id != suggestion.id]
+    agents = own_lines.agents_of(earlier)
+    authors = {line: by for line in shown if (by := agents.author(line)) is not None}
+    names = {by: await workspace.name(by) for by in set(authors.values())}
+    return summary_messages(
+        text,
+        {line: links[ts] for line, ts in sources.items() if ts in links},
+        {line: names[by] for line, by in authors.items()},
+    )
 
 
 # Going on from what an agent kept
@@ -137,25 +148,38 @@ async def _updated(writer: Writer, new: Sequence[Turn], kept: KeptSummary, progr
     return await in_parts(writer, new, progress, kept=kept.text)
 
 
-def left_out(edits: Sequence[tuple[str, str]], kept: str, text: str) -> list[str]:
-    """The lines of a kept summary that its agents wrote, and that the model did not keep word for word. Pure."""
-    drafted = {_plain(line) for draft, _ in edits for line in _lines(draft)}
-    own = {_plain(line) for _, said in edits for line in _lines(said)} - drafted - NOTHING
-    now = _plain(text)
-    return [line for line in _lines(kept) if _plain(line) in own and _plain(line) not in now]
+async def _told(workspace: Workspace, edited: own_lines.Kept) -> AsyncIterator[str]:
+    """What our own code did to the model's draft, for its agents' sake."""
+    if edited.put_back:
+        names = await _names(workspace, edited.put_back)
+        lines = "One line" if len(edited.put_back) == 1 else f"{len(edited.put_back)} lines"
+        yield (
+            f"{lines} of {names} that the new draft did not have {'is' if len(edited.put_back) == 1 else 'are'} kept "
+            "word for word: press Edit to remove what no longer holds."
+        )
+    if edited.dropped:
+        names = await _names(workspace, edited.dropped)
+        yield f"Left out again, as {names} had deleted it: " + " · ".join(line for line, _ in edited.dropped)
 
 
-def _lines(text: str) -> list[str]:
-    return lines_of(sections_of(text)) or [line.strip() for line in text.splitlines() if line.strip()]
+async def _names(workspace: Workspace, lines: Sequence[tuple[str, str]]) -> str:
+    return " and ".join([await workspace.name(by) for by in dict.fromkeys(by for _, by in lines)])
 
 
-def _plain(text: str) -> str:
-    return " ".join(text.casefold().split()).rstrip(" .!")
-
-
-def _sources(text: str, reading: Reading) -> dict[int, str]:
-    found = sources_of(sections_of(text), reading.turns)
-    return {n: turn.ts for n, turn in enumerate(found) if turn is not None and turn.ts}
+def _sources(db: Database, text: str, reading: Reading, kept: KeptSummary | None) -> dict[int, str]:
+    """Line of a text → ts of its message; a line of the kept summary has the one that it had there."""
+    sections = sections_of(text)
+    found = sources_of(sections, reading.turns)
+    had: dict[str, str] = {}
+    if kept is not None:
+        before = lines_of(sections_of(store.suggestion(db, kept.suggestion_id).draft or ""))
+        earlier = store_summaries.source_lines(db, kept.suggestion_id)
+        had = {own_lines.plain_line(before[n]): ts for n, ts in earlier.items() if n < len(before)}
+    known = [
+        had.get(own_lines.plain_line(line)) or (turn.ts if turn is not None else None)
+        for line, turn in zip(lines_of(sections), found, strict=True)
+    ]
+    return {n: ts for n, ts in enumerate(known) if ts}
 
 
 def _record_reading(

@@ -24,6 +24,16 @@ class KeptSummary:
     adapter: str
 
 
+@dataclass(frozen=True)
+class SummaryEdit:
+    """What the model had drafted, and what an agent kept in its place."""
+
+    suggestion_id: str
+    draft: str
+    text: str
+    edited_by: str
+
+
 def record_reading(
     db: Database, suggestion_id: str, *, span: str, read_until: str, sources: Mapping[int, str], thread_id: str = ""
 ) -> None:
@@ -93,8 +103,8 @@ def kept_summary(
     return KeptSummary(**found) if found else None
 
 
-def edits(db: Database, suggestion_id: str) -> list[tuple[str, str]]:
-    """(drafted, as the agent wrote it instead) of a kept summary and of those that it went on from."""
+def edits(db: Database, suggestion_id: str) -> list[SummaryEdit]:
+    """The edits of a summary and of those that it went on from, oldest first."""
     found = rows(
         db,
         """
@@ -108,13 +118,14 @@ def edits(db: Database, suggestion_id: str) -> list[tuple[str, str]]:
                 and earlier.channel_id = s.channel_id and earlier.thread_ts is s.thread_ts
             join summaries read on read.suggestion_id = earlier.id
         )
-        select s.draft, d.text from chain
+        select s.id as suggestion_id, s.draft, d.text, d.decided_by as edited_by from chain
         join suggestions s on s.id = chain.id join decisions d on d.suggestion_id = s.id
         where d.kind = 'edited' and d.text is not null and s.draft is not null
+        order by d.created_at, d.rowid
         """,
         [suggestion_id],
     )
-    return [(one["draft"], one["text"]) for one in found]
+    return [SummaryEdit(**one) for one in found]
 
 
 def source_lines(db: Database, suggestion_id: str) -> dict[int, str]:

@@ -53,7 +53,7 @@ class LinksEverywhere(dict):
 @pytest.mark.parametrize("text", TEXTS)
 @pytest.mark.parametrize("links", [{}, LinksEverywhere()], ids=["bare", "linked"])
 def test_every_message_is_one_that_slack_takes(text, links):
-    body = summary_messages(text, links)
+    body = summary_messages(text, links, links)
     remarks = ["Read: 4 messages.", "Also open: " + "x" * 5000]
     for top, made in blocks.draft_messages(SUGGESTION, body=body, remarks=remarks):
         rules.check_blocks(json.loads(json.dumps(made)))
@@ -62,7 +62,7 @@ def test_every_message_is_one_that_slack_takes(text, links):
 
 @pytest.mark.parametrize("text", TEXTS)
 def test_no_word_is_lost_and_nobody_is_pinged(text):
-    sections = [b["text"] for _, made in summary_messages(text, {}) for b in made]
+    sections = [b["text"] for _, made in summary_messages(text, {}, {}) for b in made]
     shown = "".join(plain(section["text"]) for section in sections)
     bare = re.compile(r"[\s•*:-]|https|//")
     assert bare.sub("", shown) == bare.sub("", text)
@@ -71,24 +71,24 @@ def test_no_word_is_lost_and_nobody_is_pinged(text):
         assert not any(mark in section["text"] for mark in ("<@", "<!", "<#"))
 
 
-def test_a_line_links_to_its_message_and_the_others_do_not():
-    ((_, made),) = summary_messages(SHORT, {"asked": LINK})
+def test_a_line_says_whose_it_is_and_links_to_its_message_and_the_others_do_not():
+    ((_, made),) = summary_messages(SHORT, {"asked": LINK}, {"asked": "Ana_B & _Co"})
     assert [block["text"]["text"] for block in made] == [
         "*Customer wants*\n• a refund",
-        "*Done*\n• asked  <https://t.slack.com/archives/C1/p1700000001000100?thread_ts=1700000000.000100&amp;cid=C1"
-        "|→\u00a0message>",
+        "*Done*\n• asked  (kept from Ana_B &amp; _Co's edit)  <https://t.slack.com/archives/C1/p17000000010001"
+        "00?thread_ts=1700000000.000100&amp;cid=C1|→\u00a0message>",
         "*Open*\n• the amount",
         "*Next step*\n• call",
     ]
 
 
 def test_a_heading_without_lines_says_so():
-    ((_, made),) = summary_messages("Customer wants: help\nOpen:", {})
+    ((_, made),) = summary_messages("Customer wants: help\nOpen:", {}, {})
     assert made[-1]["text"]["text"] == "*Open*\n-"
 
 
 def test_a_text_in_another_form_has_no_blocks_of_its_own():
-    assert summary_messages("We will look into it today.", {}) == []
+    assert summary_messages("We will look into it today.", {}, {}) == []
 
 
 def test_a_summary_has_thumbs_beside_its_decision_and_a_reply_has_none():

@@ -18,7 +18,7 @@ async def test_a_line_of_a_summary_leads_to_its_message(sandbox, app, page):
         await off_loop(sandbox.message, HELP, CUSTOMER, f"something else {n}")
     link = (await app.client.chat_getPermalink(channel=HELP, message_ts=reply))["permalink"]
     text = "Customer wants: a new lamp\nDone: a new one is on its way"
-    ((top, blocks),) = summary_messages(text, {"a new one is on its way": link})
+    ((top, blocks),) = summary_messages(text, {"a new one is on its way": link}, {})
     await app.client.chat_postEphemeral(channel=HELP, user=AGENT, text=top, blocks=blocks)
     agent = column(page, "agent")
     summary = agent.locator(".message.ephemeral")
