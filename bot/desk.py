@@ -144,7 +144,7 @@ class Desk:
     async def _draft(
         self, suggestion: Suggestion, *, show: Callable[[str], None] | None = None
     ) -> tuple[Suggestion, list[str]]:
-        turns = await self._turns(suggestion)
+        turns, said = await self._read(suggestion)
         if suggestion.request["kind"] == PROACTIVE and turns[-1].speaker == "agent":
             raise DeskError("An agent has answered in the meantime.")
         sources = await sources_for(self.db, self.workspace, suggestion)
@@ -164,7 +164,7 @@ class Desk:
                 chunk_ids=[passage.chunk_id for passage in draft.prompt.passages],
             )
             if turns[-1].ts is not None:
-                store_replies.record_drafted_from(self.db, suggestion.id, turns[-1].ts)
+                store_replies.record_drafted_from(self.db, suggestion.id, turns[-1].ts, said)
             # So that they are masked before anything is learned from this thread.
             store_names.record_names(self.db, self.workspace.known_names())
             # And that they can be erased with it.
@@ -182,17 +182,18 @@ class Desk:
             progress=progress,
         )
 
-    async def _turns(self, suggestion: Suggestion) -> list[Turn]:
+    async def _read(self, suggestion: Suggestion) -> tuple[list[Turn], dict[str, str]]:
+        """The turns to draft from, and what the customers said in them (see Workspace.read_thread)."""
         if suggestion.task == "answer":
             question = suggestion.request["text"].strip()
             if not question:
                 raise EmptyText("Ask me a question, for example: how do I reset a password?")
             earlier = store_answers.earlier_turns(self.db, suggestion, limit=EARLIER_ANSWERS)
-            return [*earlier, Turn("customer", question)]
-        turns = await self.workspace.thread(suggestion.channel_id, suggestion.thread_ts or "")
+            return [*earlier, Turn("customer", question)], {}
+        turns, said = await self.workspace.read_thread(suggestion.channel_id, suggestion.thread_ts or "")
         if not turns:
             raise EmptyThread("There is no text here that I could read, so there is nothing to draft from.")
-        return turns
+        return turns, said
 
     async def _show(self, suggestion: Suggestion, *, remarks: list[str], look: bool) -> None:
         titles = store_desk.source_titles(self.db, suggestion.id)
@@ -260,11 +261,11 @@ class Desk:
         read = store_replies.drafted_from(self.db, suggestion.id)
         if read is None or suggestion.thread_ts is None:
             return
-        newer = await self.workspace.newer_turns(
-            suggestion.channel_id, suggestion.thread_ts, than=read, but=suggestion.id
+        news = await self.workspace.news(
+            suggestion.channel_id, suggestion.thread_ts, since=read.newest_ts, knowing=read.said, but=suggestion.id
         )
-        if newer:
-            raise ThreadMovedOn(len(newer))
+        if any(news):
+            raise ThreadMovedOn(*news)
 
     async def unpost(self, suggestion: Suggestion) -> None:
         """Delete a reply that was taken back, and what asks supervisors about it."""

@@ -4,7 +4,7 @@ DeskError (data/errors.py, which has EmptyThread, EmptyText and NotAllowed too)
 ├── SlackRefused        Slack answered `ok: false`
 │   └── NotInChannel    the bot must be invited first
 ├── SlackUnreachable    no answer from Slack
-├── ThreadMovedOn       something was said after the draft was made; nothing was sent
+├── ThreadMovedOn       something was said, edited or deleted after the draft was made; nothing was sent
 ├── ThreadTooLong       not even its newest message fits the model's context
 ├── TooMuchToRead       a summary would take too many parts
 ├── NothingFound        the help centre has no passage that answers the question
@@ -67,11 +67,21 @@ class SlackUnreachable(DeskError):
 
 
 class ThreadMovedOn(DeskError):
-    """Something was said in the thread after the draft was made, so the reply was not sent."""
+    """Something was said in the thread, edited or deleted after the draft was made, so the reply was not sent."""
 
-    def __init__(self, newer: int) -> None:
+    def __init__(self, newer: int, edited: int = 0, deleted: int = 0) -> None:
         came = "1 message has come" if newer == 1 else f"{newer} messages have come"
-        super().__init__(f"Not sent: {came} into the thread since this was drafted. Read on, then choose.")
+        changes = [
+            f"{came} into the thread" if newer else "",
+            f"{_messages(edited)} edited" if edited else "",
+            f"{_messages(deleted)} deleted" if deleted else "",
+        ]
+        happened = " and ".join(filter(None, changes))
+        super().__init__(f"Not sent: {happened} since this was drafted. Read on, then choose.")
+
+
+def _messages(count: int) -> str:
+    return "1 message was" if count == 1 else f"{count} messages were"
 
 
 class ThreadTooLong(DeskError):

@@ -1,7 +1,8 @@
 """Slack's messages → turns, and what our own messages say about themselves. Pure."""
 
+import hashlib
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from bot import mentions
 from bot.rich_text import markdown_of
@@ -53,6 +54,15 @@ def turns_of(
             user_id = message.get("user") or ""
             turns.append(Turn("agent" if user_id in agents else "customer", text, message["ts"], user_id))
     return turns
+
+
+def said(messages: Iterable[Json], *, of: Collection[str]) -> dict[str, str]:
+    """ts → the beginning of the hash of what a message says, of those messages whose ts is among `of`.
+
+    Without people's names, which may be others the next time, and without what Slack shows of a link.
+    """
+    spoken = [m for m in messages if m.get("ts") in of and m.get("subtype") in SPOKEN_SUBTYPES]
+    return {m["ts"]: hashlib.sha256(markdown_of(m).encode()).hexdigest()[:16] for m in spoken}
 
 
 def _asks_us(message: Json, our_user_id: str) -> bool:

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import aiohttp
 from slack_sdk.web.async_client import AsyncWebClient
@@ -11,7 +11,7 @@ from slack_sdk.webhook.async_client import AsyncWebhookClient
 
 from bot.blocks import Message
 from bot.errors import NotInChannel, SlackRefused
-from bot.messages import NOTICE_EVENT, REPLY_EVENT, mentioned, metadata, posted_parts, turns_of
+from bot.messages import NOTICE_EVENT, REPLY_EVENT, mentioned, metadata, posted_parts, said, turns_of
 from bot.people import CACHE_SECONDS, People
 from bot.settings import BotSettings
 from bot.slack import Address, Json
@@ -43,13 +43,25 @@ class Workspace(People):
         """The thread's turns, oldest first."""
         return await self.turns(await self.replies(channel_id, thread_ts))
 
-    async def newer_turns(self, channel_id: str, thread_ts: str, *, than: str, but: str) -> list[Turn]:
-        """What was said in a thread after a message. What was posted for the suggestion `but` is no news."""
-        messages = await self.replies(channel_id, thread_ts, oldest=than)
+    async def read_thread(self, channel_id: str, thread_ts: str) -> tuple[list[Turn], dict[str, str]]:
+        """The thread's turns, oldest first, and what its customers said, by which a later look finds what changed."""
+        messages = await self.replies(channel_id, thread_ts)
+        turns = await self.turns(messages)
+        return turns, said(messages, of={turn.ts for turn in turns if turn.ts and turn.speaker == "customer"})
+
+    async def news(
+        self, channel_id: str, thread_ts: str, *, since: str, knowing: Mapping[str, str], but: str
+    ) -> tuple[int, int, int]:
+        """(messages said in a thread after the one at `since`, of those known then how many were edited, how many
+        deleted). What was posted for the suggestion `but` is no news."""
+        messages = await self.replies(channel_id, thread_ts)
         bot_id = (await self.identity()).bot_id
         ours = posted_parts(messages, event_type=REPLY_EVENT, suggestion_id=but, our_bot_id=bot_id).values()
-        # Slack begins with the thread's first message however old it is; timestamps of one length sort as texts.
-        return await self.turns([m for m in messages if m["ts"] > than and m["ts"] not in ours])
+        # Timestamps of one length sort as texts.
+        newer = await self.turns([m for m in messages if m["ts"] > since and m["ts"] not in ours])
+        now = said(messages, of=knowing)
+        edited = sum(now[ts] != knowing[ts] for ts in now)
+        return len(newer), edited, len(knowing.keys() - now.keys())
 
     async def history(
         self, channel_id: str, *, most: int, oldest: float | None = None, latest: float | None = None

@@ -129,6 +129,7 @@ def purge(db: Database, before: str) -> int:
         # A comment may quote the text, and a hash tells whether it was a text that one has.
         db.execute(f"update rating_comments set text = null where {of_old}", bound)
         db.execute(f"update ratings set seen_sha256 = null where {of_old}", bound)
+        db.execute(f"update drafted_from set said = null where {of_old}", bound)
         db.execute(
             """
             update written_cases set before_text = null, after_text = null

@@ -157,6 +157,7 @@ def blank(db: Database, found: Found, *, kind: str) -> tuple[list[str], int]:
             db.execute(f"update {table} set text = null where suggestion_id in ({ids})", suggestions)
         db.execute(f"update decisions set reason = null where suggestion_id in ({ids})", suggestions)
         db.execute(f"update ratings set seen_sha256 = null where suggestion_id in ({ids})", suggestions)
+        db.execute(f"update drafted_from set said = null where suggestion_id in ({ids})", suggestions)
         db.execute(
             f"""
             update suggestions set messages = null, draft = null, request = '{{}}', error = null,

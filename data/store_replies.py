@@ -1,5 +1,7 @@
 """What happens around a reply: how far its draft had read, why it was dismissed, and that it was taken back."""
 
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -43,18 +45,29 @@ class ShownExample:
     channel_id: str | None
 
 
-def record_drafted_from(db: Database, suggestion_id: str, newest_ts: str) -> None:
-    """The draft was written from a thread whose newest message this was."""
+@dataclass(frozen=True)
+class DraftedFrom:
+    """What a draft was written from: its newest message, and of the customers' ts → the beginning of a hash."""
+
+    newest_ts: str
+    said: dict[str, str]
+
+
+def record_drafted_from(db: Database, suggestion_id: str, newest_ts: str, said: Mapping[str, str]) -> None:
+    """The draft was written from a thread whose newest message this was. `said`: see DraftedFrom."""
     db.execute(
-        "insert into drafted_from (suggestion_id, newest_ts) values (?, ?) on conflict (suggestion_id) do nothing",
-        [suggestion_id, newest_ts],
+        """
+        insert into drafted_from (suggestion_id, newest_ts, said) values (?, ?, ?)
+        on conflict (suggestion_id) do nothing
+        """,
+        [suggestion_id, newest_ts, json.dumps(dict(said))],
     )
 
 
-def drafted_from(db: Database, suggestion_id: str) -> str | None:
-    """The ts of the newest message that the draft was written from, None when that is not known."""
-    found = row(db, "select newest_ts from drafted_from where suggestion_id = ?", [suggestion_id])
-    return str(found["newest_ts"]) if found else None
+def drafted_from(db: Database, suggestion_id: str) -> DraftedFrom | None:
+    """What the draft was written from, None when that is not known."""
+    found = row(db, "select newest_ts, said from drafted_from where suggestion_id = ?", [suggestion_id])
+    return DraftedFrom(found["newest_ts"], json.loads(found["said"] or "{}")) if found else None
 
 
 def record_reason(db: Database, suggestion_id: str, reason: str) -> bool:

@@ -140,7 +140,7 @@ def test_a_person_is_found_by_the_threads_that_they_spoke_in(team, capsys):
         messages = reply_messages([Turn("customer", "The tap drips all night long.")])
         store.record_draft(db, said.id, messages=messages, draft="Close it.", base="b", adapter=BASE)
         store_erasure.record_people(db, said.id, ["U7", "U1"])
-        store_replies.record_drafted_from(db, said.id, "9.000001")
+        store_replies.record_drafted_from(db, said.id, "9.000001", {})
     assert erase("--person", "U7") == 0
     assert not holding(team, "tap drips")
     assert holding(team, SECRET), "that was said by somebody else"

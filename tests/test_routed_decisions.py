@@ -35,7 +35,7 @@ def drafted(db, key, *, thread="1.0", draft=DRAFT, read="1.0", by="U1", channel=
     )
     messages = [{"role": "system", "content": "s"}, {"role": "user", "content": f"Conversation:\nCustomer: {key}"}]
     store.record_draft(db, asked.id, messages=messages, draft=draft, base="b", adapter="base")
-    store_replies.record_drafted_from(db, asked.id, read)
+    store_replies.record_drafted_from(db, asked.id, read, {})
     store.record_shown(db, asked.id)
     return asked.id
 

@@ -38,9 +38,11 @@ def accepted(db: Database, number: int = 1, channel: str = "C1", text: str = "Wi
 def test_a_draft_remembers_up_to_where_it_has_read(db):
     suggestion_id = drafted(db)
     assert store_replies.drafted_from(db, suggestion_id) is None
-    store_replies.record_drafted_from(db, suggestion_id, "1.0")
-    store_replies.record_drafted_from(db, suggestion_id, "2.0")
-    assert store_replies.drafted_from(db, suggestion_id) == "1.0"
+    store_replies.record_drafted_from(db, suggestion_id, "1.0", {"1.0": "ab"})
+    store_replies.record_drafted_from(db, suggestion_id, "2.0", {})
+    assert store_replies.drafted_from(db, suggestion_id) == store_replies.DraftedFrom("1.0", {"1.0": "ab"})
+    store.purge(db, "2999-01-01")
+    assert store_replies.drafted_from(db, suggestion_id) == store_replies.DraftedFrom("1.0", {})
 
 
 def test_the_first_reason_of_a_dismissal_stays(db):

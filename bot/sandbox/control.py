@@ -4,6 +4,9 @@
     GET  /sandbox/state?user=ID               what this person sees (state.py has its shape)
     GET  /sandbox/changes                     server-sent events: one line whenever something changed
     POST /sandbox/message   {channel, user, text, thread_ts?, ago_s?}        → {ok, channel, ts}
+    POST /sandbox/change    {channel, user, message_ts, text}                their own message, edited
+    POST /sandbox/delete    {channel, user, message_ts}                      their own message
+    POST /sandbox/unfurl    {channel, user, message_ts}                      Slack shows where its link leads
     POST /sandbox/command   {channel, user, command, text}                   → {ok, ack_ms, response}
     POST /sandbox/shortcut  {channel, user, message_ts, callback_id}         → {ok, ack_ms, response}
     POST /sandbox/action    {user, action_id, value?, channel?, message_ts?, view_id?}
@@ -40,6 +43,7 @@ from aiohttp import web
 from bot.sandbox import (
     agent_view,
     canvases,
+    changes,
     composer,
     directory,
     events,
@@ -192,6 +196,9 @@ Deed = Callable[[Sandbox, Json], Awaitable[Json]]
 
 DEEDS: dict[str, Deed] = {
     "message": message,
+    "change": changes.change,
+    "delete": changes.delete,
+    "unfurl": changes.unfurl,
     "command": interactions.command,
     "shortcut": interactions.shortcut,
     "action": interactions.action,
@@ -246,7 +253,7 @@ def control_api(sandbox: Sandbox) -> list[web.RouteDef]:
             return refused(str(error))
         return web.json_response(state_of(sandbox, user))
 
-    async def changes(request: web.Request) -> web.StreamResponse:
+    async def told_changes(request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-cache"})
         await response.prepare(request)
         told = -1
@@ -263,6 +270,6 @@ def control_api(sandbox: Sandbox) -> list[web.RouteDef]:
     return [
         web.get("/sandbox/users", users),
         web.get("/sandbox/state", state),
-        web.get("/sandbox/changes", changes),
+        web.get("/sandbox/changes", told_changes),
         web.post("/sandbox/{deed}", act),
     ]
