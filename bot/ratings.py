@@ -114,6 +114,8 @@ def remember_thumb(desk: Desk, thumb: Thumb, *, team_id: str) -> None:
         user_id=thumb.user_id,
         value=thumb.value,
         removed=thumb.removed,
+        reaction=thumb.reaction,
+        event_ts=thumb.event_ts,
     )
 
 
@@ -139,11 +141,15 @@ async def _settle(desk: Desk, thumb: WaitingThumb) -> None:
         store_waiting.forget_thumb(desk.db, thumb.request_key)
         if suggestion is None:
             return
+        value = store_waiting.stand(desk.db, thumb)
         if role is None:
             log.info("ignored a thumb of %s on suggestion %s: no role", thumb.user_id, suggestion.id)
             return
         if thumb.removed and newest_value(desk, suggestion.id, thumb.user_id) != thumb.value:
-            # The other thumb was put on later, and it still stands.
+            # What this person said later still stands.
+            return
+        if value is None or (not thumb.removed and value != thumb.value):
+            # Slack tells of it late: something newer stands, or it was taken away since.
             return
         text = blocks_review.reviewed_text(suggestion, store.decision(desk.db, suggestion.id))
         store.rate(
@@ -151,7 +157,7 @@ async def _settle(desk: Desk, thumb: WaitingThumb) -> None:
             suggestion_id=suggestion.id,
             user_id=thumb.user_id,
             role=role,
-            value=0 if thumb.removed else thumb.value,
+            value=value,
             request_key=thumb.request_key,
             seen_sha256=store.text_sha256(text),
         )

@@ -74,6 +74,9 @@ class Thumb:
     user_id: str
     value: Literal[-1, 1]
     removed: bool
+    reaction: str
+    """The emoji's whole name, skin tone and all."""
+    event_ts: str
 
 
 @dataclass(frozen=True)
@@ -257,6 +260,8 @@ def thumb_of(body: Json) -> Thumb | None:
         user_id=event["user"],
         value=value,
         removed=event["type"] == "reaction_removed",
+        reaction=event["reaction"],
+        event_ts=event.get("event_ts") or "",
     )
 
 

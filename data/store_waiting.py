@@ -32,6 +32,8 @@ class WaitingThumb:
     user_id: str
     value: Literal[-1, 1]
     removed: bool
+    reaction: str
+    event_ts: str
 
 
 def remember_question(
@@ -72,6 +74,8 @@ def remember_thumb(
     user_id: str,
     value: Literal[-1, 1],
     removed: bool,
+    reaction: str,
+    event_ts: str,
 ) -> bool:
     """Store that a thumb may become a rating. False: this request came before."""
     with immediate(db):
@@ -80,10 +84,10 @@ def remember_thumb(
         db.execute(
             """
             insert into waiting_thumbs (
-                request_key, team_id, channel_id, message_ts, user_id, value, removed, created_at
-            ) values (?, ?, ?, ?, ?, ?, ?, ?)
+                request_key, team_id, channel_id, message_ts, user_id, value, removed, reaction, event_ts, created_at
+            ) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
             """,
-            [request_key, team_id, channel_id, message_ts, user_id, value, removed, now()],
+            [request_key, team_id, channel_id, message_ts, user_id, value, removed, reaction, event_ts, now()],
         )
         return True
 
@@ -98,12 +102,46 @@ def waiting_thumbs(db: Database, channel_id: str | None = None) -> list[WaitingT
     found = rows(
         db,
         """
-        select request_key, team_id, channel_id, message_ts, user_id, value, removed from waiting_thumbs
+        select request_key, team_id, channel_id, message_ts, user_id, value, removed, reaction, event_ts
+        from waiting_thumbs
         where :channel is null or channel_id = :channel order by id
         """,
         {"channel": channel_id},
     )
     return [WaitingThumb(**(one | {"removed": bool(one["removed"])})) for one in found]
+
+
+def stand(db: Database, thumb: WaitingThumb) -> Literal[-1, 0, 1] | None:
+    """Store what became of a thumb, and return the newest of this person's that stand on the message; 0: none does.
+
+    None: a newer event has told of this very reaction already.
+    """
+    with immediate(db):
+        cursor = db.execute(
+            """
+            insert into standing_thumbs (channel_id, message_ts, user_id, reaction, value, removed, event_ts)
+            values (?, ?, ?, ?, ?, ?, ?)
+            on conflict (channel_id, message_ts, user_id, reaction) do update set
+                removed = excluded.removed, event_ts = excluded.event_ts
+            where excluded.event_ts >= standing_thumbs.event_ts
+            """,
+            [
+                thumb.channel_id, thumb.message_ts, thumb.user_id, thumb.reaction, thumb.value, thumb.removed,
+                thumb.event_ts,
+            ],
+        )  # fmt: skip
+        if cursor.rowcount != 1:
+            return None
+        found = row(
+            db,
+            """
+            select value from standing_thumbs
+            where channel_id = ? and message_ts = ? and user_id = ? and removed = 0
+            order by event_ts desc, reaction = ? desc limit 1
+            """,
+            [thumb.channel_id, thumb.message_ts, thumb.user_id, thumb.reaction],
+        )
+        return found["value"] if found else 0
 
 
 def may_be_posting(db: Database, channel_id: str) -> bool:

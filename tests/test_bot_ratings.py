@@ -49,6 +49,16 @@ def test_the_newest_thumb_counts_and_outlives_the_removal_of_an_older_one(bot, s
     assert newest(bot, suggestion_id)[SUPERVISOR] == ("supervisor", -1)
 
 
+def test_the_older_of_two_thumbs_counts_again_when_the_newer_is_taken_away(bot, sandbox, model):
+    suggestion_id, ts = sent_reply(bot, sandbox)
+    for name, value in (("+1", 1), ("-1", -1), ("+1::skin-tone-4", 1)):
+        sandbox.reaction(HELP, SUPERVISOR, ts, name)
+        bot.until(lambda value=value: newest(bot, suggestion_id) == {SUPERVISOR: ("supervisor", value)})
+    for name, value in (("+1::skin-tone-4", -1), ("-1", 1), ("+1", 0)):
+        sandbox.reaction(HELP, SUPERVISOR, ts, name, remove=True)
+        bot.until(lambda value=value: newest(bot, suggestion_id) == {SUPERVISOR: ("supervisor", value)})
+
+
 def test_customers_thumbs_and_other_emoji_are_no_ratings(bot, sandbox, model):
     suggestion_id, ts = sent_reply(bot, sandbox)
     sandbox.reaction(HELP, CUSTOMER, ts, "+1")

@@ -97,8 +97,8 @@ def test_a_message_to_the_bot_is_no_customers_question_and_one_with_blocks_alone
 )
 def test_thumbs_have_names_and_skins(name, value):
     item = {"type": "message", "channel": "C1", "ts": "1.1"}
-    thumb = slack.thumb_of(event(type="reaction_removed", reaction=name, item=item))
-    assert thumb == slack.Thumb("Ev1", "C1", "1.1", "U1", value, removed=True)
+    thumb = slack.thumb_of(event(type="reaction_removed", reaction=name, item=item, event_ts="2.2"))
+    assert thumb == slack.Thumb("Ev1", "C1", "1.1", "U1", value, True, name, "2.2")
     assert slack.thumb_of(event(type="reaction_added", reaction="eyes", item=item)) is None
 
 
