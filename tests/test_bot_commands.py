@@ -179,7 +179,7 @@ def test_a_repeated_event_is_answered_once(bot, sandbox, model):
     sandbox.fault(drop_ack=2, retry_delays_s=[0.1, 0.1, 0.1])
     before = bot.count("suggestions")
     sandbox.message(HELP, CUSTOMER, "<@U0NIGHTSHIFT> reset password?")
-    bot.until(lambda: sum(p["kind"] == "no_ack" for p in sandbox.problems()) == 2)
+    bot.until(lambda: sum(p["kind"] == "no_ack" for p in sandbox.problems()) >= 2)
     time.sleep(0.5)
     assert finished(bot, "answer")["state"] == "shown"
     assert bot.count("suggestions") == before + 1

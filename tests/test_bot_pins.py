@@ -106,7 +106,7 @@ def test_an_event_that_slack_sends_again_brings_one_offer(bot, sandbox, model):
     sandbox.pin(HELP, AGENT, ts)
     last_ephemeral(sandbox, AGENT, PINNED)
     # Two were sent again by the time that this one's offer is there.
-    sandbox.wait_for(AGENT, lambda state: sum(p["kind"] == "no_ack" for p in state["problems"]) == 2)
+    sandbox.wait_for(AGENT, lambda state: sum(p["kind"] == "no_ack" for p in state["problems"]) >= 2)
     next_one = pinned(sandbox, AGENT, "The red key opens the cellar.")
     last_ephemeral(sandbox, AGENT, f'"value": "{next_one}"')
     assert len(offers(sandbox, AGENT)) == 2

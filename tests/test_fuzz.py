@@ -171,7 +171,7 @@ def test_a_mangled_payload_is_answered_or_logged_and_never_raises(address, loop,
         took = time.perf_counter() - start
     finally:
         logging.getLogger().removeHandler(kept)
-    assert took < 3
+    assert took < 10
     if status == 500:
         # Bolt itself cannot read it, or it could not be stored and comes again.
         traces = "".join("".join(traceback.format_exception(*r.exc_info)) for r in kept.records if r.exc_info)

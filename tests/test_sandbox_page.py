@@ -24,8 +24,10 @@ pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="skipped: the sandbox's
 @pytest_asyncio.fixture
 async def page(sandbox):
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        expect.set_options(timeout=1000 * PATIENCE)
+        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS, timeout=1000 * PATIENCE)
         page = await browser.new_page(viewport={"width": 1680, "height": 980})
+        page.set_default_timeout(1000 * PATIENCE)
         broken = []
         page.on("pageerror", lambda error: broken.append(str(error)))
         await page.goto(sandbox.url)

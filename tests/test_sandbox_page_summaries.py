@@ -1,5 +1,7 @@
 """A summary on the sandbox's page, in a real headless Chromium: headings, and links that lead to their messages."""
 
+import asyncio
+
 from playwright.async_api import expect
 from sandbox_app import AGENT, CUSTOMER, HELP, off_loop
 from test_sandbox_page import column, page, pytestmark
@@ -24,7 +26,11 @@ async def test_a_line_of_a_summary_leads_to_its_message(sandbox, app, page):
     summary = agent.locator(".message.ephemeral")
     await expect(summary.locator("b").nth(1)).to_have_text("Customer wants")
     await expect(summary.get_by_role("link")).to_have_count(1)
-    await summary.get_by_role("link", name="message").click()
-    await expect(agent.locator(".message.found .text")).to_have_text("a new one is on its way")
-    await expect(agent.locator(".message.found")).to_be_in_viewport()
+    # It is marked for a moment only: looked for in the page itself, from before the click on.
+    found, _ = await asyncio.gather(
+        page.wait_for_selector(".column.agent .message.found .text"),
+        summary.get_by_role("link", name="message").click(),
+    )
+    assert await found.inner_text() == "a new one is on its way"
+    await expect(agent.locator(f'.message[data-ts="{reply}"]')).to_be_in_viewport()
     assert len(page.context.pages) == 1
