@@ -1,16 +1,20 @@
 """An answer before it is shown: asked back where the question is unclear, checked, quoted, or refused."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from sqlite_utils import Database
 
 from bot import grounding
 from bot.errors import NothingFound
+from data import store_vectors, vectors
 from data.answerability import QUOTABLE, answerability, can_be_answered, points, unclear
 from data.conflicts import conflicts
 from data.models import Passage, Turn
 from data.prompts import NOT_FOUND
+from data.search import question_to_embed, said_before
 from data.store_knowledge import source_of_document
 from data.support import content_words, covered
 
@@ -58,7 +62,7 @@ def question_back(turns: Sequence[Turn], passages: Sequence[Passage]) -> str:
     return f"{asks} The nearest that I have: {'; '.join(meant[:CHOICES])}."
 
 
-def checked(
+async def checked(
     db: Database, written: str, turns: Sequence[Turn], passages: Sequence[Passage], *, word_for_word: bool = False
 ) -> Answer:
     """What of a written answer the passages bear out, or a quote in its place. Raises NothingFound.
@@ -77,7 +81,10 @@ def checked(
         question, before = turns[-1].text, _asked_before(turns)
         if answerability(question, before, grounding.texts_of(passages)) < QUOTABLE:
             raise NothingFound(passages)
-        found = grounding.Grounded(grounding.quoted(question, before, passages), 0, frozenset())
+        near = _near(db, turns, passages)
+        # Each sentence's vector takes some milliseconds: beside the thread that acks.
+        quote = await asyncio.to_thread(grounding.quoted, question, before, passages, near)
+        found = grounding.Grounded(quote, 0, frozenset())
         remarks.append(QUOTED)
     return Answer(found.text, [*remarks, *_doubts(db, found.text, passages)])
 
@@ -100,6 +107,15 @@ def _doubts(db: Database, text: str, passages: Sequence[Passage]) -> list[str]:
             asks = f" Ask {source.owner}, who looks after it." if source.owner else ""
             stale.append(f"[{number}] was to be checked again after {source.stale_after}: it may be out of date.{asks}")
     return [*dict.fromkeys(differing), *stale]
+
+
+def _near(db: Database, turns: Sequence[Turn], passages: Sequence[Passage]) -> grounding.Near | None:
+    """How texts are compared with the question by meaning; None where search went by words alone."""
+    model = store_vectors.embedding_model(db)
+    if model is None or not any(passage.nearness for passage in passages):
+        return None
+    *earlier, question = turns
+    return partial(vectors.nearness, model, question_to_embed(question.text, said_before(earlier)))
 
 
 def _asked_before(turns: Sequence[Turn]) -> str:

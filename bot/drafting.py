@@ -137,7 +137,7 @@ async def draft(
     text = said(written.completion.text)
     remarks += written.remarks
     if suggestion.task == "answer":
-        answer = answering.checked(db, text, asked, prompt.passages, word_for_word=copies)
+        answer = await answering.checked(db, text, asked, prompt.passages, word_for_word=copies)
         text = answer.text
         if answering.QUOTED in answer.remarks:
             # A quote ends as its passage does, however the model ended.

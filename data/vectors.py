@@ -96,6 +96,11 @@ def question_vector(model: str, question: str) -> Floats:
     return embed([question], model=model)[0]
 
 
+def nearness(model: str, question: str, texts: Sequence[str]) -> list[float]:
+    """The cosine of each text to the question. Raises EmbedderMissing."""
+    return (embed(texts, model=model) @ question_vector(model, question)).tolist()
+
+
 def remember_question(model: str, question: str) -> None:
     """Have the question's vector ready for the search that follows; search itself says when there is no model."""
     with suppress(EmbedderMissing):

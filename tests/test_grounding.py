@@ -1,13 +1,17 @@
 """What of a written answer is shown: sentences that a passage bears out, each with a citation that exists."""
 
+import asyncio
 import json
 from dataclasses import replace
 from datetime import date
+from functools import partial
 
 import pytest
 
 from bot import answering, blocks_answers, grounding
 from bot.errors import NothingFound
+from data import vectors
+from data.embedding import DEFAULT_MODEL
 from data.knowledge import import_knowledge
 from data.models import Passage, Suggestion, Turn
 from data.search import search
@@ -86,18 +90,34 @@ def test_a_quote_is_word_for_word_from_the_sentence_that_speaks_of_the_question_
     )
 
 
+def test_a_quote_begins_where_the_meaning_comes_nearest_and_not_where_most_words_are_shared(db, tmp_path):
+    (tmp_path / "times.md").write_text("# Opening times\n\nWe bring the money to the bank and are back at ten.\n")
+    (tmp_path / "returns.md").write_text("# Returns\n\nWe are sorry. Refunds are paid to your card in six days.\n")
+    import_knowledge(db, [tmp_path])
+    vectors.embed_passages(db, DEFAULT_MODEL)
+    question = "How do I get my money back?"
+    found = search(db, question)
+    assert "bank" in grounding.quoted(question, "", found)
+    near = partial(vectors.nearness, DEFAULT_MODEL, question)
+    assert "Refunds are paid to your card in six days [" in grounding.quoted(question, "", found, near)
+
+
 def ask(text: str, *before: str) -> list[Turn]:
     return [Turn("customer", one) for one in (*before, text)]
 
 
 def test_an_answer_that_does_not_hold_up_is_a_quote_or_a_refusal(db):
-    answer = answering.checked(db, "It costs 9 euros.", ask("How long does the reset link live?"), BOTH)
+    answer = asyncio.run(answering.checked(db, "It costs 9 euros.", ask("How long does the reset link live?"), BOTH))
     assert (answer.text, answer.remarks) == ("The link lives for 30 minutes [1].", [answering.QUOTED])
     with pytest.raises(NothingFound) as refused:
-        answering.checked(db, "It costs 9 euros.", ask("Who insures theft abroad for racing teams?"), BOTH)
+        asyncio.run(answering.checked(db, "It costs 9 euros.", ask("Who insures theft abroad for racing teams?"), BOTH))
     assert refused.value.nearest == tuple(BOTH)
     with pytest.raises(NothingFound):
-        answering.checked(db, "I could not find this in the help centre.", ask("How long does the link live?"), BOTH)
+        asyncio.run(
+            answering.checked(
+                db, "I could not find this in the help centre.", ask("How long does the link live?"), BOTH
+            )
+        )
 
 
 def test_a_question_that_leaves_open_what_it_is_about_is_asked_back_where_several_are_known():
@@ -116,7 +136,9 @@ def test_stale_and_differing_sources_are_said_to_be_so(db, tmp_path):
     import_knowledge(db, [tmp_path / "new.md"])
     import_knowledge(db, [tmp_path / "old.md"], stale_after=date(2020, 1, 31), owner="Ada")
     passages = sorted(search(db, "full price back"), key=lambda one: one.title, reverse=True)
-    answer = answering.checked(db, "Within 14 days we pay the full price back.", ask("full price back?"), passages)
+    answer = asyncio.run(
+        answering.checked(db, "Within 14 days we pay the full price back.", ask("full price back?"), passages)
+    )
     assert answer.remarks == [
         "The sources differ: [1] says 14 days, [2] says 30 days.",
         "[1] was to be checked again after 2020-01-31: it may be out of date. Ask Ada, who looks after it.",
