@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from sqlite_utils import Database
 
-from bot.errors import NothingViewed, SlackRefused
+from bot.errors import NothingViewed, NotInChannel, SlackRefused
 from bot.workspace import Workspace
 from data import store
 from data.errors import NotAllowed
@@ -46,11 +46,43 @@ async def expect_allowed(db: Database, workspace: Workspace, suggestion: Suggest
         await expect_agent(workspace, user_id)
     if "viewed" in suggestion.request:
         raise NothingViewed()
-    if suggestion.request.get("asked_in", channel_id) != channel_id and not await workspace.is_member(
-        channel_id, user_id
-    ):
-        raise NotAllowed("You are not in the channel of that thread, so I cannot read it for you.")
-    await expect_open(db, workspace, channel_id)
+    if suggestion.request.get("asked_in", channel_id) != channel_id:
+        await _expect_readable(workspace, channel_id, user_id)
+    try:
+        await expect_open(db, workspace, channel_id)
+    except NotInChannel as error:
+        if suggestion.task != "answer":
+            raise
+        # Of a private channel without us Slack does not say whether it is shared: that is taken to be so.
+        raise NotAllowed(
+            "I am not in this private channel and cannot see whether people of another company are: type "
+            "/invite @Nightshift here, or ask me in our direct message."
+        ) from error
+
+
+async def _expect_readable(workspace: Workspace, channel_id: str, user_id: str) -> None:
+    """Raise NotAllowed unless a person and we both see the channel that a link of theirs leads to."""
+    is_direct = channel_id.startswith("D")
+    try:
+        ours = await workspace.is_joined(channel_id)
+        theirs = ours and await workspace.is_member(channel_id, user_id)
+    except NotInChannel:
+        ours = theirs = False
+    if not ours:
+        raise NotAllowed(
+            "That link leads to a direct message between people, where I can read nothing: forward what matters to a "
+            "channel that I am in, and ask there."
+            if is_direct
+            else "That link leads to a channel that I am not in: type /invite @Nightshift there, or ask somebody who "
+            "is in it to, then ask again."
+        )
+    if not theirs:
+        raise NotAllowed(
+            "That link leads to somebody else's direct message with me, so I cannot read it for you: ask them to send "
+            "you what matters."
+            if is_direct
+            else "You are not in the channel of that thread, so I cannot read it for you: join it, then ask again."
+        )
 
 
 async def expect_open(db: Database, workspace: Workspace, channel_id: str) -> None:

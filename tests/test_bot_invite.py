@@ -16,6 +16,17 @@ pytest_plugins = ("bot_fixtures", "sandbox_fixtures")
 AGENT = "U0AGENT1"
 
 
+def test_a_question_in_a_private_channel_without_the_bot_says_why_it_is_not_answered_and_where_it_is(
+    bot, sandbox, model
+):
+    assert sandbox.command("C0VIP", AGENT, "/ask", "how do I reset my password?")["ok"]
+    told = last_ephemeral(sandbox, AGENT, "I am not in this private channel and cannot see whether people of another")
+    assert told["channel"] == "C0VIP" and model.asked == []
+    assert sandbox.command("C0RANDOM", AGENT, "/ask", "how do I reset my password?")["ok"]
+    bot.until(lambda: bot.newest()["channel_id"] == "C0RANDOM" and bot.newest()["state"] in ("shown", "failed"))
+    assert "not in this" not in str(bot.newest()["error"]), "a public one says what it is without us"
+
+
 @pytest.mark.parametrize("channel", ["C0RANDOM", "C0VIP"])
 @pytest.mark.parametrize("shortcut", ["suggest_reply", "summarize_thread"])
 def test_a_shortcut_where_the_bot_is_no_member_says_how_to_invite_it(bot, sandbox, model, channel, shortcut):
@@ -51,3 +62,20 @@ def test_without_a_response_url_it_is_told_in_the_direct_message(sandbox, channe
 def test_a_direct_message_between_people_is_told_as_such():
     assert "/invite" in str(NotInChannel("conversations.replies", "channel_not_found", "C1"))
     assert "direct message between people" in str(NotInChannel("conversations.replies", "channel_not_found", "D1"))
+
+
+@pytest.mark.parametrize(
+    ("channel", "told"),
+    [
+        ("C0VIP", "That link leads to a channel that I am not in: type /invite @Nightshift there"),
+        ("C0RANDOM", "That link leads to a channel that I am not in: type /invite @Nightshift there"),
+        ("C0SUPERVISORS", "You are not in the channel of that thread, so I cannot read it for you: join it"),
+        ("D0AGENT2", "That link leads to somebody else's direct message with me"),
+        ("D0BETWEEN", "That link leads to a direct message between people"),
+    ],
+)
+def test_a_link_to_what_one_of_us_cannot_see_says_which_it_is_and_what_to_do(bot, sandbox, model, channel, told):
+    link = f"https://nightshift-sandbox.slack.com/archives/{channel}/p1700000000000100"
+    assert sandbox.command("C0HELP", AGENT, "/summarize", link)["ok"]
+    last_ephemeral(sandbox, AGENT, told)
+    assert model.asked == []
