@@ -55,6 +55,8 @@ class Supervision:
     disagreements: int = 0
     """Of `rated_by_several` texts, those that some raters liked and others did not."""
     rated_by_several: int = 0
+    undoable: Mapping[Task, str] = field(default_factory=dict)
+    """What was rolled back from, so lately that it can be undone."""
 
 
 @dataclass(frozen=True)
@@ -122,6 +124,8 @@ def _night(found: Supervision, page: HomePage) -> list[Json]:
         adapter = found.live.get(task, BASE)
         serving = f"*{night_report.TASK_NAMES[task]}* are written by {_writer(adapter)}."
         blocks.append(section(serving) | (_roll_back(task, adapter) if adapter != BASE else {}))
+        if task in found.undoable:
+            blocks.append(section(f"Just rolled back from {found.undoable[task]}.") | _undo(task, found.undoable[task]))
     return [*blocks, *_hold(found.hold, page.names)]
 
 
@@ -132,6 +136,10 @@ def _roll_back(task: Task, adapter: str) -> Json:
     )
     # The adapter stands in the value: a second press, or one on an old view, finds another one serving.
     return {"accessory": _button("roll_back", "Roll back", f"{task} {adapter}", confirm=confirm, style="danger")}
+
+
+def _undo(task: Task, adapter: str) -> Json:
+    return {"accessory": _button("undo_roll_back", "Undo the roll back", f"{task} {adapter}")}
 
 
 def _hold(hold: Hold | None, names: Mapping[str, str]) -> list[Json]:

@@ -55,6 +55,12 @@ def register_home(app: AsyncApp, desk: Desk) -> None:
         await ack()
         await publish(desk, body["user"]["id"], notice=said)
 
+    @app.action("undo_roll_back")
+    async def undo(ack: AsyncAck, body: Json) -> None:
+        said = await supervision.undo_roll_back(desk, slack.click_of(body))
+        await ack()
+        await publish(desk, body["user"]["id"], notice=said)
+
     @app.action("hold_promotions")
     async def hold(ack: AsyncAck, body: Json) -> None:
         said = await supervision.hold(desk, slack.click_of(body), held=True)
@@ -199,12 +205,18 @@ def _supervision(desk: Desk) -> Supervision:
     night = store_supervision.newest_night(desk.db)
     written, cases = night_cases(desk, night)
     base = store.base_of_model(desk.db, desk.base_model)
+    undoable = {
+        task: name
+        for task in (TASKS if base else ())
+        if base and (name := promotion.rolled_back_from(desk.db, task, base.hash, since=supervision.undo_since()))
+    }
     worst = store_supervision.worst_rated(desk.db, limit=WORST_SHOWN)
     return Supervision(
         night=night,
         written=written,
         cases=cases,
         live={task: promotion.live_adapter(desk.db, task, base.hash) for task in TASKS} if base else {},
+        undoable=undoable,
         hold=store_supervision.hold(desk.db),
         tasks=acceptance_by(lambda found: found.task, decided, today=now.date()),
         channels=acceptance_by(lambda found: found.channel_id, decided, today=now.date()),

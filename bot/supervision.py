@@ -1,6 +1,7 @@
 """What supervisors do on the Home tab: roll back, hold promotions, pause learning. Roles are checked at every press."""
 
 import logging
+from datetime import UTC, datetime, timedelta
 
 from bot.desk import Desk
 from bot.slack import Click
@@ -10,6 +11,9 @@ from data.models import TASKS
 from serving import promotion
 
 log = logging.getLogger(__name__)
+
+UNDO_MINUTES = 10
+"""How long a roll back can be undone from the Home tab."""
 
 
 async def supervises(desk: Desk, user_id: str) -> bool:
@@ -31,6 +35,30 @@ async def roll_back(desk: Desk, click: Click) -> str:
         target = promotion.roll_back(desk.db, task, base.hash)
     log.info("%s rolled %s back from %s to %s", click.user_id, task, serving, target)
     return f"Rolled back: the task {task} is served by {target} now."
+
+
+async def undo_roll_back(desk: Desk, click: Click) -> str:
+    """Let serve again what the button names, if it was just rolled back from, and say what serves now."""
+    await _expect_supervisor(desk, click)
+    task = next((task for task in TASKS if click.value.startswith(f"{task} ")), None)
+    base = store.base_of_model(desk.db, desk.base_model)
+    if task is None or base is None:
+        raise DeskError("This button is out of date: open my Home tab again.")
+    with store.immediate(desk.db):
+        serving = promotion.live_adapter(desk.db, task, base.hash)
+        if click.value == f"{task} {serving}":
+            return f"The roll back is undone already: {serving} serves the task {task}."
+        found = promotion.rolled_back_from(desk.db, task, base.hash, since=undo_since())
+        if click.value != f"{task} {found}":
+            return f"Nothing was undone: that is possible for {UNDO_MINUTES} minutes, and {serving} serves by now."
+        promotion.undo_roll_back(desk.db, task, base.hash, since=undo_since())
+    log.info("%s undid the roll back of %s from %s to %s", click.user_id, task, found, serving)
+    return f"The roll back is undone: the task {task} is served by {found} again."
+
+
+def undo_since() -> str:
+    """A roll back after this time can be undone."""
+    return store.iso(datetime.now(UTC) - timedelta(minutes=UNDO_MINUTES))
 
 
 async def hold(desk: Desk, click: Click, *, held: bool) -> str:

@@ -25,6 +25,13 @@ class NothingToRollBack(ServingError):
         super().__init__(f"Nothing to roll back: {BASE} serves the task {task} already.")
 
 
+class NothingToUndo(ServingError):
+    """The newest promotion of a task is no rollback, or one that is too long ago."""
+
+    def __init__(self, task: Task) -> None:
+        super().__init__(f"Nothing to undo: the task {task} was not rolled back in the last minutes.")
+
+
 def live_adapter(db: Database, task: Task, base: str) -> str:
     """The adapter that serves a task on a base (its hash); `base` when none was promoted."""
     promotions = store.promotions(db, task, base)
@@ -97,6 +104,31 @@ def roll_back(db: Database, task: Task, base: str) -> str:
             raise NothingToRollBack(task)
         store.append_promotion(db, task=task, base=base, adapter=target, cause="rollback")
         return target
+
+
+def rolled_back_from(db: Database, task: Task, base: str, *, since: str) -> str | None:
+    """The adapter that the newest promotion rolled back from, if that was after a time (ISO text) and it can serve."""
+    promotions = store.promotions(db, task, base)
+    if len(promotions) < 2 or promotions[-1].cause != "rollback" or promotions[-1].created_at < since:
+        return None
+    name = promotions[-2].adapter
+    try:
+        return _usable(db, name, base).name if name != promotions[-1].adapter else None
+    except ServingError:
+        return None
+
+
+def undo_roll_back(db: Database, task: Task, base: str, *, since: str) -> str:
+    """Let serve again what was rolled back from after a time, and return its name. Raises NothingToUndo.
+
+    The ledger has it as a promotion by hand behind the rollback, forced where the first one was.
+    """
+    with store.immediate(db):
+        name = rolled_back_from(db, task, base, since=since)
+        if name is None:
+            raise NothingToUndo(task)
+        promote(db, task, name, base=base, cause="manual", forced=True)
+        return name
 
 
 def _usable(db: Database, name: str, base: str) -> Adapter:
