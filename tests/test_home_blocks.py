@@ -54,7 +54,7 @@ def fullest_page() -> HomePage:
     rows = {key: acceptance_by(lambda d, k=key: getattr(d, k), decisions, today=TODAY)
             for key in ("task", "channel_id", "adapter")}  # fmt: skip
     supervision = Supervision(
-        undoable={"reply": NASTY[:60], "summary": "n" * 60, "answer": "n" * 60},
+        undoable={"reply": "n" * 60, "summary": "n" * 60, "answer": "n" * 60},
         night=(run, [GateReport(t, "r", t, True, report, AT) for t in ("reply", "summary", "answer")]),
         written=[Written("summary", f"p{n}", NASTY, NASTY) for n in range(3)],
         cases={f"p{n}": Case(f"p{n}", NASTY, "C1", "1") for n in range(300)},
