@@ -11,7 +11,7 @@ from bot_fixtures import Bot, ModelServer, bot_environment, open_store
 from sandbox_fixtures import SandboxClient
 from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError
-from test_bot_home import draft_for, home, written
+from test_bot_home import draft_for, home, shown, written
 
 from bot import chart
 from bot.acceptance import DAYS, acceptance_by
@@ -127,7 +127,7 @@ def test_without_the_scope_bars_of_characters_stay(bot, sandbox, model, error):
 
 
 def test_a_picture_that_slack_is_still_working_on_is_shown_when_it_is_ready(bot, sandbox, model):
-    sandbox.fault(files_ready_after_s=1.2)
+    sandbox.fault(files_ready_after_s=2.5)
     home(sandbox, SUPERVISOR, "Your drafts")
     picture_on(sandbox)
     refused = [problem for problem in sandbox.problems() if problem["method"] == "views.publish"]
@@ -136,18 +136,19 @@ def test_a_picture_that_slack_is_still_working_on_is_shown_when_it_is_ready(bot,
 
 def test_a_picture_that_is_gone_is_drawn_anew_and_until_then_bars_of_characters_stand_there(bot, sandbox, model):
     store_pictures.keep_picture(bot.db, "T0SANDBOX", sha256="0" * 64, file_id="F0DELETED99")
-    sandbox.fault(method="files.completeUploadExternal", delay_s=1)
+    sandbox.fault(method="files.completeUploadExternal", delay_s=4)
     assert "█" in written(home(sandbox, SUPERVISOR, f"last {DAYS} days"))
     assert store_pictures.picture(bot.db, "T0SANDBOX") is None
     assert picture_on(sandbox)["slack_file"]["id"] != "F0DELETED99"
 
 
 def test_it_never_takes_the_place_of_a_newer_home_tab(bot, sandbox, model):
-    sandbox.fault(files_ready_after_s=1.2)
+    sandbox.fault(files_ready_after_s=2.5)
     view = home(sandbox, SUPERVISOR, "Hold promotions")
     bot.until(lambda: any(problem.get("method") == "views.publish" for problem in sandbox.problems()))
     sandbox.fault(method="files.getUploadURLExternal", error="internal_error", times=9)
     assert sandbox.action(SUPERVISOR, "hold_promotions", value="hold", view_id=view["id"])["ok"]
+    shown(sandbox, SUPERVISOR, "Promotions are held")
     kept = bot.until(lambda: store_pictures.picture(bot.db, "T0SANDBOX"))
     assert "Promotions are held" in written(sandbox.state(SUPERVISOR)["home"])
     home(sandbox, SUPERVISOR, "Promotions are held")
