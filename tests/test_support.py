@@ -87,6 +87,27 @@ def test_sources_that_give_other_numbers_for_the_same_are_named():
     assert conflicts("The link lives for 30 minutes.", [RESET, RETURNS], but=1) == []
 
 
+@pytest.mark.parametrize(
+    ("sentence", "first", "other"),
+    [
+        ("The basic plan costs 9 euros a month.", "Prices\n{}", "Prices\nThe team plan costs 19 euros a month."),
+        ("City costs 49 euros a month.", "City\n{}", "Tour\nTour costs 69 euros a month."),
+        ("It costs 9 euros a month.", "Plans / Basic plan\n{}", "Plans / Team plan\nIt costs 19 euros a month."),
+        ("City costs 49 euros, Tour costs 69 euros.", "Plans\n{}", "Tour\nTour costs 69 euros and City less."),
+        ("| Basic plan | 9 euros a month |", "Plans\n{}", "More plans\n| Team plan | 19 euros a month |"),
+    ],
+)
+def test_the_prices_of_two_plans_are_no_conflict(sentence, first, other):
+    assert conflicts(sentence, [first.format(sentence), other], but=1) == []
+
+
+def test_two_prices_of_one_plan_are_a_conflict():
+    for title in ("Prices", "New prices"):
+        passages = ["Old prices\nThe team plan costs 15 euros.", f"{title}\nThe team plan costs 19 euros."]
+        (found,) = conflicts("The team plan costs 15 euros.", passages, but=1)
+        assert (found.says, found.other_says) == ("15 euros", "19 euros")
+
+
 def test_a_question_that_the_passages_do_not_speak_of_scores_lower():
     inside = answerability("How long does the reset link live?", "", [RESET])
     outside = answerability("Which insurance covers theft abroad?", "", [RESET])
