@@ -10,7 +10,7 @@ from sqlite_utils import Database
 from bot import grounding
 from bot.errors import NothingFound
 from data import store_vectors, vectors
-from data.answerability import QUOTABLE, answerability, can_be_answered, points, unclear
+from data.answerability import answerability, can_be_answered, can_be_quoted, points, unclear
 from data.conflicts import conflicts
 from data.models import Passage, Turn
 from data.prompts import NOT_FOUND
@@ -36,7 +36,7 @@ class Answer:
 def expect_answerable(turns: Sequence[Turn], passages: Sequence[Passage]) -> None:
     """Raise NothingFound where no passage speaks of the question, whatever a model would write."""
     score = answerability(turns[-1].text, _asked_before(turns), grounding.texts_of(passages))
-    if not can_be_answered(score, max((passage.nearness for passage in passages), default=0.0)):
+    if not can_be_answered(score, _nearness(passages)):
         raise NothingFound(passages)
 
 
@@ -79,7 +79,8 @@ async def checked(
             remarks.append(f"{what} left out, because no source says so.")
     else:
         question, before = turns[-1].text, _asked_before(turns)
-        if answerability(question, before, grounding.texts_of(passages)) < QUOTABLE:
+        score = answerability(question, before, grounding.texts_of(passages))
+        if not can_be_quoted(score, _nearness(passages)):
             raise NothingFound(passages)
         near = _near(db, turns, passages)
         # Each sentence's vector takes some milliseconds: beside the thread that acks.
@@ -109,10 +110,14 @@ def _doubts(db: Database, text: str, passages: Sequence[Passage]) -> list[str]:
     return [*dict.fromkeys(differing), *stale]
 
 
+def _nearness(passages: Sequence[Passage]) -> float:
+    return max((passage.nearness for passage in passages), default=0.0)
+
+
 def _near(db: Database, turns: Sequence[Turn], passages: Sequence[Passage]) -> grounding.Near | None:
     """How texts are compared with the question by meaning; None where search went by words alone."""
     model = store_vectors.embedding_model(db)
-    if model is None or not any(passage.nearness for passage in passages):
+    if model is None or not _nearness(passages):
         return None
     *earlier, question = turns
     return partial(vectors.nearness, model, question_to_embed(question.text, said_before(earlier)))

@@ -120,6 +120,17 @@ def test_an_answer_that_does_not_hold_up_is_a_quote_or_a_refusal(db):
         )
 
 
+def test_a_passage_that_comes_near_in_other_words_is_quoted(db):
+    told = Passage(
+        1, "d", "Git / SSH keys", "Load your key into ssh-agent before you fetch a repository.", 1.0, nearness=0.73
+    )
+    asked = ask("My private repository needs SSH, why can nobody authenticate?")
+    answer = asyncio.run(answering.checked(db, "It costs 9 euros.", asked, [told]))
+    assert answer.text == "Load your key into ssh-agent before you fetch a repository [1]."
+    with pytest.raises(NothingFound):
+        asyncio.run(answering.checked(db, "It costs 9 euros.", asked, [replace(told, nearness=0.0)]))
+
+
 def test_a_question_that_leaves_open_what_it_is_about_is_asked_back_where_several_are_known():
     parks = [
         Passage(n, f"d{n}", f"{name} park / Dogs", "Dogs are welcome.", 1.0) for n, name in enumerate(("Elm", "Oak"))
