@@ -36,7 +36,8 @@ EDIT_REASONS = {
 }
 """What was wrong with a draft, as the store keeps it and as a person reads it."""
 
-POSITIVE, NEGATIVE = "👍", "👎"
+POSITIVE, NEGATIVE = "👍 Good", "👎 Bad"
+KEEPING = "Keep or edit it, and the next summary goes on from yours. 👍 and 👎 rate what the AI wrote."
 
 
 def split(text: str, limit: int, render: Callable[[str], str]) -> list[str]:
@@ -121,6 +122,8 @@ def draft_messages(
     if titles:
         lines.append("Sources: " + " · ".join(f"[{n}] {clip(t, TITLE_LIMIT)}" for n, t in enumerate(titles, start=1)))
     lines += remarks
+    if buttons and suggestion.task == "summary":
+        lines.append(KEEPING)
     editable = size(draft) <= INPUT_LIMIT
     if buttons and not editable:
         lines.append(f"Too long to edit here: a Slack form holds {INPUT_LIMIT:,} characters.")
@@ -135,7 +138,7 @@ def draft_messages(
 
 def decision_buttons(suggestion: Suggestion, *, editable: bool = True) -> Json:
     """Accept, edit, dismiss, and for a reply why and another one. The value is the suggestion's id, never the draft."""
-    accept = "Send" if suggestion.task == "reply" else "Good as it is"
+    accept = "Send" if suggestion.task == "reply" else "Keep it"
     buttons = [button("accept", accept, suggestion.id, style="primary")]
     if editable:
         buttons.append(button("edit", "Edit", suggestion.id))

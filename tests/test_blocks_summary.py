@@ -97,5 +97,10 @@ def test_a_summary_has_thumbs_beside_its_decision_and_a_reply_has_none():
         *_, (_, made) = blocks.draft_messages(suggestion)
         return [e["action_id"] for block in made if block["type"] == "actions" for e in block["elements"]]
 
+    *_, (_, made) = blocks.draft_messages(SUGGESTION)
+    labels = [e["text"]["text"] for block in made if block["type"] == "actions" for e in block["elements"]]
+    assert labels == ["Keep it", "Edit", "Dismiss", "👍 Good", "👎 Bad"] and blocks.KEEPING in json.dumps(
+        made, ensure_ascii=False
+    )
     assert actions("summary") == ["accept", "edit", "dismiss", "rate_up", "rate_down"]
     assert actions("reply") == ["accept", "edit", "dismiss", "why", "rewrite"]

@@ -65,7 +65,7 @@ def test_an_agent_who_mentions_the_bot_in_a_thread_gets_a_private_draft_and_send
 def test_a_mention_that_asks_for_a_summary_gets_one_in_private(bot, sandbox, model):
     ts = sandbox.message(HELP, CUSTOMER, "My invoice is wrong")["ts"]
     sandbox.message(HELP, AGENT, "<@U0NIGHTSHIFT> summarise this thread", ts)
-    last_ephemeral(sandbox, AGENT, "Good as it is")
+    last_ephemeral(sandbox, AGENT, "Keep it")
     assert (bot.newest()["task"], replies(sandbox, ts)) == ("summary", [])
 
 
