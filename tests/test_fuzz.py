@@ -79,6 +79,10 @@ PAYLOADS = [
     EVENT | {"event": SAID | {"type": "app_mention"}},
     EVENT | {"event": SAID | {"type": "message", "channel_type": "im", "channel": "D0AGENT1"}},
     EVENT | {"event": SAID | {"type": "message", "channel_type": "channel", "text": "hi"}},
+    EVENT | {"event": {"type": "message", "subtype": "message_changed", "channel": HELP, "channel_type": "channel",
+                       "message": SAID | {"type": "message"}, "previous_message": SAID | {"type": "message"}}},
+    EVENT | {"event": {"type": "message", "subtype": "message_deleted", "channel": HELP, "channel_type": "channel",
+                       "previous_message": SAID | {"type": "message"}, "deleted_ts": "1.2"}},
     EVENT | {"event": {"type": "app_home_opened", "user": AGENT, "channel": "D0AGENT1", "tab": "home"}},
     EVENT | {"event": {"type": "pin_added", "user": AGENT, "channel_id": HELP,
                        "item": {"type": "message", "channel": HELP, "message": {"ts": "1.1", "text": "x"}}}},
@@ -89,8 +93,30 @@ PAYLOADS = [
         for kind in ("reaction_added", "reaction_removed")
     ),
 ]  # fmt: skip
+NESTED = [
+    {"type": "rich_text", "elements": [{"type": "rich_text_quote", "elements": [{"elements": [{"elements": []}]}]}]}
+]
 ODD = st.sampled_from(
-    [None, 0, -1, True, 1.5, "", "x", "\ud800", "\x00", [], [None], {}, {"id": None}, "x" * 5000]
+    [
+        None,
+        0,
+        -1,
+        True,
+        1.5,
+        "",
+        "x",
+        "\ud800",
+        "\x00",
+        [],
+        [None],
+        {},
+        {"id": None},
+        "x" * 5000,
+        "x" * 3000,
+        "\u202e\u05e9\u05dc\u05d5\u05dd\u202c <@U1>",
+        "\U0001f469\u200d\U0001f469\u200d\U0001f467" * 500,
+        NESTED,
+    ]
 ).map(copy.deepcopy)
 
 
