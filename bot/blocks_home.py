@@ -57,6 +57,10 @@ class Supervision:
     rated_by_several: int = 0
     undoable: Mapping[Task, str] = field(default_factory=dict)
     """What was rolled back from, so lately that it can be undone."""
+    team_runs: Sequence[night_report.TeamRun] = ()
+    """Of the newest night, for teams with pairs enough for an adapter of their own."""
+    team_live: Mapping[tuple[Task, str], str] = field(default_factory=dict)
+    """What serves a team alone."""
 
 
 @dataclass(frozen=True)
@@ -119,23 +123,28 @@ def _night(found: Supervision, page: HomePage) -> list[Json]:
         blocks.append(section("No night has been run yet. Until one promotes an adapter, the base model writes."))
     else:
         run, reports = found.night
-        blocks += night_report.night_blocks(run, reports, found.written, found.cases, page.links, with_texts=True)
+        shown = found.written, found.cases, page.links
+        blocks += night_report.night_blocks(run, reports, *shown, with_texts=True, teams=found.team_runs)
     for task in TASKS:
         adapter = found.live.get(task, BASE)
         serving = f"*{night_report.TASK_NAMES[task]}* are written by {_writer(adapter)}."
         blocks.append(section(serving) | (_roll_back(task, adapter) if adapter != BASE else {}))
         if task in found.undoable:
             blocks.append(section(f"Just rolled back from {found.undoable[task]}.") | _undo(task, found.undoable[task]))
+    for (task, team), adapter in found.team_live.items():
+        serving = f"*{night_report.TASK_NAMES[task]}* of team `{escape(team)}` are written by {_writer(adapter)}."
+        blocks.append(section(serving) | _roll_back(task, adapter, team))
     return [*blocks, *_hold(found.hold, page.names)]
 
 
-def _roll_back(task: Task, adapter: str) -> Json:
+def _roll_back(task: Task, adapter: str, team: str | None = None) -> Json:
     tasks = night_report.TASK_NAMES[task]
+    value = f"{task} {adapter} {team}" if team else f"{task} {adapter}"
     confirm = _confirm(
         f"Roll back {tasks.lower()}?", f"{tasks} go back to what wrote them before {adapter}, at once.", "Roll back"
     )
     # The adapter stands in the value: a second press, or one on an old view, finds another one serving.
-    return {"accessory": _button("roll_back", "Roll back", f"{task} {adapter}", confirm=confirm, style="danger")}
+    return {"accessory": _button("roll_back", "Roll back", value, confirm=confirm, style="danger")}
 
 
 def _undo(task: Task, adapter: str) -> Json:

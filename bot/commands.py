@@ -11,7 +11,7 @@ from bot.desk import Desk
 from bot.slack import Json, key_of
 from data import store, store_proactive, store_supervision
 from data.errors import DeskError
-from data.models import TASKS, Task
+from data.models import Task
 from data.store_fallbacks import Fallback, fallback
 from serving import promotion
 
@@ -123,9 +123,12 @@ async def _status(desk: Desk, channel_id: str) -> Message:
     (reached,) = await asyncio.gather(desk.engine.root(), return_exceptions=True)
     lines = [f"• Model server: {reached if isinstance(reached, Exception) else 'answers'}"]
     if base is not None:
-        served = ", ".join(f"{task} {promotion.live_adapter(desk.db, task, base.hash)}" for task in TASKS)
+        live = promotion.live_everywhere(desk.db, base.hash)
+        served = ", ".join(f"{task}{f' of team {team}' if team else ''} {name}" for (task, team), name in live.items())
         lines.append(f"• Served: {served}")
-        lines += [_fallen_back(task, found) for task in TASKS if (found := fallback(desk.db, task, base.hash))]
+        lines += [
+            _fallen_back(task, found) for task, team in live if (found := fallback(desk.db, task, base.hash, team))
+        ]
     if hold := store_supervision.hold(desk.db):
         name = await desk.workspace.name(hold.decided_by)
         lines.append(f"• Promotions: held by {name} since {hold.created_at[:10]}")
@@ -163,7 +166,8 @@ async def _report(desk: Desk, user_id: str) -> Message:
         return await _said("No night has been run yet.")
     written, cases = home.night_cases(desk, night) if with_texts else ([], {})
     links = await home.case_links(desk, cases.values())
-    return night_report.message(*night, written, cases, links, with_texts=with_texts)
+    teams = store_supervision.team_runs(desk.db, night[0].id)
+    return night_report.message(*night, written, cases, links, with_texts=with_texts, teams=teams)
 
 
 async def _said(sentence: str) -> Message:

@@ -95,7 +95,8 @@ async def draft(
         # Whatever was asked: it must not tell whether an internal source speaks of it.
         raise NothingSafe()
     base = served_base(db, base_model)
-    adapter = promotion.adapter_for(db, suggestion.task, base.hash, suggestion.thread_id or suggestion.id)
+    thread, team = suggestion.thread_id or suggestion.id, suggestion.team_id
+    adapter = promotion.adapter_for(db, suggestion.task, base.hash, thread, team)
     await _understand(db, suggestion.task, turns)
     # An order in an article is neither followed nor quoted.
     passages = [prompts.quotable(passage) for passage in _passages(db, suggestion.task, turns, sources.audience)]

@@ -210,13 +210,14 @@ def _supervision(desk: Desk) -> Supervision:
         for task in (TASKS if base else ())
         if base and (name := promotion.rolled_back_from(desk.db, task, base.hash, since=supervision.undo_since()))
     }
+    live = promotion.live_everywhere(desk.db, base.hash) if base else {}
     worst = store_supervision.worst_rated(desk.db, limit=WORST_SHOWN)
     return Supervision(
         night=night,
         written=written,
         cases=cases,
-        live={task: promotion.live_adapter(desk.db, task, base.hash) for task in TASKS} if base else {},
         undoable=undoable,
+        live={task: name for (task, team), name in live.items() if not team},
         hold=store_supervision.hold(desk.db),
         tasks=acceptance_by(lambda found: found.task, decided, today=now.date()),
         channels=acceptance_by(lambda found: found.channel_id, decided, today=now.date()),
@@ -229,6 +230,8 @@ def _supervision(desk: Desk) -> Supervision:
         learning=store_supervision.learning_channels(desk.db),
         disagreements=len(store_circumstances.disagreements(desk.db)),
         rated_by_several=store_circumstances.rated_by_several(desk.db),
+        team_runs=store_supervision.team_runs(desk.db, night[0].id) if night else [],
+        team_live={(task, team): name for (task, team), name in live.items() if team},
     )
 
 

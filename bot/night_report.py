@@ -8,6 +8,8 @@ from bot.slack import Json, escape
 from data.models import TASKS, GateReport, Run, Task
 from data.store_supervision import Case, Written
 
+TeamRun = tuple[Run, Sequence[GateReport]]
+
 WORST = 5
 WORSE = "*What got worse the most*, with what your agent wrote there:"
 SENTENCE = 600
@@ -91,9 +93,10 @@ def message(
     links: Mapping[str, str],
     *,
     with_texts: bool,
+    teams: Sequence[TeamRun] = (),
 ) -> Message:
     """The night in one message, with the texts of its cases or without."""
-    return headline(run), night_blocks(run, reports, written, cases, links, with_texts=with_texts)
+    return headline(run), night_blocks(run, reports, written, cases, links, with_texts=with_texts, teams=teams)
 
 
 def night_blocks(
@@ -104,15 +107,25 @@ def night_blocks(
     links: Mapping[str, str],
     *,
     with_texts: bool,
+    teams: Sequence[TeamRun] = (),
 ) -> list[Json]:
-    """The night: a headline, each task's verdict, and for supervisors the cases, before and after and worst."""
-    told = [headline(run), *(verdict(run, report) for report in reports)]
+    """The night: a headline, each task's verdict, those for single teams, and for supervisors the cases, before and
+    after and worst.
+    """
+    told = [headline(run), *(verdict(run, report) for report in reports), *map(team_lines, teams)]
     worst = worst_cases(reports) if with_texts else []
     if with_texts and written:
         told += [BEFORE_AND_AFTER, *(written_lines(one, cases.get(one.pair_id), links) for one in written)]
     if worst:
         told += [WORSE, *(case_line(cases.get(pair), loss, links.get(pair)) for pair, loss in worst)]
     return [*(section(text) for text in told), *([note(MEANING)] if reports else [])]
+
+
+def team_lines(found: TeamRun) -> str:
+    """What came of the adapter for one team alone."""
+    run, reports = found
+    lines = [f"*Team `{escape(str(run.facts.get('team')))}`*", headline(run), *(verdict(run, one) for one in reports)]
+    return "\n".join(lines)
 
 
 def written_lines(found: Written, case: Case | None, links: Mapping[str, str]) -> str:

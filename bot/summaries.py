@@ -48,7 +48,7 @@ async def draft(
             drafted = store_summaries.record_kept(db, suggestion.id, kept)
             _record_reading(db, suggestion.id, reading, sources, kept)
         return drafted, [*reading.remarks, f"Nothing new was said since: this is the summary that {keeper} kept."]
-    adapter = promotion.adapter_for(db, "summary", base.hash, suggestion.thread_id or suggestion.id)
+    adapter = promotion.adapter_for(db, "summary", base.hash, suggestion.thread_id or suggestion.id, suggestion.team_id)
     context = await engine.max_tokens()
     new_tokens = drafting.longest("summary", context)
     language = store_preferences.preferences(db, suggestion.requested_by).language

@@ -24,17 +24,20 @@ async def supervises(desk: Desk, user_id: str) -> bool:
 async def roll_back(desk: Desk, click: Click) -> str:
     """Take back the promotion that the button names, if it still serves, and say what serves now."""
     await _expect_supervisor(desk, click)
-    task = next((task for task in TASKS if click.value.startswith(f"{task} ")), None)
+    named, _, whose = click.value.partition(" ")
+    task = next((task for task in TASKS if task == named), None)
+    team = whose.partition(" ")[2] or None
     base = store.base_of_model(desk.db, desk.base_model)
     if task is None or base is None:
         raise DeskError("This button is out of date: open my Home tab again.")
     with store.immediate(desk.db):
-        serving = promotion.live_adapter(desk.db, task, base.hash)
-        if click.value != f"{task} {serving}":
-            return f"Nothing was rolled back: {serving} serves the task {task} by now."
-        target = promotion.roll_back(desk.db, task, base.hash)
-    log.info("%s rolled %s back from %s to %s", click.user_id, task, serving, target)
-    return f"Rolled back: the task {task} is served by {target} now."
+        serving = promotion.live_adapter(desk.db, task, base.hash, team)
+        about = f"{task} of team {team}" if team else task
+        if whose != (f"{serving} {team}" if team else serving):
+            return f"Nothing was rolled back: {serving} serves the task {about} by now."
+        target = promotion.roll_back(desk.db, task, base.hash, team)
+    log.info("%s rolled %s back from %s to %s", click.user_id, about, serving, target)
+    return f"Rolled back: the task {about} is served by {target} now."
 
 
 async def undo_roll_back(desk: Desk, click: Click) -> str:

@@ -273,7 +273,7 @@ def _erase(arguments: argparse.Namespace) -> int:
         *(f"learned from it, {'out of service' if arguments.now else 'out of service at the next night'}: {adapter}"
           for adapter in erased.adapters),
         *([f"learned from it, out of service: {erased.tunings} tunings of search"] if erased.tunings else []),
-        *(f"now serving {task.split()[0]}: {adapter}" for task, adapter in erased.now_serving.items()),
+        *(f"now serving {_pointer(key)}: {adapter}" for key, adapter in erased.now_serving.items()),
         *(f"backup {path}: {what}" for path, what in erased.backups.items()),
     ]  # fmt: skip
     if not (arguments.dry_run or erased.remaining):
@@ -282,6 +282,12 @@ def _erase(arguments: argparse.Namespace) -> int:
     if erased.remaining:
         raise erasure.StillThere(erased.remaining)
     return 0
+
+
+def _pointer(key: str) -> str:
+    """`task base` or `task base team`, without the base."""
+    task, _, *team = key.split(" ", 2)
+    return " of team ".join([task, *team])
 
 
 def _backup(arguments: argparse.Namespace) -> int:

@@ -79,7 +79,10 @@ def trace(db: Database, name: str) -> Lineage:
         ],
         promotions=rows(
             db,
-            "select id, task, cause, gate_report_id, forced, created_at from promotions where adapter = ? order by id",
+            """
+            select id, task, cause, gate_report_id, forced, created_at, team from promotions
+            where adapter = ? order by id
+            """,
             [asked.adapter],
         ),
         nearest_pairs=_nearest(db, asked, adapter.name) if adapter else [],
@@ -98,7 +101,8 @@ def lines_of(traced: Lineage) -> list[str]:
     if adapter:
         lines.append(f"adapter {adapter['name']}: {adapter['pairs']} pairs, sha256 {adapter['sha256'][:12]}")
     lines += [
-        f"promotion {one['id']} for {one['task']}: {one['cause']}, {one['created_at'][:19]}"
+        f"promotion {one['id']} for {one['task']}{' of team ' + one['team'] if one['team'] else ''}: "
+        f"{one['cause']}, {one['created_at'][:19]}"
         for one in traced.promotions
     ]
     lines += [

@@ -16,6 +16,8 @@ Cause = Literal["gate", "manual", "rollback"]
 
 BASE = "base"
 """The adapter with no weights: the name under which vLLM serves the bare base model."""
+SHARED = "shared"
+"""Where a team's pointer says so, what serves all serves it too."""
 
 
 class Message(TypedDict):
@@ -202,7 +204,11 @@ class GateReport:
 
 @dataclass(frozen=True)
 class Promotion:
-    """From here on `adapter` serves `task` on `base` (a hash): the newest row is the pointer."""
+    """From here on `adapter` serves `task` on `base` (a hash): the newest row is the pointer.
+
+    Of the rows of a `team`, the newest is that team's pointer; without one, or where it says `shared`, the pointer of
+    all holds for it too.
+    """
 
     id: int
     task: Task
@@ -212,3 +218,4 @@ class Promotion:
     gate_report_id: str | None
     forced: bool
     created_at: str
+    team: str | None = None

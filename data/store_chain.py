@@ -11,7 +11,7 @@ Kind = Literal["adapter", "gate_report", "promotion"]
 KEYS: dict[Kind, tuple[str, str, str]] = {
     "adapter": ("adapters", "name", "name, run_id, base, sha256, created_at"),
     "gate_report": ("gate_reports", "id", "id, run_id, task, passed, report, created_at"),
-    "promotion": ("promotions", "id", "id, task, base, adapter, cause, gate_report_id, forced, created_at"),
+    "promotion": ("promotions", "id", "id, task, base, adapter, cause, gate_report_id, forced, created_at, team"),
 }
 
 
@@ -55,6 +55,9 @@ def _hash_of_row(db: Database, kind: Kind, row_id: object) -> str:
     found = row(db, f"select {columns} from {table} where {key} = ?", [row_id])
     assert found is not None
     values: list[Any] = list(found.values())
+    if kind == "promotion" and values[-1] is None:
+        # As before there were teams, when these rows were chained.
+        values.pop()
     if kind == "adapter":
         learned = rows(db, "select pair_id from adapter_pairs where adapter = ? order by pair_id", [row_id])
         values += [one["pair_id"] for one in learned]

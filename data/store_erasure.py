@@ -8,7 +8,7 @@ from pathlib import Path
 
 from sqlite_utils import Database
 
-from data.models import BASE, Message, Task
+from data.models import BASE, SHARED, Message, Task
 from data.permalink import parse_permalink
 from data.store_chain import link
 from data.store_connection import dumps, immediate, new_id, now, rows
@@ -222,21 +222,23 @@ def erased_adapters(db: Database) -> frozenset[str]:
 
 
 def leave_erased(db: Database) -> dict[str, str]:
-    """Take the marked adapters out of service, each for the newest standing one that is not marked, else the base.
+    """Take the marked adapters out of service, each for the newest standing one that is not marked, else the base; a
+    team's for what all share.
 
-    Returns what serves now by task and the base's hash, as `task base`.
+    Returns what serves now by task and the base's hash, as `task base`, for a team as `task base team`.
     """
     served: dict[str, str] = {}
     with immediate(db):
         marked = erased_adapters(db)
-        for one in rows(db, "select distinct task, base from promotions"):
+        for one in rows(db, "select distinct task, base, team from promotions"):
             task: Task = one["task"]
-            kept = {BASE} | {a.name for a in adapters(db) if a.name not in marked and Path(a.path).is_dir()}
-            stands = [name for name in standing(db, task, one["base"]) if name in kept]
-            if promotions(db, task, one["base"])[-1].adapter in marked:
-                target = stands[-1] if stands else BASE
-                append_promotion(db, task=task, base=one["base"], adapter=target, cause="rollback")
-                served[f"{task} {one['base']}"] = target
+            base, team = one["base"], one["team"]
+            kept = {BASE, SHARED} | {a.name for a in adapters(db) if a.name not in marked and Path(a.path).is_dir()}
+            stands = [name for name in standing(db, task, base, team) if name in kept]
+            if promotions(db, task, base, team)[-1].adapter in marked:
+                target = stands[-1] if stands else SHARED if team else BASE
+                append_promotion(db, task=task, base=base, adapter=target, cause="rollback", team=team)
+                served[" ".join(filter(None, (task, base, team)))] = target
     return served
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from sqlite_utils import Database
 
-from data.models import BASE, Task
+from data.models import BASE, SHARED, Task
 from data.store_connection import row
 
 
@@ -17,17 +17,22 @@ class Fallback:
     newest: str
 
 
-def fallback(db: Database, task: Task, base: str) -> Fallback | None:
-    """What base (its hash) has written since the live adapter of this task was last seen to write; None: nothing."""
+def fallback(db: Database, task: Task, base: str, team: str | None = None) -> Fallback | None:
+    """What base (its hash) has written since the live adapter of this task was last seen to write; None: nothing.
+
+    `team`: of the adapter that this team alone is served; None: of the one that all share.
+    """
     found = row(
         db,
         """
         with live as (
-            select adapter, created_at from promotions where task = :task and base = :base order by id desc limit 1
+            select adapter, created_at from promotions
+            where task = :task and base = :base and team is :team order by id desc limit 1
         ), asked as (
             -- Without a prompt it is a copy of an earlier text.
             select s.adapter, s.created_at from suggestions s, live
             where s.task = :task and s.base = :base and s.messages is not null and s.created_at > live.created_at
+              and (:team is null or s.team_id = :team)
         )
         select live.adapter, count(*) as drafts, max(asked.created_at) as newest
         from live join asked
@@ -35,8 +40,8 @@ def fallback(db: Database, task: Task, base: str) -> Fallback | None:
          and asked.created_at > coalesce(
                  (select max(created_at) from asked where adapter = live.adapter), live.created_at
              )
-        where live.adapter <> :bare
+        where live.adapter not in (:bare, :shared)
         """,
-        {"task": task, "base": base, "bare": BASE},
+        {"task": task, "base": base, "bare": BASE, "shared": SHARED, "team": team},
     )
     return Fallback(**found) if found and found["drafts"] else None

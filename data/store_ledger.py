@@ -151,31 +151,45 @@ def append_promotion(
     cause: Cause,
     gate_report_id: str | None = None,
     forced: bool = False,
+    team: str | None = None,
 ) -> Promotion:
-    """Move the pointer: from now on `adapter` serves this task on this base (a hash)."""
+    """Move the pointer: from now on `adapter` serves this task on this base (a hash), for one team or for all."""
     with immediate(db):
         db.execute(
             """
-            insert into promotions (task, base, adapter, cause, gate_report_id, forced, created_at)
-            values (?, ?, ?, ?, ?, ?, ?)
+            insert into promotions (task, base, adapter, cause, gate_report_id, forced, created_at, team)
+            values (?, ?, ?, ?, ?, ?, ?, ?)
             """,
-            [task, base, adapter, cause, gate_report_id, forced, now()],
+            [task, base, adapter, cause, gate_report_id, forced, now(), team],
         )
-        promoted = promotions(db, task, base)[-1]
+        promoted = promotions(db, task, base, team)[-1]
         link(db, "promotion", promoted.id)
         return promoted
 
 
-def promotions(db: Database, task: Task, base: str) -> list[Promotion]:
-    """The promotions of a task on a base (its hash), oldest first: the last one is the pointer."""
-    found = rows(db, "select * from promotions where task = ? and base = ? order by id", [task, base])
+def promotions(db: Database, task: Task, base: str, team: str | None = None) -> list[Promotion]:
+    """The promotions of a task on a base (its hash), of all or of one team, oldest first: the last is the pointer."""
+    select = "select * from promotions where task = ? and base = ? and team is ? order by id"
+    found = rows(db, select, [task, base, team])
     return [Promotion(**(one | {"forced": bool(one["forced"])})) for one in found]
 
 
-def standing(db: Database, task: Task, base: str) -> list[str]:
+def promoted_teams(db: Database, base: str) -> list[str]:
+    """The teams for which something was ever promoted on a base (its hash)."""
+    select = "select distinct team from promotions where base = ? and team is not null order by team"
+    return [one["team"] for one in rows(db, select, [base])]
+
+
+def team_of_run(db: Database, run_id: str) -> str | None:
+    """The team whose pairs a run learned from; None for everybody's, and for a run that is not known."""
+    found = row(db, "select facts ->> 'team' as team from runs where id = ?", [run_id])
+    return found["team"] if found else None
+
+
+def standing(db: Database, task: Task, base: str, team: str | None = None) -> list[str]:
     """The adapters promoted and not rolled back from, oldest first; the last one serves."""
     stands: list[str] = []
-    for promotion in promotions(db, task, base):
+    for promotion in promotions(db, task, base, team):
         if promotion.cause != "rollback":
             stands = [*(name for name in stands if name != promotion.adapter), promotion.adapter]
             continue

@@ -22,6 +22,23 @@ def training_pairs(db: Database) -> list[Pair]:
     return [Pair(**(one | {"messages": json.loads(one["messages"])})) for one in found]
 
 
+def team_threads(db: Database, team: str) -> set[str]:
+    """The threads of one team: a Slack workspace, or what imported conversations name so."""
+    return {one["id"] for one in rows(db, "select id from threads where team_id = ?", [team])}
+
+
+def pairs_by_team(db: Database) -> dict[str, int]:
+    """How many pairs may be learned from each team's threads, held-out ones left aside; without those of no team."""
+    found = rows(
+        db,
+        """
+        select t.team_id as team, count(*) as pairs from training_pairs p join threads t on t.id = p.thread_id
+        where t.held_out = 0 and t.team_id <> '' group by t.team_id order by t.team_id
+        """,
+    )
+    return {one["team"]: one["pairs"] for one in found}
+
+
 def preference_pairs(db: Database) -> list[PreferencePair]:
     """Every edit as a chosen and a rejected text, oldest first, held-out threads included."""
     found = rows(db, "select * from preference_pairs order by created_at, thread_id, id")

@@ -191,9 +191,15 @@ def learning_channels(db: Database) -> list[Consent]:
 
 
 def newest_night(db: Database) -> tuple[Run, list[GateReport]] | None:
-    """The newest run with its gate reports, None before the first night."""
-    found = row(db, "select id from runs order by created_at desc, rowid desc limit 1")
+    """The newest run of everybody's pairs with its gate reports, None before the first night."""
+    found = row(db, "select id from runs where facts ->> 'team' is null order by created_at desc, rowid desc limit 1")
     return (run(db, found["id"]), gate_reports(db, found["id"])) if found else None
+
+
+def team_runs(db: Database, run_id: str) -> list[tuple[Run, list[GateReport]]]:
+    """The runs for single teams that came after this one in the same night, with their gate reports."""
+    found = rows(db, "select id from runs where facts ->> 'night' = ? order by created_at, rowid", [run_id])
+    return [(run(db, one["id"]), gate_reports(db, one["id"])) for one in found]
 
 
 def record_written(db: Database, gate_report_id: str, texts: Iterable[tuple[str, str, str]]) -> None:

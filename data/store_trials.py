@@ -25,6 +25,8 @@ class Trial:
     incumbent: str
     share: float
     created_at: str
+    team: str | None = None
+    """Whose threads it drafts on; None: all but those of teams with an adapter of their own."""
 
     def drafts(self, thread_id: str) -> bool:
         """Whether the adapter on trial drafts on a thread: the same answer whenever it is asked."""
@@ -55,9 +57,12 @@ def open_trials(db: Database) -> list[Trial]:
     found = rows(
         db,
         """
-        select t.promotion_id, p.task, p.base, p.adapter, t.incumbent, t.share, t.created_at
+        select t.promotion_id, p.task, p.base, p.adapter, t.incumbent, t.share, t.created_at, p.team
         from trials t join promotions p on p.id = t.promotion_id
-        where p.id = (select max(id) from promotions newer where newer.task = p.task and newer.base = p.base)
+        where p.id = (
+            select max(id) from promotions newer
+            where newer.task = p.task and newer.base = p.base and newer.team is p.team
+        )
           and t.promotion_id not in (select promotion_id from trial_outcomes)
         order by t.promotion_id
         """,
@@ -77,7 +82,7 @@ def acceptances(db: Database, trial: Trial) -> Acceptances:
                 partition by s.adapter, coalesce(s.thread_id, s.id) order by d.created_at, d.rowid
             ) as place
             from decisions d join suggestions s on s.id = d.suggestion_id
-            where s.task = :task and s.base = :base
+            where s.task = :task and s.base = :base and (:team is null or s.team_id = :team)
               and (s.adapter = :adapter and s.created_at >= :began or s.adapter = :incumbent and s.created_at >= :since)
               and s.id not in (select suggestion_id from withdrawals)
         )
@@ -90,6 +95,7 @@ def acceptances(db: Database, trial: Trial) -> Acceptances:
             "incumbent": trial.incumbent,
             "began": trial.created_at,
             "since": since,
+            "team": trial.team,
         },
     )
     by_adapter = {one["adapter"]: (one["accepted"], one["decided"]) for one in found}

@@ -75,6 +75,7 @@ def _nightly(arguments: argparse.Namespace) -> int:
     lines = [f"{night.outcome}: {night.reason}"]
     lines += [f"{', '.join(night.promoted)} now served by {night.adapter}"] if night.promoted else []
     lines += [f"report: {night.report}"] if night.report else []
+    lines += [f"team {of_team.team}: {of_team.outcome}: {of_team.reason}" for of_team in night.teams]
     cli.report(arguments, asdict(night), lines)
     return 0
 
@@ -97,6 +98,7 @@ def _dry_run(arguments: argparse.Namespace, db: Database, settings: FinetuneSett
         "reason": reason or "",
         "dataset": dataset.summary(built),
         "plan": asdict(planned) if planned else None,
+        "teams": enough.team_lines(db, settings),
     }
     if planned is None:
         would = f"A night would write them as {settings.export_format}: {hosted} is trained elsewhere"
@@ -112,7 +114,7 @@ def _dry_run(arguments: argparse.Namespace, db: Database, settings: FinetuneSett
         lines.append(
             f"Training takes about {planned.memory_gib:.1f} GiB of memory; {planned.free_gib:.1f} GiB are free"
         )
-    cli.report(arguments, document, lines)
+    cli.report(arguments, document, [*lines, *document["teams"]])
     return 0
 
 

@@ -10,7 +10,7 @@ import logging
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from time import monotonic
@@ -171,7 +171,8 @@ def learn(db: Database, conversations: list[Old]) -> None:
     now = datetime.now(UTC)
     with store.immediate(db):
         for place, one in enumerate(conversations):
-            told = one.conversation
+            # What is scored is the adapter that all share.
+            told = replace(one.conversation, team="")
             time = told.closed_at or store.iso(now + timedelta(microseconds=place))
             remember(db, told, list(history_pairs(db, told)), time=time)
 

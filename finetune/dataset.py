@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from sqlite_utils import Database
 
-from data import store, store_circumstances, store_names, store_thumbs
+from data import store, store_circumstances, store_names, store_pairs, store_thumbs
 from data.errors import BadFile, NightError
 from data.masking import learn_pair, masked_messages, masked_pair, maskers
 from data.models import TASKS, Message, Pair
@@ -83,16 +83,28 @@ class LeakedPrompts(NightError):
         )
 
 
-def build(db: Database, *, known: set[str] = frozenset(), replay_share: float = 0.0, seed: int = 0) -> Dataset:
-    """Read, mask and split the store's pairs. `known` are the pairs of the last finished run: the others are new, and
-    weigh no more than leaves `replay_share` of the whole to the known ones.
+def build(
+    db: Database,
+    *,
+    known: set[str] = frozenset(),
+    replay_share: float = 0.0,
+    seed: int = 0,
+    team: str | None = None,
+) -> Dataset:
+    """Read, mask and split the store's pairs, or one team's. `known` are the pairs of the last finished run: the
+    others are new, and weigh no more than leaves `replay_share` of the whole to the known ones.
 
     Raises LeakedThreads and LeakedPrompts when the split does not hold.
     """
     held_out_threads = store.held_out_threads(db)
-    found = store.training_pairs(db)
+    theirs = store_pairs.team_threads(db, team) if team else None
+    found = [pair for pair in store.training_pairs(db) if theirs is None or pair.thread_id in theirs]
     cases = [_case(db, pair) for pair in found if pair.thread_id in held_out_threads]
-    rated, neither = of_ratings(one for one in store_thumbs.rated_texts(db) if one.thread_id not in held_out_threads)
+    rated, neither = of_ratings(
+        one
+        for one in store_thumbs.rated_texts(db)
+        if one.thread_id not in held_out_threads and (theirs is None or one.thread_id in theirs)
+    )
     pairs, cases, rated, masked = _masked(found, cases, rated, store_names.known_names(db))
     split = split_pairs(pairs, held_out_threads, seed=seed)
     validating = {p.thread_id for p in split.validation}

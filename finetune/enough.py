@@ -4,16 +4,19 @@ from pathlib import Path
 
 from sqlite_utils import Database
 
-from data import store
+from data import store, store_pairs
 from data.models import Base, Run
 from finetune import dataset as datasets
 from finetune.dataset import Dataset
 from finetune.settings import FinetuneSettings
 
 
-def last_learned(db: Database, runs_dir: Path, base: Base) -> set[str]:
-    """The pairs that the last run on this base was given, whether or not the gate let its adapter pass."""
-    trained = [run for run in store.runs(db) if run.base == base.hash and has_trained(run)]
+def last_learned(db: Database, runs_dir: Path, base: Base, team: str | None = None) -> set[str]:
+    """The pairs that the last run on this base was given, of this team or of all, whether or not the gate let its
+    adapter pass.
+    """
+    of_all = (run for run in store.runs(db) if run.facts.get("team") == team)
+    trained = [run for run in of_all if run.base == base.hash and has_trained(run)]
     return datasets.learned_pairs(runs_dir / trained[-1].id) if trained else set()
 
 
@@ -22,14 +25,40 @@ def has_trained(run: Run) -> bool:
     return run.status == "done" and run.facts.get("outcome") in ("promoted", "kept", "exported")
 
 
-def too_little(dataset: Dataset, settings: FinetuneSettings, *, gated: bool = True) -> str | None:
-    """Why tonight's pairs are not worth a run, as a sentence; None when they are. A night that is not `gated`, since a
-    hosted model's adapters are not ours to judge, needs no held-out threads.
+def teams_with_enough(db: Database, settings: FinetuneSettings) -> list[str]:
+    """The teams that have pairs enough for an adapter of their own; none where all pairs are one team's."""
+    pairs = store_pairs.pairs_by_team(db)
+    return [team for team, count in pairs.items() if len(pairs) > 1 and count >= settings.team_pairs]
+
+
+def team_lines(db: Database, settings: FinetuneSettings) -> list[str]:
+    """What each team has towards an adapter of its own, one sentence each; nothing where all pairs are one team's."""
+    pairs = store_pairs.pairs_by_team(db)
+    if len(pairs) < 2:
+        return []
+    return [
+        f"Team {team} has {count} pairs: "
+        + (
+            "enough for an adapter of its own."
+            if count >= settings.team_pairs
+            else f"{settings.team_pairs} are needed "
+            "for an adapter of its own (TEAM_PAIRS), so it is served what all share."
+        )
+        for team, count in pairs.items()
+    ]
+
+
+def too_little(
+    dataset: Dataset, settings: FinetuneSettings, *, gated: bool = True, team: str | None = None
+) -> str | None:
+    """Why tonight's pairs, or a team's, are not worth a run, as a sentence; None when they are. A night that is not
+    `gated`, since a hosted model's adapters are not ours to judge, needs no held-out threads.
     """
     trainable = len(dataset.train) + len(dataset.validation)
-    if trainable < settings.min_pairs:
+    needed, named = (settings.team_pairs, "TEAM_PAIRS") if team else (settings.min_pairs, "MIN_PAIRS")
+    if trainable < needed:
         return (
-            f"There are {trainable} training pairs and a night needs {settings.min_pairs} (MIN_PAIRS): "
+            f"There are {trainable} training pairs and a night needs {needed} ({named}): "
             "let agents decide on more drafts, or import history."
         )
     if dataset.new_pairs < settings.min_new_pairs:

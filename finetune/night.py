@@ -31,6 +31,10 @@ class Night:
     exported: str | None = None
     report: str | None = None
     seconds: dict[str, float] = field(default_factory=dict)
+    team: str | None = None
+    """Whose adapter it is about; None: everybody's."""
+    teams: list["Night"] = field(default_factory=list)
+    """What came after it for each team that has pairs enough for an adapter of its own."""
 
 
 @contextmanager
@@ -48,7 +52,7 @@ def recorded(db: Database, night: Night) -> Iterator[None]:
 @contextmanager
 def step(db: Database, night: Night, name: str, **facts: object) -> Iterator[None]:
     """Say, time and record one step of the night."""
-    log.info("night %s: %s", night.run_id[:8], name)
+    log.info("night %s%s: %s", night.run_id[:8], f", team {night.team}" if night.team else "", name)
     store.update_run(db, night.run_id, status=name, seconds=night.seconds, **facts)
     started = time.monotonic()
     yield

@@ -16,9 +16,8 @@ from typing import TYPE_CHECKING
 from filelock import FileLock, Timeout
 from sqlite_utils import Database
 
-from data import store, store_erasure, store_supervision
+from data import store, store_supervision
 from data.errors import NightError, NightRunning, NightshiftError
-from data.export import EXPORTED
 from data.models import BASE, TASKS, Base, Task
 from data.settings import make_folder
 from data.store_knowledge import sampled_chunks
@@ -26,7 +25,8 @@ from finetune import dataset as datasets
 from finetune import trial
 from finetune.child import train_in_a_process_of_its_own
 from finetune.dataset import Dataset
-from finetune.enough import last_learned, too_little
+from finetune.enough import last_learned, team_lines, teams_with_enough, too_little
+from finetune.forgetting import forget
 from finetune.hosted_night import export
 from finetune.interrupted import mark_interrupted, owes_report
 from finetune.night import Night, done, recorded, step
@@ -34,10 +34,8 @@ from finetune.preference_pairs import freeze_preferences
 from finetune.run_directory import (
     ADAPTER,
     CANARY,
-    DATASET,
     GATE,
     MANIFEST,
-    REPORT,
     read_json,
     read_recipe,
     recipe_for,
@@ -74,10 +72,11 @@ def nightly(
     *,
     retain: timedelta,
 ) -> Night:
-    """Run one night to its end. Whatever fails, the incumbents serve on, and the run's row says what happened.
+    """Run one night to its end: an adapter for all, then one for each team that has pairs enough of its own. Whatever
+    fails, the incumbents serve on, and the run's row says what happened.
 
     Texts older than `retain` are blanked first. Raises NightRunning when another night is at work, and every step's own
-    errors.
+    errors; a team's are told in its own Night.
     """
     with the_only_night(settings.runs_dir):
         finish_reports(db, settings.runs_dir)
@@ -85,48 +84,72 @@ def nightly(
         forget(db, settings.runs_dir, before=datetime.now(UTC) - retain)
         trial.look(db)
         base = identify_served(db, serving)
-        night = Night(store.start_run(db, base=base.hash))
-        run_dir = settings.runs_dir / night.run_id
-        with recorded(db, night):
+        night = learn(db, Night(store.start_run(db, base=base.hash)), settings, serving, environment, base)
+        if night.outcome in ("promoted", "kept"):
+            for team in teams_with_enough(db, settings):
+                of_team = Night(store.start_run(db, base=base.hash, team=team, night=night.run_id), team=team)
+                try:
+                    learn(db, of_team, settings, serving, environment, base)
+                except NightshiftError as error:
+                    log.error("team %s is served what it was: %s", team, error)
+                    of_team.outcome, of_team.reason = "failed", str(error)
+                night.teams.append(of_team)
+        return night
+
+
+def learn(
+    db: Database,
+    night: Night,
+    settings: FinetuneSettings,
+    serving: ServingSettings,
+    environment: Mapping[str, str],
+    base: Base,
+) -> Night:
+    """One run from the store's pairs to a promotion: of everybody's pairs and for all, or of one team's and for it."""
+    run_dir, team = settings.runs_dir / night.run_id, night.team
+    with recorded(db, night):
+        told = {}
+        if team is None:
             with step(db, night, "search"):
                 learned = tune_search(db, run_id=night.run_id)
                 log.info("search: %s", learned.reason)
-            with step(db, night, "dataset", search=learned.reason):
-                known = last_learned(db, settings.runs_dir, base)
-                dataset = datasets.build(db, known=known, replay_share=settings.replay_share, seed=settings.seed)
-                if reason := too_little(dataset, settings, gated=not serving.hosted_model):
-                    night.outcome, night.reason = "skipped", reason
-                    return done(db, night, dataset=datasets.summary(dataset))
-                datasets.freeze(dataset, run_dir)
-                if not serving.hosted_model:
-                    freeze_preferences(db, dataset, run_dir)
-                    write_recipe(run_dir, recipe_for(settings, base))
-                    adapters.expect_whole(db, base)
-                    root = asyncio.run(served_root(serving))
-            if serving.hosted_model:
-                with step(db, night, "export", dataset=datasets.summary(dataset)):
-                    export(db, night, dataset, run_dir, name=settings.export_format, model=serving.hosted_model)
-                return done(db, night)
-            with step(db, night, "run", dataset=datasets.summary(dataset)):
-                # torch and PEFT take six seconds to import, which nobody need wait for after the training.
-                Thread(target=import_module, args=("finetune.gate",)).start()
-                train_in_a_process_of_its_own(run_dir, settings.cpu_threads, environment)
-            with step(db, night, "verify"):
-                adapters.verify(run_dir / ADAPTER, base, max_lora_rank=serving.max_lora_rank)
-            with step(db, night, "gate"):
-                verdicts = hold_gate_for(db, run_dir, settings)
-                report_ids = record(db, night, verdicts)
-            if passed := [verdict.task for verdict in verdicts if verdict.passed]:
-                night.adapter = adapters.new_name(night.run_id)
-                with step(db, night, "publish", adapter=night.adapter):
-                    publish(db, night, run_dir, base, serving, root)
-                with step(db, night, "warm"):
-                    asyncio.run(warm(night, run_dir, serving))
-                with step(db, night, "promote"):
-                    promote(db, night, passed, base, report_ids, share=settings.canary_share)
-            with step(db, night, "report"):
-                report(db, night, dataset, run_dir, verdicts)
+                told = {"search": learned.reason, "teams": team_lines(db, settings)}
+        with step(db, night, "dataset", **told):
+            known = last_learned(db, settings.runs_dir, base, team)
+            dataset = datasets.build(db, known=known, replay_share=settings.replay_share, seed=settings.seed, team=team)
+            if reason := too_little(dataset, settings, gated=not serving.hosted_model, team=team):
+                night.outcome, night.reason = "skipped", reason
+                return done(db, night, dataset=datasets.summary(dataset))
+            datasets.freeze(dataset, run_dir)
+            if not serving.hosted_model:
+                freeze_preferences(db, dataset, run_dir)
+                write_recipe(run_dir, recipe_for(settings, base, team))
+                adapters.expect_whole(db, base)
+                root = asyncio.run(served_root(serving))
+        if serving.hosted_model:
+            with step(db, night, "export", dataset=datasets.summary(dataset)):
+                export(db, night, dataset, run_dir, name=settings.export_format, model=serving.hosted_model)
             return done(db, night)
+        with step(db, night, "run", dataset=datasets.summary(dataset)):
+            # torch and PEFT take six seconds to import, which nobody need wait for after the training.
+            Thread(target=import_module, args=("finetune.gate",)).start()
+            train_in_a_process_of_its_own(run_dir, settings.cpu_threads, environment)
+        with step(db, night, "verify"):
+            adapters.verify(run_dir / ADAPTER, base, max_lora_rank=serving.max_lora_rank)
+        with step(db, night, "gate"):
+            verdicts = hold_gate_for(db, run_dir, settings)
+            report_ids = record(db, night, verdicts)
+        if passed := [verdict.task for verdict in verdicts if verdict.passed]:
+            night.adapter = adapters.new_name(night.run_id)
+            with step(db, night, "publish", adapter=night.adapter):
+                publish(db, night, run_dir, base, serving, root)
+            with step(db, night, "warm"):
+                asyncio.run(warm(night, run_dir, serving))
+            with step(db, night, "promote"):
+                promote(db, night, passed, base, report_ids, share=settings.canary_share)
+        with step(db, night, "report"):
+            report(db, night, dataset, run_dir, verdicts)
+        return done(db, night)
 
 
 @contextmanager
@@ -144,21 +167,6 @@ def the_only_night(runs_dir: Path) -> Iterator[None]:
         yield
     finally:
         lock.release()
-
-
-def forget(db: Database, runs_dir: Path, *, before: datetime) -> None:
-    """Blank the store's texts from before a time, and remove the texts that older runs froze or quoted."""
-    if blanked := store.purge(db, store.iso(before)):
-        log.info("blanked the texts of %d rows: they are older than RETAIN_DAYS", blanked)
-    for task, adapter in store_erasure.leave_erased(db).items():
-        log.info("the task %s is served by %s: what served it learned from a text that was erased", task, adapter)
-    for run in store.runs(db):
-        if run.created_at < store.iso(before):
-            folder = runs_dir / run.id
-            # The dataset's manifest stays: it has ids and hashes only.
-            frozen = (file for part in (DATASET, EXPORTED) for file in (folder / part).glob("*.jsonl"))
-            for texts in (*frozen, folder / REPORT, folder / GATE):
-                texts.unlink(missing_ok=True)
 
 
 def identify_served(db: Database, serving: ServingSettings) -> Base:
@@ -192,7 +200,7 @@ def hold_gate_for(db: Database, run_dir: Path, settings: FinetuneSettings) -> "l
     recipe, dataset = read_recipe(run_dir), datasets.load(run_dir)
     incumbents = {}
     for task in TASKS:
-        name = promotion.live_adapter(db, task, recipe.base.hash)
+        name = promotion.live_adapter(db, task, recipe.base.hash, recipe.team)
         incumbents[task] = Contender(name, None if name == BASE else Path(store.adapter(db, name).path))
     probes = closed_book.probes(sampled_chunks(db, limit=PROBED_CHUNKS), limit=settings.closed_book_cases)
     rules = Rules(settings.night_alpha, settings.min_held_out_threads, settings.generated_cases, probes)
@@ -260,7 +268,7 @@ def promote(
             store.update_run(db, night.run_id, status="promote", held=night.held)
             return
         for task in passed:
-            trial.begin(db, task, str(night.adapter), base.hash, report_ids[task], share)
+            trial.begin(db, task, str(night.adapter), base.hash, report_ids[task], share, night.team)
         store.update_run(db, night.run_id, status="promote", promoted=list(passed))
     night.promoted = list(passed)
 
@@ -283,7 +291,8 @@ def finish_reports(db: Database, runs_dir: Path) -> list[Night]:
         from finetune.verdict import from_json
 
         log.warning("run %s was killed before it had written its report: writing it now", run.id)
-        night = Night(run.id, **{name: run.facts[name] for name in KEPT if name in run.facts})
+        kept = {name: run.facts[name] for name in KEPT if name in run.facts}
+        night = Night(run.id, team=run.facts.get("team"), **kept)
         verdicts = [from_json(found.report) for found in store.gate_reports(db, run.id)]
         try:
             with recorded(db, night):

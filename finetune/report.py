@@ -53,12 +53,14 @@ def report_lines(
     It quotes targets of cases that got worse, so it is as private as the dataset.
     """
     kept = held or "Nothing changes: the incumbent stays."
-    outcome = f"**{adapter}** now serves: {', '.join(promoted)}." if promoted else kept
-    lines = [f"# Night of {run.created_at[:10]}", "", outcome, ""]
+    whose = f", team {run.facts['team']}" if run.facts.get("team") else ""
+    outcome = f"**{adapter}** now serves: {', '.join(promoted)}{whose}." if promoted else kept
+    lines = [f"# Night of {run.created_at[:10]}{whose}", "", outcome, ""]
     lines += [
         f"- {v.task}: {'promoted' if v.task in promoted else f'{v.incumbent} stays'}. {v.reason}" for v in verdicts
     ]
     lines += [f"- search: {run.facts['search']}"] if "search" in run.facts else []
+    lines += [f"- {told}" for told in run.facts.get("teams", [])]
     lines += [
         "",
         "![Loss of the run and differences per case](night.png)",

@@ -49,10 +49,12 @@ class Recipe:
     replay_share: float = 0.0
     quantized: bool = False
     """The base is in 4 bits while it trains."""
+    team: str | None = None
+    """Whose pairs are learned, and for whom; None: everybody's, for all."""
 
 
-def recipe_for(settings: FinetuneSettings, base: Base) -> Recipe:
-    """The settings' recipe on one base."""
+def recipe_for(settings: FinetuneSettings, base: Base, team: str | None = None) -> Recipe:
+    """The settings' recipe on one base, for all or for one team."""
     return Recipe(
         base=base,
         lora_r=settings.lora_r,
@@ -68,6 +70,7 @@ def recipe_for(settings: FinetuneSettings, base: Base) -> Recipe:
         threads=settings.cpu_threads,
         replay_share=settings.replay_share,
         quantized=settings.quantize_base,
+        team=team,
     )
 
 

@@ -28,6 +28,9 @@ class FinetuneSettings(BaseSettings):
     """A night with fewer new pairs since the last finished run on this base is skipped."""
     min_held_out_threads: int = Field(default=100, ge=2)
     """A task with fewer scored threads keeps its incumbent: insufficient evidence."""
+    team_pairs: int = Field(default=500, ge=1)
+    """Where several teams share one Nightshift, a team with so many training pairs is trained an adapter of its own,
+    which serves it once it beats the shared one on the team's own held-out threads."""
     night_alpha: float = Field(default=0.003, gt=0, lt=1)
     """Probability of a promotion without a real gain, per night, over all tasks together."""
 

@@ -30,14 +30,18 @@ class Look:
     acceptances: Acceptances
     against: float
     in_favour: float
+    team: str | None = None
+    """Whose adapter it is; None: everybody's."""
 
 
-def begin(db: Database, task: Task, adapter: str, base: str, gate_report_id: str, share: float) -> None:
-    """Promote what the gate let pass, and put it on trial for `share` of the threads."""
+def begin(
+    db: Database, task: Task, adapter: str, base: str, gate_report_id: str, share: float, team: str | None = None
+) -> None:
+    """Promote what the gate let pass, for one team or for all, and put it on trial for `share` of the threads."""
     with store.immediate(db):
-        incumbent = promotion.live_adapter(db, task, base)
-        promotion.promote(db, task, adapter, base=base, cause="gate", gate_report_id=gate_report_id)
-        made = store.promotions(db, task, base)[-1]
+        incumbent = promotion.live_adapter(db, task, base, team)
+        promotion.promote(db, task, adapter, base=base, cause="gate", gate_report_id=gate_report_id, team=team)
+        made = store.promotions(db, task, base, team)[-1]
         store_trials.begin_trial(db, made.id, incumbent=incumbent, share=share)
 
 
@@ -54,9 +58,19 @@ def _look(db: Database, trial: Trial, at: datetime) -> Look:
     if outcome == "open" and at >= datetime.fromisoformat(trial.created_at) + DAYS:
         outcome = "kept"
     if outcome == "rolled_back":
-        served_by = promotion.roll_back(db, trial.task, trial.base)
+        served_by = promotion.roll_back(db, trial.task, trial.base, trial.team)
         log.warning("%s is rolled back from %s to %s: acceptance has fallen", trial.task, trial.adapter, served_by)
-    seen = Look(trial.task, trial.adapter, trial.incumbent, outcome, served_by, counts, found.against, found.in_favour)
+    seen = Look(
+        trial.task,
+        trial.adapter,
+        trial.incumbent,
+        outcome,
+        served_by,
+        counts,
+        found.against,
+        found.in_favour,
+        trial.team,
+    )
     if outcome != "open":
         store_trials.end_trial(db, trial.promotion_id, outcome, asdict(seen))
     return seen
@@ -65,8 +79,9 @@ def _look(db: Database, trial: Trial, at: datetime) -> Look:
 def sentence(seen: Look) -> str:
     """One look in words."""
     counts = seen.acceptances
+    task = f"{seen.task} of team {seen.team}" if seen.team else seen.task
     told = (
-        f"{seen.task}: {seen.adapter} had {counts.accepted} of {counts.decided} drafts used as they were, "
+        f"{task}: {seen.adapter} had {counts.accepted} of {counts.decided} drafts used as they were, "
         f"{seen.incumbent} {counts.accepted_before} of {counts.decided_before}"
     )
     return {

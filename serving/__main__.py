@@ -10,12 +10,14 @@ from pathlib import Path
 
 from sqlite_utils import Database
 
-from data import cli, store
-from data.models import BASE, TASKS, Base
+from data import cli, store, store_ledger
+from data.models import BASE, SHARED, TASKS, Base, Task
 from data.settings import DataSettings
 from serving import promotion
 from serving.hosted import base_for, engine_for, expect_own_base, stay
 from serving.settings import ServingSettings
+
+TEAM = "a Slack workspace's id, or a team of imported conversations: for this one alone"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -35,10 +37,12 @@ def _parser() -> argparse.ArgumentParser:
     adopt.add_argument("directory", type=Path, metavar="DIR", help="a run's adapter, or one of another adapter store")
     promote = cli.add_command(commands, "promote", _promote, help="let an adapter serve a task from now on")
     promote.add_argument("task", choices=TASKS, metavar="TASK", help=", ".join(TASKS))
-    promote.add_argument("name", metavar="NAME", help=f"an adapter's name, or {BASE}")
+    promote.add_argument("name", metavar="NAME", help=f"an adapter's name, or {BASE}; with --team also {SHARED}")
+    promote.add_argument("--team", help=TEAM)
     promote.add_argument("--force", action="store_true", help="also without a passed gate report; it is recorded")
     rollback = cli.add_command(commands, "rollback", _rollback, help="take the newest promotion of a task back")
     rollback.add_argument("task", choices=TASKS, metavar="TASK", help=", ".join(TASKS))
+    rollback.add_argument("--team", help=TEAM)
     return parser
 
 
@@ -54,6 +58,7 @@ def _up(arguments: argparse.Namespace) -> int:
 def _adapters(arguments: argparse.Namespace) -> int:
     db = _database()
     base = _base(db, cli.load_settings(ServingSettings))
+    teams = store_ledger.promoted_teams(db, base.hash)
     found = [
         {
             "name": adapter.name,
@@ -61,11 +66,17 @@ def _adapters(arguments: argparse.Namespace) -> int:
             "run": adapter.run_id,
             "created": adapter.created_at,
             "live": promotion.live_tasks(db, adapter.name, base.hash),
+            "teams": {
+                team: tasks for team in teams if (tasks := promotion.live_tasks(db, adapter.name, base.hash, team))
+            },
         }
         for adapter in store.adapters(db)
     ]
     table = [("NAME", "BASE", "RUN", "CREATED", "LIVE FOR")]
-    table += [(a["name"], a["base"][:12], a["run"][:12], a["created"][:19], ", ".join(a["live"])) for a in found]
+    table += [
+        (a["name"], a["base"][:12], a["run"][:12], a["created"][:19], ", ".join([*a["live"], *_of_teams(a["teams"])]))
+        for a in found
+    ]
     live = {task: promotion.live_adapter(db, task, base.hash) for task in TASKS}
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     lines = ["  ".join(text.ljust(w) for text, w in zip(row, widths, strict=True)).rstrip() for row in table]
@@ -107,19 +118,29 @@ def _adopt(arguments: argparse.Namespace) -> int:
 def _promote(arguments: argparse.Namespace) -> int:
     db = _database()
     base = _base(db, cli.load_settings(ServingSettings))
-    promotion.promote(db, arguments.task, arguments.name, base=base.hash, cause="manual", forced=arguments.force)
-    document = {"task": arguments.task, "adapter": arguments.name, "base": base.hash}
-    cli.report(arguments, document, [f"{arguments.name} serves the task {arguments.task}"])
+    promotion.promote(
+        db, arguments.task, arguments.name, base=base.hash, cause="manual", forced=arguments.force, team=arguments.team
+    )
+    document = {"task": arguments.task, "adapter": arguments.name, "base": base.hash, "team": arguments.team}
+    cli.report(arguments, document, [f"{arguments.name} serves the task {arguments.task}{_of(arguments.team)}"])
     return 0
 
 
 def _rollback(arguments: argparse.Namespace) -> int:
     db = _database()
     base = _base(db, cli.load_settings(ServingSettings))
-    name = promotion.roll_back(db, arguments.task, base.hash)
-    document = {"task": arguments.task, "adapter": name, "base": base.hash}
-    cli.report(arguments, document, [f"{name} serves the task {arguments.task} again"])
+    name = promotion.roll_back(db, arguments.task, base.hash, arguments.team)
+    document = {"task": arguments.task, "adapter": name, "base": base.hash, "team": arguments.team}
+    cli.report(arguments, document, [f"{name} serves the task {arguments.task}{_of(arguments.team)} again"])
     return 0
+
+
+def _of_teams(teams: dict[str, list[Task]]) -> list[str]:
+    return [f"{task}{_of(team)}" for team, tasks in teams.items() for task in tasks]
+
+
+def _of(team: str | None) -> str:
+    return f" of team {team}" if team else ""
 
 
 def _database() -> Database:

@@ -10,12 +10,13 @@ import shutil
 import time
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import product
 from pathlib import Path
 from typing import TypedDict
 
 from sqlite_utils import Database
 
-from data import store, store_erasure
+from data import store, store_erasure, store_ledger
 from data.errors import BrokenAdapter
 from data.models import BASE, TASKS, Base, Message
 from serving import promotion
@@ -77,8 +78,7 @@ def publish(
 
 def expect_whole(db: Database, base: Base) -> None:
     """Raise BrokenAdapter when the weights of a live adapter are not those that were published."""
-    for task in TASKS:
-        name = promotion.live_adapter(db, task, base.hash)
+    for (task, team), name in promotion.live_everywhere(db, base.hash).items():
         if name == BASE:
             continue
         published = store.adapter(db, name)
@@ -86,7 +86,7 @@ def expect_whole(db: Database, base: Base) -> None:
         if not weights.is_file() or _sha256(weights) != published.sha256:
             raise BrokenAdapter(
                 f"The live adapter {name} for the task {task} is broken on the disk ({weights}): roll back with "
-                f"`python -m serving rollback {task}`, then run the night again."
+                f"`python -m serving rollback {task}{f' --team {team}' if team else ''}`, then run the night again."
             )
 
 
@@ -158,14 +158,14 @@ def sweep(db: Database, store_dir: Path, *, keep: timedelta = timedelta(days=KEE
 def _kept_names(db: Database, since: str) -> set[str]:
     names = {adapter.name for adapter in store.adapters(db) if adapter.created_at >= since}
     for base in {adapter.base for adapter in store.adapters(db)}:
-        for task in TASKS:
-            promotions = store.promotions(db, task, base)
+        for task, team in product(TASKS, (None, *store_ledger.promoted_teams(db, base))):
+            promotions = store.promotions(db, task, base, team)
             # Each served until the next one came; the last one still does.
             ends = [*(later.created_at for later in promotions[1:]), store.now()]
             names |= {p.adapter for p, end in zip(promotions, ends, strict=False) if end >= since}
     # What learned from an erased text goes as soon as it serves nothing.
-    live = {store.promotions(db, task, one.base)[-1].adapter for one in store.adapters(db) for task in TASKS
-            if store.promotions(db, task, one.base)}  # fmt: skip
+    bases = {one.base for one in store.adapters(db)}
+    live = {name for base in bases for name in promotion.live_everywhere(db, base).values()}
     return names - (store_erasure.erased_adapters(db) - live)
 
 

@@ -6,7 +6,7 @@ from sqlite_utils import Database
 
 from data import store, store_erasure, store_ledger, store_trials
 from data.errors import BrokenAdapter, ServingError, UnknownAdapter
-from data.models import BASE, TASKS, Adapter, Cause, Task
+from data.models import BASE, SHARED, TASKS, Adapter, Cause, Task
 
 
 class GateNotPassed(ServingError):
@@ -21,8 +21,9 @@ class GateNotPassed(ServingError):
 class NothingToRollBack(ServingError):
     """No promotion is left to take back."""
 
-    def __init__(self, task: Task) -> None:
-        super().__init__(f"Nothing to roll back: {BASE} serves the task {task} already.")
+    def __init__(self, task: Task, team: str | None = None) -> None:
+        whose = f"team {team} has no adapter of its own for the task {task}"
+        super().__init__(f"Nothing to roll back: {whose if team else f'{BASE} serves the task {task} already'}.")
 
 
 class NothingToUndo(ServingError):
@@ -32,26 +33,50 @@ class NothingToUndo(ServingError):
         super().__init__(f"Nothing to undo: the task {task} was not rolled back in the last minutes.")
 
 
-def live_adapter(db: Database, task: Task, base: str) -> str:
-    """The adapter that serves a task on a base (its hash); `base` when none was promoted."""
+def own_adapter(db: Database, task: Task, base: str, team: str) -> str | None:
+    """What serves this team alone; None where it is served what all share."""
+    own = store.promotions(db, task, base, team) if team else []
+    return own[-1].adapter if own and own[-1].adapter != SHARED else None
+
+
+def live_adapter(db: Database, task: Task, base: str, team: str | None = None) -> str:
+    """The adapter that serves a task on a base (its hash), for a team its own where it has one; `base` when none was
+    promoted.
+    """
+    if team and (own := own_adapter(db, task, base, team)):
+        return own
     promotions = store.promotions(db, task, base)
     return promotions[-1].adapter if promotions else BASE
 
 
-def adapter_for(db: Database, task: Task, base: str, thread_id: str) -> str:
-    """The adapter that drafts on one thread: the live one; while that is on trial, the one before on the threads that
-    are left to it.
+def adapter_for(db: Database, task: Task, base: str, thread_id: str, team: str | None = None) -> str:
+    """The adapter that drafts on one thread of a team: the live one; while that is on trial, the one before on the
+    threads that are left to it.
     """
+    whose = team if team and own_adapter(db, task, base, team) else None
     for trial in store_trials.open_trials(db):
-        if (trial.task, trial.base) == (task, base) and not trial.drafts(thread_id):
+        if (trial.task, trial.base, trial.team) == (task, base, whose) and not trial.drafts(thread_id):
+            if whose and trial.incumbent not in store_ledger.standing(db, task, base, whose):
+                # Before its first own adapter: what all share may have changed since.
+                return live_adapter(db, task, base)
             erased = trial.incumbent in store_erasure.erased_adapters(db)
             return trial.adapter if erased else trial.incumbent
-    return live_adapter(db, task, base)
+    return live_adapter(db, task, base, team)
 
 
-def live_tasks(db: Database, name: str, base: str) -> list[Task]:
-    """The tasks that an adapter serves on a base (its hash)."""
-    return [task for task in TASKS if live_adapter(db, task, base) == name]
+def live_tasks(db: Database, name: str, base: str, team: str | None = None) -> list[Task]:
+    """The tasks that an adapter serves on a base (its hash): for all, or for one team alone."""
+    return [task for (task, whose), live in live_everywhere(db, base).items() if (whose, live) == (team, name)]
+
+
+def live_everywhere(db: Database, base: str) -> dict[tuple[Task, str | None], str]:
+    """Every pointer on a base (its hash): of each task for all (None), and for each team that has an adapter of its
+    own.
+    """
+    pointers = {(task, None): live_adapter(db, task, base) for task in TASKS}
+    for team in store_ledger.promoted_teams(db, base):
+        pointers |= {(task, team): own for task in TASKS if (own := own_adapter(db, task, base, team))}
+    return pointers
 
 
 def promote(
@@ -63,21 +88,27 @@ def promote(
     cause: Cause,
     gate_report_id: str | None = None,
     forced: bool = False,
+    team: str | None = None,
 ) -> None:
-    """Let an adapter serve a task on a base (its hash) from now on. What serves already stays as it is.
+    """Let an adapter serve a task on a base (its hash) from now on, for one team or for all. What serves already stays
+    as it is. `shared` gives a team again what all share.
 
-    Without `forced` the newest gate report of the adapter's run on this task must have passed.
+    Without `forced` the newest gate report of the adapter's run on this task must have passed, and the run must have
+    learned from that team's pairs, or from everybody's where it is to serve all.
     Raises UnknownAdapter, BrokenAdapter, GateNotPassed.
     """
     with store.immediate(db):
-        if live_adapter(db, task, base) == name:
+        if name == _pointer(db, task, base, team):
             return
-        if name != BASE:
+        if name == SHARED and not team:
+            raise UnknownAdapter(name, "only a team can be given what all share: name it with --team")
+        if name not in (BASE, SHARED):
             adapter = _usable(db, name, base)
             report_id = gate_report_id or _passed_report(db, adapter, task)
             if report_id is not None:
                 report = store.gate_report(db, report_id)
                 passed = report.passed and report.task == task and report.run_id == adapter.run_id
+                passed = passed and store_ledger.team_of_run(db, adapter.run_id) == team
                 report_id = report_id if passed else None
             if report_id is None and not forced:
                 raise GateNotPassed(name, task)
@@ -86,24 +117,29 @@ def promote(
         else:
             gate_report_id, forced = None, False
         store.append_promotion(
-            db, task=task, base=base, adapter=name, cause=cause, gate_report_id=gate_report_id, forced=forced
+            db, task=task, base=base, adapter=name, cause=cause, gate_report_id=gate_report_id, forced=forced, team=team
         )
 
 
-def roll_back(db: Database, task: Task, base: str) -> str:
-    """Take back the newest promotion that was not taken back yet, and return what serves now.
+def roll_back(db: Database, task: Task, base: str, team: str | None = None) -> str:
+    """Take back the newest promotion that was not taken back yet, of one team's or of those for all, and return what
+    serves now. Before its first own adapter a team was served what all share.
 
     Raises NothingToRollBack.
     """
     with store.immediate(db):
         erased = store_erasure.erased_adapters(db)
-        standing = [name for name in store_ledger.standing(db, task, base)[:-1] if name not in erased]
-        earlier = [name for name in standing if name == BASE or Path(store.adapter(db, name).path).is_dir()]
-        target = earlier[-1] if earlier else BASE
-        if target == live_adapter(db, task, base):
-            raise NothingToRollBack(task)
-        store.append_promotion(db, task=task, base=base, adapter=target, cause="rollback")
-        return target
+        standing = [name for name in store_ledger.standing(db, task, base, team)[:-1] if name not in erased]
+        earlier = [n for n in standing if n in (BASE, SHARED) or Path(store.adapter(db, n).path).is_dir()]
+        target = earlier[-1] if earlier else SHARED if team else BASE
+        if target == _pointer(db, task, base, team):
+            raise NothingToRollBack(task, team)
+        store.append_promotion(db, task=task, base=base, adapter=target, cause="rollback", team=team)
+        return live_adapter(db, task, base, team)
+
+
+def _pointer(db: Database, task: Task, base: str, team: str | None) -> str:
+    return own_adapter(db, task, base, team) or SHARED if team else live_adapter(db, task, base)
 
 
 def rolled_back_from(db: Database, task: Task, base: str, *, since: str) -> str | None:

@@ -20,7 +20,7 @@ from sqlite_utils import Database
 
 from data import store
 from data.errors import BrokenAdapter, CannotServe, EngineFailed, EngineUnreachable, NightshiftError, UnknownAdapter
-from data.models import BASE, TASKS, Base, Message
+from data.models import BASE, Base, Message
 from data.settings import make_folder
 from serving import adapters, promotion
 from serving.base import has_chat_template, identify, parameter_count
@@ -168,8 +168,8 @@ async def _answer(engine: Engine, host: str, port: int, timeout: float) -> None:
 
 async def _warm_live(engine: Engine, db: Database, base: Base) -> dict[str, str]:
     """Let vLLM read the adapters that are live, so that the first draft after a start does not wait for it."""
-    live: dict[str, str] = {task: promotion.live_adapter(db, task, base.hash) for task in TASKS}
-    for name in sorted(set(live.values()) - {BASE}):
+    everywhere = promotion.live_everywhere(db, base.hash)
+    for name in sorted(set(everywhere.values()) - {BASE}):
         asked = time.monotonic()
         try:
             await engine.complete(HELLO, model=name, max_tokens=1)
@@ -178,7 +178,7 @@ async def _warm_live(engine: Engine, db: Database, base: Base) -> dict[str, str]
             log.error("the live adapter %s is not served: %s", name, error)
         else:
             log.info("loaded %s in %.2f s", name, time.monotonic() - asked)
-    return live
+    return {task: name for (task, team), name in everywhere.items() if team is None}
 
 
 def _announce(settings: ServingSettings, base: Base, live: dict[str, str], seconds: float, *, as_json: bool) -> None:

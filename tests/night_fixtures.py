@@ -44,15 +44,23 @@ def answered(number: int) -> str:
     return f"I am sorry. {WRONG[number % len(WRONG)]} {number % 7}."
 
 
-def import_tickets(db: Database, count: int, *, first: int = 0, task: Task = "reply") -> None:
+def import_tickets(
+    db: Database,
+    count: int,
+    *,
+    first: int = 0,
+    task: Task = "reply",
+    team: str = "",
+    answer: Callable[[int], str] = answered,
+) -> None:
     """Closed tickets of one pair each; about 15 % of them fall on held-out threads, the same ones in every test."""
     if not db["threads"].count:
         set_salt(db, "tickets")
     with store.immediate(db):
         for number in range(first, first + count):
-            pair = HistoryPair(0, task, asked(number), answered(number))
+            pair = HistoryPair(0, task, asked(number), answer(number))
             created = f"2026-01-01T00:{number // 60 % 60:02}:{number % 60:02}.000000+00:00"
-            store.record_history(db, f"history/{number}", team_id="", created_at=created, pairs=[pair])
+            store.record_history(db, f"history/{number}", team_id=team, created_at=created, pairs=[pair])
 
 
 def pair(number: int, *, thread: str | None = None, target: str | None = None, weight: float = 1.0) -> Pair:

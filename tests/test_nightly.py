@@ -13,12 +13,13 @@ import pytest
 from bot_fixtures import ModelServer
 from conftest import free_port, serving_environment
 from filelock import FileLock
-from night_fixtures import import_tickets, killed_at, small_dataset
+from night_fixtures import SMALL, WRONG, import_tickets, killed_at, small_dataset
 from sandbox_fixtures import PATIENCE
 from test_train import greedy
 
 from data import store
 from finetune import dataset as datasets
+from finetune.enough import team_lines, teams_with_enough
 from finetune.evidence import Effect
 from finetune.run_directory import LOSSES, REPORT
 from finetune.verdict import Verdict, as_json
@@ -60,7 +61,7 @@ def night(environment, *arguments):
 
 def finetune(environment, *arguments):
     command = [sys.executable, "-m", "finetune", *arguments, "--json"]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600)
 
 
 def test_a_night_with_too_few_pairs_is_done_and_says_skipped(environment, db):
@@ -328,3 +329,38 @@ def test_the_clock_ends_cleanly(environment):
         assert "nights start at 02:00 UTC" in clock.stderr.readline()
         clock.terminate()
         assert clock.wait(timeout=PATIENCE) == 0
+
+
+def test_a_team_with_a_manner_of_its_own_gets_an_adapter_that_writes_it(served, db):
+    for number in range(280):
+        # Nothing that a customer says tells the team apart.
+        own = number * 37 % 101 < 36
+        manner = "Sorry" if own else "Thanks"
+        team = "T1" if own else "T2" if number % 8 == 0 else ""
+        import_tickets(db, 1, first=number, team=team, answer=lambda n, manner=manner: f"{manner}, {WRONG[n % 5]}.")
+    done = finetune(served | {"TEAM_PAIRS": "60", "EPOCHS": "4"}, "nightly")
+    assert done.returncode == 0, done.stderr
+    document = json.loads(done.stdout)
+    (own,) = document["teams"]
+    assert (own["team"], own["outcome"], own["promoted"]) == ("T1", "promoted", ["reply"]), own["reason"]
+    shared, run = store.runs(db)
+    serving = {team: promotion.live_adapter(db, "reply", run.base, team) for team in ("T1", "T2", "")}
+    assert serving == {"T1": own["adapter"], "T2": document["adapter"], "": document["adapter"]}
+    assert store.gate_reports(db, run.id)[0].report["incumbent"] == document["adapter"]
+    assert run.facts["night"] == shared.id and "Team T2 has" in Path(document["report"]).read_text()
+    assert ", team T1" in Path(own["report"]).read_text()
+
+
+def test_only_a_team_with_pairs_enough_among_several_learns_alone(db):
+    settings = SMALL.model_copy(update={"team_pairs": 60})
+    import_tickets(db, 100, team="T1")
+    assert teams_with_enough(db, settings) == [] and team_lines(db, settings) == []
+    import_tickets(db, 40, first=1000, team="T2")
+    import_tickets(db, 100, first=2000)
+    assert teams_with_enough(db, settings) == ["T1"]
+    assert [line[:7] for line in team_lines(db, settings)] == ["Team T1", "Team T2"]
+    own, everybodys = datasets.build(db, team="T1"), datasets.build(db)
+    theirs = {f"history/{number}" for number in range(100)}
+    assert {pair.thread_id for pair in (*own.train, *own.validation)} <= theirs
+    assert {case.pair.thread_id for case in own.held_out} == theirs & store.held_out_threads(db)
+    assert len(everybodys.train) > len(own.train)

@@ -5,9 +5,12 @@ from pathlib import Path
 import pytest
 from sqlite_utils import Database
 
-from data import store
+from data import store, store_chain, store_erasure, store_trials
 from data.errors import BrokenAdapter, UnknownAdapter
+from data.models import BASE, SHARED
+from finetune import trial
 from serving import promotion
+from serving.adapters import sweep
 from serving.promotion import GateNotPassed, NothingToRollBack
 
 
@@ -135,3 +138,101 @@ def test_rollback_passes_over_an_adapter_whose_directory_was_removed(published: 
     force(published, "one", "two", "three")
     (tmp_path / "two").rmdir()
     assert promotion.roll_back(published, "reply", "B") == "one"
+
+
+def force_for(db: Database, name: str, team: str | None = None) -> None:
+    promotion.promote(db, "reply", name, base="B", cause="manual", forced=True, team=team)
+
+
+def served_to(db: Database) -> tuple[str, str, str]:
+    """What serves a team with an adapter of its own, another team, and nobody's team."""
+    return tuple(promotion.live_adapter(db, "reply", "B", team) for team in ("T1", "T2", ""))
+
+
+def test_a_team_is_served_its_own_adapter_and_all_others_what_they_share(published: Database):
+    db = published
+    force_for(db, "one")
+    force_for(db, "two", "T1")
+    assert served_to(db) == ("two", "one", "one")
+    force_for(db, "three")
+    assert served_to(db) == ("two", "three", "three")
+    assert promotion.live_tasks(db, "two", "B") == [] and promotion.live_tasks(db, "two", "B", "T1") == ["reply"]
+    assert promotion.live_everywhere(db, "B")["reply", "T1"] == "two"
+    assert promotion.live_adapter(db, "summary", "B", "T1") == BASE
+
+
+def test_a_teams_rollback_leads_to_its_earlier_one_then_to_what_all_share(published: Database):
+    db = published
+    force_for(db, "one")
+    force_for(db, "two", "T1")
+    force_for(db, "three", "T1")
+    assert [promotion.roll_back(db, "reply", "B", "T1") for _ in range(2)] == ["two", "one"]
+    with pytest.raises(NothingToRollBack, match="team T1"):
+        promotion.roll_back(db, "reply", "B", "T1")
+    # What all share rolls back for this team, too.
+    assert promotion.roll_back(db, "reply", "B") == BASE and served_to(db) == (BASE, BASE, BASE)
+
+
+def test_a_team_is_given_again_what_all_share(published: Database):
+    db = published
+    force_for(db, "one")
+    force_for(db, "one", "T1")
+    force_for(db, "two")
+    assert served_to(db) == ("one", "two", "two")
+    promotion.promote(db, "reply", SHARED, base="B", cause="manual", team="T1")
+    assert served_to(db) == ("two", "two", "two")
+    assert promotion.roll_back(db, "reply", "B", "T1") == "one"
+
+
+def test_a_gate_passed_on_one_teams_threads_is_no_pass_for_others(published: Database):
+    db = published
+    run = store.start_run(db, base="B", team="T1")
+    path = store.adapter(db, "one").path
+    store.record_adapter(db, name="own", run_id=run, base="B", path=path, sha256="o", pair_ids=[], config={})
+    store.record_gate_report(db, run_id=run, task="reply", passed=True, report={})
+    for team in (None, "T2"):
+        with pytest.raises(GateNotPassed):
+            promotion.promote(db, "reply", "own", base="B", cause="manual", team=team)
+    promotion.promote(db, "reply", "own", base="B", cause="manual", team="T1")
+    assert served_to(db) == ("own", BASE, BASE)
+
+
+def test_a_trial_of_a_team_is_its_own(published: Database):
+    db = published
+    force_for(db, "one")
+    run = store.start_run(db, base="B", team="T1")
+    path = store.adapter(db, "one").path
+    store.record_adapter(db, name="own", run_id=run, base="B", path=path, sha256="o", pair_ids=[], config={})
+    report = store.record_gate_report(db, run_id=run, task="reply", passed=True, report={})
+    trial.begin(db, "reply", "own", "B", report, 0.5, "T1")
+    (on_trial,) = store_trials.open_trials(db)
+    assert (on_trial.team, on_trial.incumbent) == ("T1", "one")
+    of_team = {promotion.adapter_for(db, "reply", "B", f"T1/C/{n}", "T1") for n in range(50)}
+    others = {promotion.adapter_for(db, "reply", "B", f"T2/C/{n}", "T2") for n in range(50)}
+    assert (of_team, others) == ({"own", "one"}, {"one"})
+    # What serves the threads that are left aside is what all share by then.
+    force_for(db, "two")
+    assert {promotion.adapter_for(db, "reply", "B", f"T1/C/{n}", "T1") for n in range(50)} == {"own", "two"}
+
+
+def test_the_ledger_notices_a_promotion_that_was_given_to_another_team(published: Database):
+    db = published
+    force_for(db, "one")
+    force_for(db, "two", "T1")
+    assert not [line for line in store_chain.breaks(db) if "promotion" in line]
+    for team in ("T2", None):
+        db.execute("update promotions set team = ? where adapter = 'two'", [team])
+        assert any("promotion 2 was changed" in line for line in store_chain.breaks(db))
+
+
+def test_an_adapter_that_only_a_team_is_served_is_kept_until_its_texts_are_erased(published: Database, tmp_path: Path):
+    db = published
+    force_for(db, "one")
+    force_for(db, "two", "T1")
+    db.execute("update adapters set created_at = '2020-01-01'")
+    db.execute("update promotions set created_at = '2020-01-01'")
+    assert sorted(sweep(db, tmp_path)) == ["other", "three"]
+    db.execute("insert into erasures (id, kind, counts, created_at) values ('e', 'thread', '{}', '2026-01-01')")
+    db.execute("insert into erased_adapters (adapter, erasure_id) values ('two', 'e')")
+    assert store_erasure.leave_erased(db) == {"reply B T1": SHARED}
+    assert served_to(db) == ("one", "one", "one")
