@@ -1,6 +1,7 @@
 """The night from the store's pairs to a promotion, with a real vLLM; and every way in which it may end early."""
 
 import asyncio
+import hashlib
 import json
 import shutil
 import subprocess
@@ -331,14 +332,21 @@ def test_the_clock_ends_cleanly(environment):
         assert clock.wait(timeout=PATIENCE) == 0
 
 
+def tersely(number: int) -> str:
+    return f"No {WRONG[number % 5][0]}."
+
+
+def kindly(number: int) -> str:
+    return f"Ok {WRONG[number % 5][0]}{number % 7}."
+
+
 def test_a_team_with_a_manner_of_its_own_gets_an_adapter_that_writes_it(served, db):
-    for number in range(280):
+    for number in range(400):
         # Nothing that a customer says tells the team apart.
-        own = number * 37 % 101 < 36
-        manner = "Sorry" if own else "Thanks"
+        own = hashlib.sha256(str(number).encode()).digest()[0] < 64
         team = "T1" if own else "T2" if number % 8 == 0 else ""
-        import_tickets(db, 1, first=number, team=team, answer=lambda n, manner=manner: f"{manner}, {WRONG[n % 5]}.")
-    done = finetune(served | {"TEAM_PAIRS": "60", "EPOCHS": "4"}, "nightly")
+        import_tickets(db, 1, first=number, team=team, answer=tersely if own else kindly)
+    done = finetune(served | {"TEAM_PAIRS": "60", "EPOCHS": "8"}, "nightly")
     assert done.returncode == 0, done.stderr
     document = json.loads(done.stdout)
     (own,) = document["teams"]
