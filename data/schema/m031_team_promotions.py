@@ -4,6 +4,6 @@ from data.schema import migrations
 
 
 @migrations()
-def m030_team_promotions(db: Database) -> None:
+def m031_team_promotions(db: Database) -> None:
     """A team may have an adapter of its own beside the one that all share; null: the shared one."""
     db.execute("alter table promotions add column team text")
