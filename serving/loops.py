@@ -8,7 +8,7 @@ PROSE, NUMBERS, LAYOUT = 40, 80, 200
 other signs, where a row of zeros or stars may be longer; in code and tables, whose rules, cells and brackets repeat
 themselves rightly. To wait costs little: a model that loops goes on to the longest length."""
 
-FREQUENCY_PENALTY = 0.5
+FREQUENCY_PENALTY = 1.0
 """What a text that began to repeat itself is written again with: so much is taken from a token's logit for each time
 that the text has it (vLLM's and OpenAI's `frequency_penalty`)."""
 
