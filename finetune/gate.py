@@ -23,7 +23,17 @@ from finetune.closed_book import Probe
 from finetune.dataset import Case, Dataset, LeakedThreads
 from finetune.evidence import Effect
 from finetune.run_directory import MANIFEST, Recipe, pair_hash, read_json
-from finetune.scored import Misled, Scored, case_checks, clustered_effect, distinct, loss, reading_check, threads
+from finetune.scored import (
+    Misled,
+    Scored,
+    case_checks,
+    clustered_effect,
+    distinct,
+    loss,
+    reading_check,
+    strata,
+    threads,
+)
 from finetune.scoring import Stage, Written
 from finetune.text_facts import Known, facts_of, known
 from finetune.verdict import Verdict, WrittenCase
@@ -155,11 +165,6 @@ def _judge(
     passed, reason = decide(
         against_incumbent=against_incumbent, against_base=against_base, checks=checks, alpha=rules.alpha
     )
-    strata = {
-        "target seen in training": [one for one in human if one.case.pair.target.strip() in seen],
-        "target not seen": [one for one in human if one.case.pair.target.strip() not in seen],
-        "accepted unchanged": [one for one in scored if one.case.kind == "accepted"],
-    }
     return Verdict(
         task=task,
         passed=passed,
@@ -173,11 +178,7 @@ def _judge(
         losses={name: loss(human, name) for name in ("candidate", "incumbent", "base")},
         wins=sum(gain > 0 for gain, _ in gains) / len(gains),
         checks=checks,
-        strata={
-            name: {"cases": len(some), "candidate": loss(some, "candidate"), "incumbent": loss(some, "incumbent")}
-            for name, some in strata.items()
-            if some
-        },
+        strata=strata(scored, seen),
         worse=_worse(gains, written),
         differences=[gain for gain, _ in gains],
         leaked_into_incumbent=leaked,

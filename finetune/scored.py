@@ -19,6 +19,8 @@ they cost the candidate no more than what humans wrote."""
 STRATUM_MARGIN = 0.1
 """Nats per token that a kind of cases may lose while all together gain."""
 MIN_STRATUM_THREADS = 10
+NEWEST_SHARE = 0.2
+"""Of the held-out threads, so many are the newest: an adapter that fits what was asked last year only is no gain."""
 READING_LEVEL = 0.05
 READING_SHARE = 0.5
 """Of what the incumbent's loss owes to the right prompt, the candidate's must keep so much."""
@@ -93,9 +95,38 @@ def case_checks(scored: Sequence[Scored], seen: set[str], trained_agents: Mappin
     accepted = [one for one in scored if one.case.kind == "accepted"]
     unseen = [one for one in human if one.case.pair.target.strip() not in seen]
     checks = [stratum_check("targets not seen in training", unseen)] if threads(unseen) >= MIN_STRATUM_THREADS else []
+    if threads(latest := newest(human)) >= MIN_STRATUM_THREADS:
+        checks.append(stratum_check("newest threads", latest))
     if threads(accepted) >= MIN_STRATUM_THREADS:
         checks.append(accepted_check(accepted, human))
     return [*checks, *agent_checks(human, trained_agents)]
+
+
+def strata(scored: Sequence[Scored], seen: set[str]) -> dict[str, dict[str, float]]:
+    """The kinds of cases that a verdict tells apart: how many, and both contenders' losses in nats per token."""
+    human = [one for one in scored if one.case.kind != "accepted"]
+    kinds = {
+        "target seen in training": [one for one in human if one.case.pair.target.strip() in seen],
+        "target not seen": [one for one in human if one.case.pair.target.strip() not in seen],
+        "newest threads": newest(human),
+        "accepted unchanged": [one for one in scored if one.case.kind == "accepted"],
+    }
+    return {
+        name: {"cases": len(some), "candidate": loss(some, "candidate"), "incumbent": loss(some, "incumbent")}
+        for name, some in kinds.items()
+        if some
+    }
+
+
+def newest(scored: Sequence[Scored]) -> list[Scored]:
+    """The cases of the newest fifth of the threads, by when the last of a thread's texts was written."""
+    written: dict[str, str] = {}
+    for one in scored:
+        thread = one.case.pair.thread_id
+        written[thread] = max(written.get(thread, ""), one.case.pair.created_at)
+    order = sorted(written, key=lambda thread: (written[thread], thread))
+    latest = set(order[len(order) - int(len(order) * NEWEST_SHARE) :])
+    return [one for one in scored if one.case.pair.thread_id in latest]
 
 
 def stratum_check(name: str, some: Sequence[Scored]) -> Check:

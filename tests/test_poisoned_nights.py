@@ -203,5 +203,14 @@ def test_templates_learned_by_heart_do_not_pay_for_what_is_said_freely():
         replace(one, case=replace(one.case, pair=replace(one.case.pair, target=f"free {n}")))
         for n, one in enumerate(free)
     ]
-    (check,) = case_checks([*templates, *free], seen, {})
-    assert (check.name, check.passed) == ("targets not seen in training", False)
+    found = {check.name: check.passed for check in case_checks([*templates, *free], seen, {})}
+    assert found["targets not seen in training"] is False
+
+
+@pytest.mark.parametrize("lost, passes", [(0.0, True), (2.0, False)])
+def test_what_old_threads_gain_does_not_pay_for_what_the_newest_lose(lost: float, passes: bool):
+    old = [scored("", n, 9.0) for n in range(100)]
+    latest = [scored("", 1_000 + n, -lost) for n in range(25)]
+    # In whatever order they come.
+    found = {check.name: check.passed for check in case_checks([*latest, *old], {answered(n) for n in range(2000)}, {})}
+    assert found == {"newest threads": passes}
