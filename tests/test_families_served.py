@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 from conftest import make_adapter, make_tiny_base, running_vllm
-from test_parity import PROMPTS, greedy, publish, served
+from test_parity import PROMPTS, greedily, publish, served
 from transformers import AutoModelForCausalLM
 
 from data import store
@@ -39,7 +39,7 @@ async def test_a_family_is_served_as_transformers_computes_it(family: str, tmp_p
         for messages in PROMPTS:
             wanted = []
             for name, adapter in (("night-parity", directory), (BASE, None)):
-                text, expected = greedy(base, adapter, messages)
+                text, expected = greedily(base, adapter, messages)
                 assert await served(server, name, messages) == (text, pytest.approx(expected, abs=1e-4))
                 wanted.append(expected)
             assert wanted[0] != pytest.approx(wanted[1], abs=0.05)
