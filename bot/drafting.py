@@ -100,8 +100,8 @@ async def draft(
     await _understand(db, suggestion.task, turns)
     # An order in an article is neither followed nor quoted.
     passages = [prompts.quotable(passage) for passage in _passages(db, suggestion.task, turns, sources.audience)]
-    # Beside an adapter of 300 pairs, examples that it had learned won +0.011 nats per token and others +0.040, neither
-    # provably, and made prompts of 234 tokens 580 long (docs/ladder.md).
+    # Beside an adapter of 300 pairs, examples that it had learned won +0.011 nats per token and others +0.038, neither
+    # provably; of 1,000 pairs they lost 0.021 and 0.052; and prompts of 234 tokens became 580 long (docs/ladder.md).
     examples = examples_for(db, suggestion, turns, sources) if adapter == BASE else []
     room = await engine.max_tokens()
     new_tokens = longest(suggestion.task, room)
