@@ -12,7 +12,7 @@ from bot.blocks import button, note, plain_text, section
 from bot.chart import in_words
 from bot.listing import TASK_NAME, fate, quoted, reason, shortened, thread_link, when
 from bot.slack import Json, escape
-from data.models import BASE, TASKS, Consent, GateReport, Run, Task
+from data.models import BASE, Consent, GateReport, Run, Task
 from data.preferences import LANGUAGES, Preferences
 from data.store_gaps import Gap
 from data.store_supervision import Case, Hold, ListedDraft, Written
@@ -41,7 +41,8 @@ class Supervision:
     night: tuple[Run, Sequence[GateReport]] | None
     written: Sequence[Written]
     cases: Mapping[str, Case]
-    live: Mapping[Task, str]
+    live: Mapping[tuple[Task, str | None], str]
+    """What serves each task for all (None), and for each team that has an adapter of its own."""
     hold: Hold | None
     tasks: Sequence[Acceptance]
     channels: Sequence[Acceptance]
@@ -59,8 +60,6 @@ class Supervision:
     """What was rolled back from, so lately that it can be undone."""
     team_runs: Sequence[night_report.TeamRun] = ()
     """Of the newest night, for teams with pairs enough for an adapter of their own."""
-    team_live: Mapping[tuple[Task, str], str] = field(default_factory=dict)
-    """What serves a team alone."""
 
 
 @dataclass(frozen=True)
@@ -125,23 +124,26 @@ def _night(found: Supervision, page: HomePage) -> list[Json]:
         run, reports = found.night
         shown = found.written, found.cases, page.links
         blocks += night_report.night_blocks(run, reports, *shown, with_texts=True, teams=found.team_runs)
-    for task in TASKS:
-        adapter = found.live.get(task, BASE)
-        serving = f"*{night_report.TASK_NAMES[task]}* are written by {_writer(adapter)}."
-        blocks.append(section(serving) | (_roll_back(task, adapter) if adapter != BASE else {}))
-        if task in found.undoable:
+    for (task, team), adapter in found.live.items():
+        serving = f"{_drafts_of(task, team)} are written by {_writer(adapter)}."
+        blocks.append(section(serving) | (_roll_back(task, adapter, team) if adapter != BASE else {}))
+        if team is None and task in found.undoable:
             blocks.append(section(f"Just rolled back from {found.undoable[task]}.") | _undo(task, found.undoable[task]))
-    for (task, team), adapter in found.team_live.items():
-        serving = f"*{night_report.TASK_NAMES[task]}* of team `{escape(team)}` are written by {_writer(adapter)}."
-        blocks.append(section(serving) | _roll_back(task, adapter, team))
     return [*blocks, *_hold(found.hold, page.names)]
 
 
-def _roll_back(task: Task, adapter: str, team: str | None = None) -> Json:
+def _drafts_of(task: Task, team: str | None) -> str:
+    return f"*{night_report.TASK_NAMES[task]}*" + (f" of team `{escape(team)}`" if team else "")
+
+
+def _roll_back(task: Task, adapter: str, team: str | None) -> Json:
     tasks = night_report.TASK_NAMES[task]
     value = f"{task} {adapter} {team}" if team else f"{task} {adapter}"
+    whose = f" of team {team}" if team else ""
     confirm = _confirm(
-        f"Roll back {tasks.lower()}?", f"{tasks} go back to what wrote them before {adapter}, at once.", "Roll back"
+        f"Roll back {tasks.lower()}?",
+        f"{tasks}{whose} go back to what wrote them before {adapter}, at once.",
+        "Roll back",
     )
     # The adapter stands in the value: a second press, or one on an old view, finds another one serving.
     return {"accessory": _button("roll_back", "Roll back", value, confirm=confirm, style="danger")}

@@ -11,7 +11,7 @@ from bot.desk import Desk
 from bot.slack import Json, key_of
 from data import store, store_proactive, store_supervision
 from data.errors import DeskError
-from data.models import Task
+from data.models import Task, pointer_name
 from data.store_fallbacks import Fallback, fallback
 from serving import promotion
 
@@ -124,7 +124,7 @@ async def _status(desk: Desk, channel_id: str) -> Message:
     lines = [f"• Model server: {reached if isinstance(reached, Exception) else 'answers'}"]
     if base is not None:
         live = promotion.live_everywhere(desk.db, base.hash)
-        served = ", ".join(f"{task}{f' of team {team}' if team else ''} {name}" for (task, team), name in live.items())
+        served = ", ".join(f"{pointer_name(task, team)} {name}" for (task, team), name in live.items())
         lines.append(f"• Served: {served}")
         lines += [
             _fallen_back(task, found) for task, team in live if (found := fallback(desk.db, task, base.hash, team))

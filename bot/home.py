@@ -25,7 +25,7 @@ from bot.gathering import gather
 from bot.slack import Click, Json
 from data import store, store_circumstances, store_desk, store_gaps, store_preferences, store_supervision
 from data.errors import NotAllowed
-from data.models import TASKS, GateReport, Run
+from data.models import BASE, TASKS, GateReport, Run
 from data.preferences import LANGUAGES, Preferences
 from data.store_gaps import Gap
 from data.store_supervision import Case, ListedDraft, Written
@@ -205,19 +205,13 @@ def _supervision(desk: Desk) -> Supervision:
     night = store_supervision.newest_night(desk.db)
     written, cases = night_cases(desk, night)
     base = store.base_of_model(desk.db, desk.base_model)
-    undoable = {
-        task: name
-        for task in (TASKS if base else ())
-        if base and (name := promotion.rolled_back_from(desk.db, task, base.hash, since=supervision.undo_since()))
-    }
-    live = promotion.live_everywhere(desk.db, base.hash) if base else {}
     worst = store_supervision.worst_rated(desk.db, limit=WORST_SHOWN)
     return Supervision(
         night=night,
         written=written,
         cases=cases,
-        undoable=undoable,
-        live={task: name for (task, team), name in live.items() if not team},
+        live=promotion.live_everywhere(desk.db, base.hash) if base else {(task, None): BASE for task in TASKS},
+        undoable=supervision.undoable(desk, base),
         hold=store_supervision.hold(desk.db),
         tasks=acceptance_by(lambda found: found.task, decided, today=now.date()),
         channels=acceptance_by(lambda found: found.channel_id, decided, today=now.date()),
@@ -231,7 +225,6 @@ def _supervision(desk: Desk) -> Supervision:
         disagreements=len(store_circumstances.disagreements(desk.db)),
         rated_by_several=store_circumstances.rated_by_several(desk.db),
         team_runs=store_supervision.team_runs(desk.db, night[0].id) if night else [],
-        team_live={(task, team): name for (task, team), name in live.items() if team},
     )
 
 

@@ -7,7 +7,7 @@ from bot.desk import Desk
 from bot.slack import Click
 from data import store, store_supervision
 from data.errors import DeskError, NotAllowed
-from data.models import TASKS
+from data.models import TASKS, Base, Task, pointer_name
 from serving import promotion
 
 log = logging.getLogger(__name__)
@@ -32,7 +32,7 @@ async def roll_back(desk: Desk, click: Click) -> str:
         raise DeskError("This button is out of date: open my Home tab again.")
     with store.immediate(desk.db):
         serving = promotion.live_adapter(desk.db, task, base.hash, team)
-        about = f"{task} of team {team}" if team else task
+        about = pointer_name(task, team)
         if whose != (f"{serving} {team}" if team else serving):
             return f"Nothing was rolled back: {serving} serves the task {about} by now."
         target = promotion.roll_back(desk.db, task, base.hash, team)
@@ -57,6 +57,14 @@ async def undo_roll_back(desk: Desk, click: Click) -> str:
         promotion.undo_roll_back(desk.db, task, base.hash, since=undo_since())
     log.info("%s undid the roll back of %s from %s to %s", click.user_id, task, found, serving)
     return f"The roll back is undone: the task {task} is served by {found} again."
+
+
+def undoable(desk: Desk, base: Base | None) -> dict[Task, str]:
+    """What was rolled back from, of each task that was so lately that it can be undone."""
+    if base is None:
+        return {}
+    found = {t: promotion.rolled_back_from(desk.db, t, base.hash, since=undo_since()) for t in TASKS}
+    return {task: name for task, name in found.items() if name is not None}
 
 
 def undo_since() -> str:

@@ -16,7 +16,7 @@ from data.errors import DatabaseUnusable, EmbedderMissing, NotAllImported
 from data.export_formats import FORMATS
 from data.history import MOST_REPLIES, import_history
 from data.knowledge import import_knowledge
-from data.models import AUDIENCES, TASKS
+from data.models import AUDIENCES, TASKS, pointer_name
 from data.readers.files import SUFFIXES
 from data.search import search
 from data.search_evaluation import evaluate_search
@@ -273,7 +273,7 @@ def _erase(arguments: argparse.Namespace) -> int:
         *(f"learned from it, {'out of service' if arguments.now else 'out of service at the next night'}: {adapter}"
           for adapter in erased.adapters),
         *([f"learned from it, out of service: {erased.tunings} tunings of search"] if erased.tunings else []),
-        *(f"now serving {_pointer(key)}: {adapter}" for key, adapter in erased.now_serving.items()),
+        *(f"now serving {pointer_name(one.task, one.team)}: {one.adapter}" for one in erased.now_serving),
         *(f"backup {path}: {what}" for path, what in erased.backups.items()),
     ]  # fmt: skip
     if not (arguments.dry_run or erased.remaining):
@@ -282,12 +282,6 @@ def _erase(arguments: argparse.Namespace) -> int:
     if erased.remaining:
         raise erasure.StillThere(erased.remaining)
     return 0
-
-
-def _pointer(key: str) -> str:
-    """`task base` or `task base team`, without the base."""
-    task, _, *team = key.split(" ", 2)
-    return " of team ".join([task, *team])
 
 
 def _backup(arguments: argparse.Namespace) -> int:

@@ -11,6 +11,7 @@ from sqlite_utils import Database
 from data import store, store_erasure
 from data.errors import NightshiftError, StoreError
 from data.export import EXPORTED
+from data.models import Promotion
 from data.store_erasure import ERASED, Found
 
 Finder = Callable[[Database], Found]
@@ -52,7 +53,7 @@ class Erased:
     """They learned from it: out of service by the next night at the latest."""
     tunings: int = 0
     """So many tunings of search learned from it: they serve no more, and search goes back to what it was before."""
-    now_serving: dict[str, str] = field(default_factory=dict)
+    now_serving: list[Promotion] = field(default_factory=list)
     backups: dict[str, str] = field(default_factory=dict)
     """Every backup ever written, and every other store in the folders (a backtest's): `erased`, or why not."""
     remaining: list[str] = field(default_factory=list)

@@ -8,7 +8,7 @@ from sqlite_utils import Database
 
 from data import query, store, store_chain
 from data.errors import NightshiftError, UnknownSuggestion
-from data.models import BASE, Adapter, Suggestion
+from data.models import BASE, Adapter, Suggestion, pointer_name
 from data.permalink import parse_permalink
 from data.prompts import asked_thread
 from data.store_connection import row, rows
@@ -101,8 +101,7 @@ def lines_of(traced: Lineage) -> list[str]:
     if adapter:
         lines.append(f"adapter {adapter['name']}: {adapter['pairs']} pairs, sha256 {adapter['sha256'][:12]}")
     lines += [
-        f"promotion {one['id']} for {one['task']}{' of team ' + one['team'] if one['team'] else ''}: "
-        f"{one['cause']}, {one['created_at'][:19]}"
+        f"promotion {one['id']} for {pointer_name(one['task'], one['team'])}: {one['cause']}, {one['created_at'][:19]}"
         for one in traced.promotions
     ]
     lines += [

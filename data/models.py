@@ -20,6 +20,11 @@ SHARED = "shared"
 """Where a team's pointer says so, what serves all serves it too."""
 
 
+def pointer_name(task: Task, team: str | None) -> str:
+    """What a pointer is called in words: `reply`, or `reply of team T1`."""
+    return f"{task} of team {team}" if team else task
+
+
 class Message(TypedDict):
     """One chat message, as the engine and the chat template take it."""
 

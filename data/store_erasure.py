@@ -8,7 +8,7 @@ from pathlib import Path
 
 from sqlite_utils import Database
 
-from data.models import BASE, SHARED, Message, Task
+from data.models import BASE, SHARED, Message, Promotion, Task
 from data.permalink import parse_permalink
 from data.store_chain import link
 from data.store_connection import dumps, immediate, new_id, now, rows
@@ -221,13 +221,13 @@ def erased_adapters(db: Database) -> frozenset[str]:
     return frozenset(one["adapter"] for one in rows(db, "select adapter from erased_adapters"))
 
 
-def leave_erased(db: Database) -> dict[str, str]:
+def leave_erased(db: Database) -> list[Promotion]:
     """Take the marked adapters out of service, each for the newest standing one that is not marked, else the base; a
     team's for what all share.
 
-    Returns what serves now by task and the base's hash, as `task base`, for a team as `task base team`.
+    Returns the promotions that did it.
     """
-    served: dict[str, str] = {}
+    made: list[Promotion] = []
     with immediate(db):
         marked = erased_adapters(db)
         for one in rows(db, "select distinct task, base, team from promotions"):
@@ -237,9 +237,8 @@ def leave_erased(db: Database) -> dict[str, str]:
             stands = [name for name in standing(db, task, base, team) if name in kept]
             if promotions(db, task, base, team)[-1].adapter in marked:
                 target = stands[-1] if stands else SHARED if team else BASE
-                append_promotion(db, task=task, base=base, adapter=target, cause="rollback", team=team)
-                served[" ".join(filter(None, (task, base, team)))] = target
-    return served
+                made.append(append_promotion(db, task=task, base=base, adapter=target, cause="rollback", team=team))
+    return made
 
 
 def record_backup(db: Database, path: str) -> None:

@@ -27,25 +27,23 @@ def has_trained(run: Run) -> bool:
 
 def teams_with_enough(db: Database, settings: FinetuneSettings) -> list[str]:
     """The teams that have pairs enough for an adapter of their own; none where all pairs are one team's."""
-    pairs = store_pairs.pairs_by_team(db)
-    return [team for team, count in pairs.items() if len(pairs) > 1 and count >= settings.team_pairs]
+    return [team for team, count in _pairs_of_several(db).items() if count >= settings.team_pairs]
 
 
 def team_lines(db: Database, settings: FinetuneSettings) -> list[str]:
     """What each team has towards an adapter of its own, one sentence each; nothing where all pairs are one team's."""
-    pairs = store_pairs.pairs_by_team(db)
-    if len(pairs) < 2:
-        return []
+    needed = settings.team_pairs
+    enough = "enough for an adapter of its own."
+    waits = f"{needed} are needed for an adapter of its own (TEAM_PAIRS), so it is served what all share."
     return [
-        f"Team {team} has {count} pairs: "
-        + (
-            "enough for an adapter of its own."
-            if count >= settings.team_pairs
-            else f"{settings.team_pairs} are needed "
-            "for an adapter of its own (TEAM_PAIRS), so it is served what all share."
-        )
-        for team, count in pairs.items()
+        f"Team {team} has {count} pairs: {enough if count >= needed else waits}"
+        for team, count in _pairs_of_several(db).items()
     ]
+
+
+def _pairs_of_several(db: Database) -> dict[str, int]:
+    pairs = store_pairs.pairs_by_team(db)
+    return pairs if len(pairs) > 1 else {}
 
 
 def too_little(

@@ -8,6 +8,7 @@ from sqlite_utils import Database
 
 from data import store, store_erasure
 from data.export import EXPORTED
+from data.models import pointer_name
 from finetune.run_directory import DATASET, GATE, REPORT
 
 log = logging.getLogger(__name__)
@@ -17,8 +18,12 @@ def forget(db: Database, runs_dir: Path, *, before: datetime) -> None:
     """Blank the store's texts from before a time, and remove the texts that older runs froze or quoted."""
     if blanked := store.purge(db, store.iso(before)):
         log.info("blanked the texts of %d rows: they are older than RETAIN_DAYS", blanked)
-    for task, adapter in store_erasure.leave_erased(db).items():
-        log.info("the task %s is served by %s: what served it learned from a text that was erased", task, adapter)
+    for one in store_erasure.leave_erased(db):
+        log.info(
+            "the task %s is served by %s: what served it learned from a text that was erased",
+            pointer_name(one.task, one.team),
+            one.adapter,
+        )
     for run in store.runs(db):
         if run.created_at < store.iso(before):
             folder = runs_dir / run.id

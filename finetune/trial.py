@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from sqlite_utils import Database
 
 from data import store, store_trials
-from data.models import Task
+from data.models import Task, pointer_name
 from data.store_trials import Acceptances, Trial
 from finetune.sequential import Outcome, judge
 from serving import promotion
@@ -79,9 +79,9 @@ def _look(db: Database, trial: Trial, at: datetime) -> Look:
 def sentence(seen: Look) -> str:
     """One look in words."""
     counts = seen.acceptances
-    task = f"{seen.task} of team {seen.team}" if seen.team else seen.task
     told = (
-        f"{task}: {seen.adapter} had {counts.accepted} of {counts.decided} drafts used as they were, "
+        f"{pointer_name(seen.task, seen.team)}: {seen.adapter} had {counts.accepted} of {counts.decided} drafts used "
+        "as they were, "
         f"{seen.incumbent} {counts.accepted_before} of {counts.decided_before}"
     )
     return {

@@ -11,7 +11,7 @@ from pathlib import Path
 from sqlite_utils import Database
 
 from data import cli, store, store_ledger
-from data.models import BASE, SHARED, TASKS, Base, Task
+from data.models import BASE, SHARED, TASKS, Base, Task, pointer_name
 from data.settings import DataSettings
 from serving import promotion
 from serving.hosted import base_for, engine_for, expect_own_base, stay
@@ -122,7 +122,9 @@ def _promote(arguments: argparse.Namespace) -> int:
         db, arguments.task, arguments.name, base=base.hash, cause="manual", forced=arguments.force, team=arguments.team
     )
     document = {"task": arguments.task, "adapter": arguments.name, "base": base.hash, "team": arguments.team}
-    cli.report(arguments, document, [f"{arguments.name} serves the task {arguments.task}{_of(arguments.team)}"])
+    cli.report(
+        arguments, document, [f"{arguments.name} serves the task {pointer_name(arguments.task, arguments.team)}"]
+    )
     return 0
 
 
@@ -131,16 +133,12 @@ def _rollback(arguments: argparse.Namespace) -> int:
     base = _base(db, cli.load_settings(ServingSettings))
     name = promotion.roll_back(db, arguments.task, base.hash, arguments.team)
     document = {"task": arguments.task, "adapter": name, "base": base.hash, "team": arguments.team}
-    cli.report(arguments, document, [f"{name} serves the task {arguments.task}{_of(arguments.team)} again"])
+    cli.report(arguments, document, [f"{name} serves the task {pointer_name(arguments.task, arguments.team)} again"])
     return 0
 
 
 def _of_teams(teams: dict[str, list[Task]]) -> list[str]:
-    return [f"{task}{_of(team)}" for team, tasks in teams.items() for task in tasks]
-
-
-def _of(team: str | None) -> str:
-    return f" of team {team}" if team else ""
+    return [pointer_name(task, team) for team, tasks in teams.items() for task in tasks]
 
 
 def _database() -> Database:

@@ -33,8 +33,8 @@ class NothingToUndo(ServingError):
         super().__init__(f"Nothing to undo: the task {task} was not rolled back in the last minutes.")
 
 
-def own_adapter(db: Database, task: Task, base: str, team: str) -> str | None:
-    """What serves this team alone; None where it is served what all share."""
+def own_adapter(db: Database, task: Task, base: str, team: str | None) -> str | None:
+    """What serves this team alone; None where it is served what all share, and for no team."""
     own = store.promotions(db, task, base, team) if team else []
     return own[-1].adapter if own and own[-1].adapter != SHARED else None
 
@@ -43,7 +43,7 @@ def live_adapter(db: Database, task: Task, base: str, team: str | None = None) -
     """The adapter that serves a task on a base (its hash), for a team its own where it has one; `base` when none was
     promoted.
     """
-    if team and (own := own_adapter(db, task, base, team)):
+    if own := own_adapter(db, task, base, team):
         return own
     promotions = store.promotions(db, task, base)
     return promotions[-1].adapter if promotions else BASE
@@ -53,7 +53,7 @@ def adapter_for(db: Database, task: Task, base: str, thread_id: str, team: str |
     """The adapter that drafts on one thread of a team: the live one; while that is on trial, the one before on the
     threads that are left to it.
     """
-    whose = team if team and own_adapter(db, task, base, team) else None
+    whose = team if own_adapter(db, task, base, team) else None
     for trial in store_trials.open_trials(db):
         if (trial.task, trial.base, trial.team) == (task, base, whose) and not trial.drafts(thread_id):
             if whose and trial.incumbent not in store_ledger.standing(db, task, base, whose):

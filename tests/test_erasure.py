@@ -111,7 +111,8 @@ def test_an_adapter_that_learned_it_serves_until_the_next_night_or_until_now(tea
     assert erase("--person", "Zorblatt Quemby") == 0
     with store.connect(team / "var" / "nightshift.db") as db:
         assert promotion.live_adapter(db, "reply", "b") == "night-knows"
-        assert store_erasure.leave_erased(db) == {"reply b": "night-good"}
+        (made,) = store_erasure.leave_erased(db)
+        assert (made.task, made.base, made.adapter, made.team) == ("reply", "b", "night-good", None)
         assert promotion.live_adapter(db, "reply", "b") == "night-good"
         with pytest.raises(Exception, match="erased since"):
             promotion.promote(db, "reply", "night-knows", base="b", cause="manual", forced=True)

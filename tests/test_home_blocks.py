@@ -13,7 +13,7 @@ from bot.blocks_replies import REASONS
 from bot.listing import fate, shortened, when
 from bot.sandbox import rules, values
 from data.articles import Article
-from data.models import Consent, GateReport, Run
+from data.models import TASKS, Consent, GateReport, Run
 from data.preferences import Preferences, is_quiet
 from data.store_gaps import Example, Gap
 from data.store_supervision import Case, Decided, Hold, ListedDraft, Written
@@ -58,7 +58,7 @@ def fullest_page() -> HomePage:
         night=(run, [GateReport(t, "r", t, True, report, AT) for t in ("reply", "summary", "answer")]),
         written=[Written("summary", f"p{n}", NASTY, NASTY) for n in range(3)],
         cases={f"p{n}": Case(f"p{n}", NASTY, "C1", "1") for n in range(300)},
-        live={"reply": "n" * 60, "summary": "n" * 60, "answer": "n" * 60},
+        live={(task, team): "n" * 60 for task in TASKS for team in (None, "T0TEAM")},
         hold=Hold(True, "U1", AT),
         tasks=rows["task"], channels=rows["channel_id"], adapters=rows["adapter"],
         worst=[draft(n) for n in range(5)],

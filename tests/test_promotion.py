@@ -234,5 +234,6 @@ def test_an_adapter_that_only_a_team_is_served_is_kept_until_its_texts_are_erase
     assert sorted(sweep(db, tmp_path)) == ["other", "three"]
     db.execute("insert into erasures (id, kind, counts, created_at) values ('e', 'thread', '{}', '2026-01-01')")
     db.execute("insert into erased_adapters (adapter, erasure_id) values ('two', 'e')")
-    assert store_erasure.leave_erased(db) == {"reply B T1": SHARED}
+    (made,) = store_erasure.leave_erased(db)
+    assert (made.task, made.base, made.adapter, made.team) == ("reply", "B", SHARED, "T1")
     assert served_to(db) == ("one", "one", "one")
