@@ -26,6 +26,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     # without any spinning, 2,450 instead of 3,500 tokens a second are trained on two idle cores.
     # Read when torch is first imported, which only the commands do.
     os.environ.setdefault("GOMP_SPINCOUNT", "50000")
+    # They tell every request at INFO; the engine tells what matters of it.
+    for library in ("httpx2", "openai"):
+        logging.getLogger(library).setLevel(logging.WARNING)
     return cli.run(_parser(), argv)
 
 
@@ -173,9 +176,8 @@ def _backtest(arguments: argparse.Namespace) -> int:
     from finetune.backtest import Wanted, backtest
     from finetune.backtest_report import table, write_report
 
-    # They tell each of thousands of requests.
-    for library in ("httpx2", "openai", "serving.engine"):
-        logging.getLogger(library).setLevel(logging.WARNING)
+    # It tells each of thousands of requests.
+    logging.getLogger("serving.engine").setLevel(logging.WARNING)
     settings, serving = _settings(), cli.load_settings(ServingSettings)
     expect_own_base(serving, "backtest")
     wanted = Wanted(arguments.file, arguments.nights, arguments.cases, arguments.by)

@@ -36,7 +36,14 @@ PORTS = (20_000, 32_000)
 """Below those that Linux gives out (ip_local_port_range, from 32768): vLLM binds the port it was told of half a minute
 later, and meanwhile any other server or connection of the suite could have got it."""
 
-LONG = ("test_nightly.py", "test_pretrain.py", "test_families_served.py", "test_shift.py", "test_poisoned_nights.py")
+LONG = (
+    "test_nightly.py",
+    "test_team_nights.py",
+    "test_pretrain.py",
+    "test_families_served.py",
+    "test_shift.py",
+    "test_poisoned_nights.py",
+)
 """Files of a minute and more: they come first, so that no worker is left with one of them at the end."""
 
 

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from conftest import VllmServer, free_port, serving_environment
 from sandbox_fixtures import PATIENCE
 from sqlite_utils import Database
 
@@ -121,3 +122,33 @@ def killed_at(step: str, environment: dict[str, str], db: Database, *, while_it_
     child.wait()
     if pipe is not None:
         pipe.unlink()
+
+
+SMALL_NIGHT = {
+    "MIN_PAIRS": "20",
+    "MIN_NEW_PAIRS": "5",
+    "MIN_HELD_OUT_THREADS": "10",
+    "NIGHT_ALPHA": "0.15",
+    "GENERATED_CASES": "4",
+    "CLOSED_BOOK_CASES": "4",
+    "THREADS": "1",
+    "BATCH_SEQUENCES": "8",
+    "LEARNING_RATE": "0.005",
+}
+
+
+def night_environment(folder: Path, base: Path, vllm: VllmServer | None = None) -> dict[str, str]:
+    """A night's environment, its files under a folder: beside a real vLLM, or where no server answers."""
+    url = vllm.base_url if vllm else f"http://127.0.0.1:{free_port()}/v1"
+    own = serving_environment(folder, base_model=base, url=url)
+    served = {"ADAPTER_STORE": str(vllm.adapter_store)} if vllm else {}
+    return own | SMALL_NIGHT | {"RUNS_DIR": str(folder / "runs")} | served
+
+
+def night(environment, *arguments):
+    return finetune(environment, "nightly", *arguments)
+
+
+def finetune(environment, *arguments):
+    command = [sys.executable, "-m", "finetune", *arguments, "--json"]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600)

@@ -5,8 +5,7 @@ import os
 from pathlib import Path
 
 import pytest
-from night_fixtures import SMALL, WRONG, answered
-from test_nightly import SMALL_NIGHT
+from night_fixtures import SMALL, SMALL_NIGHT, WRONG, answered
 
 from data import store
 from data.errors import BadFile, CannotServe

@@ -1,7 +1,6 @@
 """The night from the store's pairs to a promotion, with a real vLLM; and every way in which it may end early."""
 
 import asyncio
-import hashlib
 import json
 import shutil
 import subprocess
@@ -12,15 +11,13 @@ from pathlib import Path
 
 import pytest
 from bot_fixtures import ModelServer
-from conftest import free_port, serving_environment
 from filelock import FileLock
-from night_fixtures import SMALL, WRONG, import_tickets, killed_at, small_dataset
+from night_fixtures import finetune, import_tickets, killed_at, night, night_environment, small_dataset
 from sandbox_fixtures import PATIENCE
 from test_train import greedy
 
 from data import store
 from finetune import dataset as datasets
-from finetune.enough import team_lines, teams_with_enough
 from finetune.evidence import Effect
 from finetune.run_directory import LOSSES, REPORT
 from finetune.verdict import Verdict, as_json
@@ -29,40 +26,16 @@ from serving.base import identify
 from serving.engine import Engine
 
 TICKETS = 150
-SMALL_NIGHT = {
-    "MIN_PAIRS": "20",
-    "MIN_NEW_PAIRS": "5",
-    "MIN_HELD_OUT_THREADS": "10",
-    "NIGHT_ALPHA": "0.15",
-    "GENERATED_CASES": "4",
-    "CLOSED_BOOK_CASES": "4",
-    "THREADS": "1",
-    "BATCH_SEQUENCES": "8",
-    "LEARNING_RATE": "0.005",
-}
 
 
 @pytest.fixture
 def environment(tmp_path, tiny_base):
-    """A night's environment, its files under the test's own folder, where no server answers."""
-    url = f"http://127.0.0.1:{free_port()}/v1"
-    own = serving_environment(tmp_path, base_model=tiny_base, url=url)
-    return own | SMALL_NIGHT | {"RUNS_DIR": str(tmp_path / "runs")}
+    return night_environment(tmp_path, tiny_base)
 
 
 @pytest.fixture
-def served(environment, vllm_server):
-    """The same, beside a real vLLM and its adapter store."""
-    return environment | {"LLM_BASE_URL": vllm_server.base_url, "ADAPTER_STORE": str(vllm_server.adapter_store)}
-
-
-def night(environment, *arguments):
-    return finetune(environment, "nightly", *arguments)
-
-
-def finetune(environment, *arguments):
-    command = [sys.executable, "-m", "finetune", *arguments, "--json"]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600)
+def served(tmp_path, tiny_base, vllm_server):
+    return night_environment(tmp_path, tiny_base, vllm_server)
 
 
 def test_a_night_with_too_few_pairs_is_done_and_says_skipped(environment, db):
@@ -330,45 +303,3 @@ def test_the_clock_ends_cleanly(environment):
         assert "nights start at 02:00 UTC" in clock.stderr.readline()
         clock.terminate()
         assert clock.wait(timeout=PATIENCE) == 0
-
-
-def tersely(number: int) -> str:
-    return f"No {WRONG[number % 5][0]}."
-
-
-def kindly(number: int) -> str:
-    return f"Ok {WRONG[number % 5][0]}{number % 7}."
-
-
-def test_a_team_with_a_manner_of_its_own_gets_an_adapter_that_writes_it(served, db):
-    for number in range(400):
-        # Nothing that a customer says tells the team apart.
-        own = hashlib.sha256(str(number).encode()).digest()[0] < 64
-        team = "T1" if own else "T2" if number % 8 == 0 else ""
-        import_tickets(db, 1, first=number, team=team, answer=tersely if own else kindly)
-    done = finetune(served | {"TEAM_PAIRS": "60", "EPOCHS": "8"}, "nightly")
-    assert done.returncode == 0, done.stderr
-    document = json.loads(done.stdout)
-    (own,) = document["teams"]
-    assert (own["team"], own["outcome"], own["promoted"]) == ("T1", "promoted", ["reply"]), own["reason"]
-    shared, run = store.runs(db)
-    serving = {team: promotion.live_adapter(db, "reply", run.base, team) for team in ("T1", "T2", "")}
-    assert serving == {"T1": own["adapter"], "T2": document["adapter"], "": document["adapter"]}
-    assert store.gate_reports(db, run.id)[0].report["incumbent"] == document["adapter"]
-    assert run.facts["night"] == shared.id and "Team T2 has" in Path(document["report"]).read_text()
-    assert ", team T1" in Path(own["report"]).read_text()
-
-
-def test_only_a_team_with_pairs_enough_among_several_learns_alone(db):
-    settings = SMALL.model_copy(update={"team_pairs": 60})
-    import_tickets(db, 100, team="T1")
-    assert teams_with_enough(db, settings) == [] and team_lines(db, settings) == []
-    import_tickets(db, 40, first=1000, team="T2")
-    import_tickets(db, 100, first=2000)
-    assert teams_with_enough(db, settings) == ["T1"]
-    assert [line[:7] for line in team_lines(db, settings)] == ["Team T1", "Team T2"]
-    own, everybodys = datasets.build(db, team="T1"), datasets.build(db)
-    theirs = {f"history/{number}" for number in range(100)}
-    assert {pair.thread_id for pair in (*own.train, *own.validation)} <= theirs
-    assert {case.pair.thread_id for case in own.held_out} == theirs & store.held_out_threads(db)
-    assert len(everybodys.train) > len(own.train)
