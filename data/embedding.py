@@ -4,7 +4,8 @@ Loading takes seconds and a text takes ten milliseconds: nothing that Slack wait
 """
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from importlib.util import find_spec
 from logging import WARNING, getLogger
 from pathlib import Path
@@ -40,7 +41,8 @@ def embed(texts: Sequence[str], *, model: str = DEFAULT_MODEL) -> NDArray[np.flo
     # .998. Few texts, as a question is, keep all digits.
     processor = torch.cpu.get_capabilities()
     halved = len(texts) >= TEXTS_PER_PASS and bool(processor.get("avx512_bf16") or processor.get("amx_bf16"))
-    with torch.autocast("cpu", dtype=torch.bfloat16, enabled=halved):
+    cores = nullcontext() if len(texts) >= TEXTS_PER_PASS else _one_core()
+    with cores, torch.autocast("cpu", dtype=torch.bfloat16, enabled=halved):
         return embedder.encode(
             list(texts),
             batch_size=TEXTS_PER_PASS,
@@ -48,6 +50,20 @@ def embed(texts: Sequence[str], *, model: str = DEFAULT_MODEL) -> NDArray[np.flo
             convert_to_numpy=True,
             show_progress_bar=False,
         )
+
+
+@contextmanager
+def _one_core() -> Iterator[None]:
+    """This thread computes on one core: for few texts a second one wins nothing, and where others are at work, the wait
+    for it took ten times as long as the vector."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def load(model: str = DEFAULT_MODEL) -> "SentenceTransformer":

@@ -137,7 +137,10 @@ def say_once(error: EmbedderMissing) -> None:
 
 
 class _Signs:
-    """The signs of every vector in one database, as far as they were read."""
+    """The signs of every vector in one database, as far as they were read.
+
+    [words of 64 bits, passages]: to add up six long rows takes a third of the time that many rows of six take.
+    """
 
     def __init__(self) -> None:
         self.last = 0
@@ -148,16 +151,16 @@ class _Signs:
         new, self.last = store_vectors.signs_after(db, self.last)
         if not new:
             return
-        signs = np.frombuffer(b"".join(one for _, one in new), np.uint64).reshape(len(new), -1)
+        signs = np.frombuffer(b"".join(one for _, one in new), np.uint64).reshape(len(new), -1).T
         ids = np.array([chunk_id for chunk_id, _ in new])
-        same = self.signs.shape[1] == signs.shape[1]
+        same = len(self.signs) == len(signs)
         self.ids = np.concatenate([self.ids, ids]) if same else ids
-        self.signs = np.concatenate([self.signs, signs]) if same else signs
+        self.signs = np.concatenate([self.signs, signs], axis=1) if same else np.ascontiguousarray(signs)
 
     def nearest(self, question: Floats, count: int) -> list[int]:
         if not len(self.ids):
             return []
-        apart = np.bitwise_count(self.signs ^ _signs_of(question[None]).view(np.uint64)).sum(axis=1, dtype=np.uint16)
+        apart = np.bitwise_count(self.signs ^ _signs_of(question[None]).view(np.uint64).T).sum(axis=0, dtype=np.uint16)
         if len(apart) <= count:
             return self.ids.tolist()
         return self.ids[np.argpartition(apart, count)[:count]].tolist()
