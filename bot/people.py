@@ -1,6 +1,7 @@
 """Who somebody is: role, name, clock, presence; and who we are. What was lately learnt is believed for a while."""
 
 import asyncio
+import math
 import time
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
@@ -11,18 +12,24 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from bot import installations
 from bot.calls import Calls
-from bot.errors import SlackUnreachable
+from bot.errors import SlackRefused, SlackUnreachable
 from bot.settings import BotSettings
 from bot.spans import zone_of
 from data.models import Role
 
 CACHE_SECONDS = 600
 """How long user groups, facts about people and channel facts are believed (slack.md, 23: 5 to 15 minutes)."""
+RATING_SECONDS = 6
+"""How long user groups are believed where somebody rates. For two groups these are 20 calls a minute, as tier 2 has."""
 PRESENCE_SECONDS = 60
 """How long somebody counts as active, or away, after Slack said so."""
 NAMELESS = "a colleague"
 ROLE_TIMEOUT = 2.0
 """Seconds that a role check may take, since an ack must come within 3."""
+
+
+GROUP_TIMEOUT = ROLE_TIMEOUT / 2
+"""Seconds after which a group asked for anew is taken to be as it was."""
 
 
 @dataclass(frozen=True)
@@ -63,14 +70,17 @@ class People(Calls):
             self._identities[where] = Identity(me.get("team_id", ""), me["user_id"], me.get("bot_id", ""))
         return self._identities[where]
 
-    async def role(self, user_id: str) -> Role | None:
+    async def role(self, user_id: str, *, believed: float = CACHE_SECONDS) -> Role | None:
         """Supervisor before agent; None is everybody else: customers, and guests even when they are listed.
 
-        Raises SlackUnreachable when Slack takes too long to say.
+        What was learnt of user groups is `believed` for so many seconds. Raises SlackUnreachable when Slack takes too
+        long to say.
         """
         async with _in_time_for_an_ack("users.info"):
-            role: Role | None = "agent" if user_id in await self.agents() else None
-            if user_id in self.settings.supervisors or user_id in await self._group(self.settings.supervisor_usergroup):
+            agents = self.settings.agents | await self._group(self.settings.agent_usergroup, believed)
+            role: Role | None = "agent" if user_id in agents else None
+            supervisors = await self._group(self.settings.supervisor_usergroup, believed)
+            if user_id in self.settings.supervisors | supervisors:
                 role = "supervisor"
             if role is not None and (await self._person(user_id)).is_guest:
                 role = None
@@ -126,21 +136,28 @@ class People(Calls):
         """Where this person's clock is."""
         return (await self._person(user_id)).zone
 
-    async def _group(self, usergroup: str) -> frozenset[str]:
+    async def _group(self, usergroup: str, believed: float = CACHE_SECONDS) -> frozenset[str]:
         if not usergroup:
             return frozenset()
-        known = self._groups.get(usergroup)
-        if known is None or known[0] < time.monotonic():
-            async with _in_time_for_an_ack("usergroups.users.list"):
-                answer = await self.call("usergroups.users.list", usergroup=usergroup)
-            known = self._groups[usergroup] = (time.monotonic() + CACHE_SECONDS, frozenset(answer["users"]))
-        return known[1]
+        learnt, members = self._groups.get(usergroup, (-math.inf, frozenset()))
+        age = time.monotonic() - learnt
+        if age > believed:
+            try:
+                async with _in_time_for_an_ack("usergroups.users.list", GROUP_TIMEOUT):
+                    answer = await self.call("usergroups.users.list", usergroup=usergroup)
+            except (SlackRefused, SlackUnreachable):
+                if age > CACHE_SECONDS:
+                    raise
+                return members
+            members = frozenset(answer["users"])
+            self._groups[usergroup] = (time.monotonic(), members)
+        return members
 
 
 @asynccontextmanager
-async def _in_time_for_an_ack(method: str) -> AsyncIterator[None]:
+async def _in_time_for_an_ack(method: str, seconds: float = ROLE_TIMEOUT) -> AsyncIterator[None]:
     try:
-        async with asyncio.timeout(ROLE_TIMEOUT):
+        async with asyncio.timeout(seconds):
             yield
     except TimeoutError as error:
         raise SlackUnreachable(method) from error

@@ -10,10 +10,11 @@ from slack_bolt.async_app import AsyncAck, AsyncApp
 from bot import blocks, blocks_feedback, blocks_review, slack
 from bot.desk import Desk
 from bot.failing import insist
+from bot.people import RATING_SECONDS
 from bot.slack import Click, Json, Thumb
 from data import store, store_supervision, store_waiting
 from data.errors import DeskError, EmptyText, NotAllowed
-from data.models import Role
+from data.models import Rating, Role
 from data.store_waiting import WaitingThumb
 
 log = logging.getLogger(__name__)
@@ -73,7 +74,8 @@ def register_ratings(app: AsyncApp, desk: Desk) -> None:
     async def offer_to_say_why(thumb: Thumb) -> None:
         # A reaction opens no form: only who presses a button may be shown one.
         suggestion = store.suggestion_at(desk.db, thumb.channel_id, thumb.message_ts)
-        if suggestion is None or newest_value(desk, suggestion.id, thumb.user_id) != -1:
+        newest = newest_rating(desk, suggestion.id, thumb.user_id) if suggestion is not None else None
+        if suggestion is None or newest is None or newest.value != -1:
             return
         if store.remember_request(desk.db, f"why/{thumb.key}"):
             to = slack.Address(thumb.channel_id, thumb.user_id, suggestion.thread_ts or "")
@@ -136,16 +138,20 @@ async def settle_thumbs(desk: Desk, channel_id: str) -> None:
 
 async def _settle(desk: Desk, thumb: WaitingThumb) -> None:
     suggestion = store.suggestion_at(desk.db, thumb.channel_id, thumb.message_ts)
-    role = await desk.workspace.role(thumb.user_id) if suggestion is not None else None
+    role = await desk.workspace.role(thumb.user_id, believed=RATING_SECONDS) if suggestion is not None else None
     with store.immediate(desk.db):
         store_waiting.forget_thumb(desk.db, thumb.request_key)
         if suggestion is None:
             return
         value = store_waiting.stand(desk.db, thumb)
+        before = newest_rating(desk, suggestion.id, thumb.user_id)
+        if role is None and thumb.removed and before is not None:
+            # Whoever has no role any more may still take back what was said with one.
+            role, value = before.role, 0 if value is not None else None
         if role is None:
             log.info("ignored a thumb of %s on suggestion %s: no role", thumb.user_id, suggestion.id)
             return
-        if thumb.removed and newest_value(desk, suggestion.id, thumb.user_id) != thumb.value:
+        if thumb.removed and (before is None or before.value != thumb.value):
             # What this person said later still stands.
             return
         if value is None or (not thumb.removed and value != thumb.value):
@@ -176,13 +182,13 @@ async def rate(desk: Desk, click: Click, suggestion_id: str, value: Literal[-1, 
     )
 
 
-def newest_value(desk: Desk, suggestion_id: str, user_id: str) -> int | None:
-    """What this person's newest rating says, None when there is none."""
-    return next((r.value for r in store.ratings(desk.db, suggestion_id) if r.user_id == user_id), None)
+def newest_rating(desk: Desk, suggestion_id: str, user_id: str) -> Rating | None:
+    """This person's newest rating."""
+    return next((one for one in store.ratings(desk.db, suggestion_id) if one.user_id == user_id), None)
 
 
 async def _role(desk: Desk, user_id: str) -> Role:
-    role = await desk.workspace.role(user_id)
+    role = await desk.workspace.role(user_id, believed=RATING_SECONDS)
     if role is None:
         raise NotAllowed("Only agents and supervisors rate what I write. An admin can add you to SUPERVISORS.")
     return role

@@ -24,6 +24,7 @@
                             | {expire_streams: true} | {files_ready_after_s: s} | {without_scopes: [scope…]}
                             (method "response_url" is what is posted to those)
     POST /sandbox/transport {http: the app's address, or "" for Socket Mode}
+    POST /sandbox/usergroup {usergroup, users: [id…]}: an admin changes who belongs to it
     POST /sandbox/share     {channel}: from now on it is shared with another company
     POST /sandbox/uninstall {}, /sandbox/rotation {seconds: a new token's life, or null}
     POST /sandbox/reset     {}
@@ -151,6 +152,18 @@ async def share(sandbox: Sandbox, body: Json) -> Json:
     return {"ok": True}
 
 
+async def usergroup(sandbox: Sandbox, body: Json) -> Json:
+    """An admin changes who belongs to a user group."""
+    name, users = body.get("usergroup"), body.get("users")
+    if name not in sandbox.workspace.usergroups:
+        raise WrongInput(f"no user group {name!r}; there are {', '.join(sandbox.workspace.usergroups)}")
+    if not isinstance(users, list):
+        raise WrongInput("users must be a list of user ids")
+    sandbox.workspace.usergroups[name] = tuple(person(sandbox, user).id for user in users)
+    sandbox.workspace.changed()
+    return {"ok": True}
+
+
 async def uninstall(sandbox: Sandbox, body: Json) -> Json:
     """An admin removes the app that was installed by OAuth."""
     sandbox.oauth.uninstall()
@@ -213,6 +226,7 @@ DEEDS: dict[str, Deed] = {
     "fault": fault,
     "transport": transport,
     "share": share,
+    "usergroup": usergroup,
     "uninstall": uninstall,
     "rotation": rotation,
     "reset": reset,

@@ -74,17 +74,18 @@ def usergroups_list(sandbox: Sandbox, args: Json) -> Json:
                 "description": "", "date_delete": 0, "user_count": len(users),
                 **({"users": list(users)} if with_users else {}),
             }
-            for group_id, (handle, name, users) in people.USERGROUPS.items()
+            for group_id, (handle, name, _) in people.USERGROUPS.items()
+            for users in [sandbox.workspace.usergroups[group_id]]
         ]
     }  # fmt: skip
 
 
 def usergroups_users_list(sandbox: Sandbox, args: Json) -> Json:
     """usergroups.users.list."""
-    group = people.USERGROUPS.get(str(args.get("usergroup", "")))
-    if group is None:
+    users = sandbox.workspace.usergroups.get(str(args.get("usergroup", "")))
+    if users is None:
         raise SlackError("no_such_subteam")
-    return {"users": list(group[2])}
+    return {"users": list(users)}
 
 
 def react(sandbox: Sandbox, channel: Channel, message: Json, user: str, name: str, *, remove: bool) -> None:

@@ -88,6 +88,8 @@ class Workspace:
     """File id → what the app uploaded (files.Upload)."""
     canvases: dict[str, Any] = field(default_factory=dict)
     """File id → what a person shared (canvases.Canvas)."""
+    usergroups: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """User group id → its members now."""
     away: set[str] = field(default_factory=set)
     """Users whom Slack shows as away."""
     viewing: dict[str, Json] = field(default_factory=dict)
@@ -106,6 +108,7 @@ class Workspace:
             seed.id: Channel(seed.id, seed.name, seed.topic, set(seed.members), seed.is_private, seed.is_ext_shared)
             for seed in people.CHANNELS
         }
+        self.usergroups = {group_id: users for group_id, (_, _, users) in people.USERGROUPS.items()}
         for user in people.USERS:
             if user.role != "bot":
                 channel_id = people.dm_id(user.id)
