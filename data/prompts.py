@@ -163,6 +163,11 @@ def with_examples(messages: Sequence[Message], examples: Sequence[Example]) -> l
     return [messages[0], *_exchanges(examples), messages[-1]]
 
 
+def examples_in(messages: Sequence[Message]) -> list[tuple[Message, Message]]:
+    """The few-shot exchanges of a prompt: what was asked and what was answered."""
+    return list(zip(messages[1:-1:2], messages[2:-1:2], strict=False))
+
+
 def asked_thread(messages: Sequence[Message]) -> str:
     """The thread or question part of a prompt's last message: what an example shows, without passages."""
     content = messages[-1]["content"]

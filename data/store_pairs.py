@@ -53,10 +53,12 @@ def accepted_examples(
     limit: int = 2,
     exclude_thread: str | None = None,
     channel_id: str | None = None,
+    until: str | None = None,
 ) -> list[Example]:
     """The pairs whose threads are most like `text`, best first; at most one of a thread, none held out.
 
-    `channel_id`: only what was said in this channel, so nothing of imported history either.
+    `channel_id`: only what was said in this channel, so nothing of imported history either. `until`: only what was
+    decided by then (ISO 8601, UTC).
     """
     expression = query.any_of(text)
     if not expression:
@@ -74,9 +76,9 @@ def accepted_examples(
         select p.id, p.thread_id, p.messages, p.target
         from training_pairs p join threads t on t.id = p.thread_id
         where p.id in (select value from json_each(?)) and t.held_out = 0 and p.thread_id is not ?
-          and (? is null or t.channel_id = ?)
+          and (? is null or t.channel_id = ?) and (? is null or p.created_at <= ?)
         """,
-        [dumps(list(place)), exclude_thread, channel_id, channel_id],
+        [dumps(list(place)), exclude_thread, channel_id, channel_id, until, until],
     )
     best: dict[str, Example] = {}
     for one in sorted(found, key=lambda one: place[one["id"]]):

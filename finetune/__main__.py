@@ -123,14 +123,15 @@ def _dry_run(arguments: argparse.Namespace, db: Database, settings: FinetuneSett
 
 def _dataset(arguments: argparse.Namespace) -> int:
     from finetune import dataset
-    from finetune.preference_pairs import freeze_preferences
     from finetune.run_directory import recipe_for, write_recipe
     from serving.base import identify
 
     if arguments.check:
         built = dataset.load(arguments.run_dir)
         cli.report(
-            arguments, dataset.summary(built), [*dataset.lines(built), "no thread and no prompt stands on two sides"]
+            arguments,
+            dataset.summary(built),
+            [*dataset.lines(built), "no thread and no prompt stands on two sides, nothing is dated ahead"],
         )
         return 0
     settings, serving = _settings(), cli.load_settings(ServingSettings)
@@ -139,7 +140,6 @@ def _dataset(arguments: argparse.Namespace) -> int:
     db = _database()
     built = dataset.build(db, seed=settings.seed)
     dataset.freeze(built, arguments.run_dir)
-    freeze_preferences(db, built, arguments.run_dir)
     write_recipe(arguments.run_dir, recipe_for(settings, identify(serving.base_model)))
     cli.report(arguments, dataset.summary(built), [*dataset.lines(built), f"frozen in {arguments.run_dir}"])
     return 0

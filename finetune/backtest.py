@@ -21,7 +21,7 @@ from sqlite_utils import Database
 
 from data import store
 from data.errors import BrokenAdapter, NightRunning, TrainingFailed
-from data.history import history_pairs, remember
+from data.history import history_pairs, remember, time_of
 from data.models import BASE, Base, Message
 from data.settings import make_folder
 from data.store_backtest import set_salt
@@ -173,8 +173,7 @@ def learn(db: Database, conversations: list[Old]) -> None:
         for place, one in enumerate(conversations):
             # What is scored is the adapter that all share.
             told = replace(one.conversation, team="")
-            time = told.closed_at or store.iso(now + timedelta(microseconds=place))
-            remember(db, told, list(history_pairs(db, told)), time=time)
+            remember(db, told, list(history_pairs(db, told)), time=time_of(told, now, place))
 
 
 def sleep_through(scene: Scene, environment: Mapping[str, str]) -> Night:

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -10,13 +10,15 @@ from typing import Any, Literal
 from sqlite_utils import Database
 
 from data import store, store_circumstances, store_names, store_pairs, store_thumbs
-from data.errors import BadFile, NightError
+from data.errors import BadFile
 from data.masking import learn_pair, masked_messages, masked_pair, maskers
-from data.models import TASKS, Message, Pair
+from data.models import TASKS, Message, Pair, PreferencePair
 from data.prompts import asked_thread, with_examples, without_examples
 from finetune import curation
-from finetune.filters import near_prompts, unusable, without_near_duplicates, without_templates
+from finetune.filters import near_prompts, prompt_key, unusable, without_near_duplicates, without_templates
+from finetune.preference_pairs import real_edits
 from finetune.run_directory import DATASET, file_hash, pair_hash, read_json, read_lines, write_json, write_lines
+from finetune.split_check import check_split, without_held_out_examples
 from finetune.thumbs import Thumb, counts, of_ratings, sentence, usable
 from finetune.weighing import weigh
 
@@ -26,12 +28,25 @@ MAX_VALIDATION_PAIRS = 80
 EXAMPLES = 2
 """As many as the desk puts into a prompt of the base."""
 
+SIDES = ("train", "validation", "held_out", "thumbs", "preferences")
+"""Of a dataset, each in a file of its own."""
+
 Kind = Literal["history", "edited", "accepted"]
 
 
 @dataclass(frozen=True)
+class Shown:
+    """A pair that stands as an example in a prompt."""
+
+    pair_id: str
+    thread_id: str
+    created_at: str
+
+
+@dataclass(frozen=True)
 class Case:
-    """A held-out pair. `base_messages` is the prompt that the base would get: with examples, as its ladder says.
+    """A held-out pair. `base_messages` is the prompt that the base would get tonight: with `examples`, as its ladder
+    says, found among all that was decided until then, since the candidate has learned from that too.
 
     `agent` is who decided; history does not say.
     """
@@ -40,6 +55,7 @@ class Case:
     kind: Kind
     base_messages: list[Message]
     agent: str = ""
+    examples: list[Shown] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -59,28 +75,8 @@ class Dataset:
     agents: dict[str, int] = field(default_factory=dict)
     thumbs: list[Thumb] = field(default_factory=list)
     """Rated texts of threads that are neither held out nor stop training early; many a liked one is a pair, too."""
-
-
-class LeakedThreads(NightError):
-    """A thread stands on both sides of a split."""
-
-    def __init__(self, threads: Iterable[str]) -> None:
-        found = sorted(threads)
-        super().__init__(
-            f"{len(found)} held-out threads are in the training data, {found[0]} among them: "
-            "nothing was trained or promoted; check what wrote them."
-        )
-
-
-class LeakedPrompts(NightError):
-    """A prompt that the gate asks is trained on, word for word or nearly so."""
-
-    def __init__(self, pairs: Iterable[str]) -> None:
-        found = sorted(pairs)
-        super().__init__(
-            f"The prompts of {len(found)} training pairs repeat or nearly repeat held-out ones, {found[0]} among them: "
-            "nothing was trained or promoted; check what wrote them."
-        )
+    preferences: list[PreferencePair] = field(default_factory=list)
+    """Real edits; what was chosen is the target of a pair in `train`."""
 
 
 def build(
@@ -94,21 +90,28 @@ def build(
     """Read, mask and split the store's pairs, or one team's. `known` are the pairs of the last finished run: the
     others are new, and weigh no more than leaves `replay_share` of the whole to the known ones.
 
-    Raises LeakedThreads and LeakedPrompts when the split does not hold.
+    Raises what check_split does when the split does not hold.
     """
-    held_out_threads = store.held_out_threads(db)
+    now, held_out_threads = store.now(), store.held_out_threads(db)
     theirs = store_pairs.team_threads(db, team) if team else None
-    found = [pair for pair in store.training_pairs(db) if theirs is None or pair.thread_id in theirs]
-    cases = [_case(db, pair) for pair in found if pair.thread_id in held_out_threads]
+    every = {pair.id: pair for pair in store.training_pairs(db)}
+    found = [pair for pair in every.values() if theirs is None or pair.thread_id in theirs]
+    ahead = sum(pair.created_at > now for pair in found)
+    found = [pair for pair in found if pair.created_at <= now]
+    cases = [_case(db, pair, every, now) for pair in found if pair.thread_id in held_out_threads]
     rated, neither = of_ratings(
         one
         for one in store_thumbs.rated_texts(db)
-        if one.thread_id not in held_out_threads and (theirs is None or one.thread_id in theirs)
+        if one.thread_id not in held_out_threads
+        and one.created_at <= now
+        and (theirs is None or one.thread_id in theirs)
     )
     pairs, cases, rated, masked = _masked(found, cases, rated, store_names.known_names(db))
     split = split_pairs(pairs, held_out_threads, seed=seed)
     validating = {p.thread_id for p in split.validation}
-    thumbs, left_out = usable(rated, validating, (case.pair for case in cases), prompt_key)
+    held_out = [case.pair for case in cases]
+    thumbs, left_out = usable(rated, validating, held_out)
+    texts = without_held_out_examples((thumb.pair for thumb in thumbs), held_out)
     left_out["neither liked nor disliked"] = neither
     circumstances = store_circumstances.circumstances(db)
     weighed = weigh(
@@ -122,9 +125,11 @@ def build(
         new_pairs=sum(p.id not in known for p in learned),
         curation=curation.told(db, weighed, circumstances, masked) | {"thumbs_left_out": dict(+left_out)},
         agents=dict(Counter(circumstances[p.id].decided_by for p in learned if p.id in circumstances)),
-        thumbs=thumbs,
+        thumbs=[replace(thumb, pair=pair) for thumb, pair in zip(thumbs, texts, strict=True)],
+        preferences=real_edits(db, split.train, held_out),
+        dropped=split.dropped | ({"dated in the future": ahead} if ahead else {}),
     )
-    check_split(dataset)
+    check_split(dataset, frozen_at=now)
     return dataset
 
 
@@ -137,7 +142,7 @@ def split_pairs(pairs: Sequence[Pair], held_out_threads: set[str], *, seed: int 
     held_out = [p for p in pairs if p.thread_id in held_out_threads]
     others = [p for p in pairs if p.thread_id not in held_out_threads]
     asked_at_the_gate = {prompt_key(p) for p in held_out}
-    nearly_asked = near_prompts(others, held_out, prompt_key)
+    nearly_asked = near_prompts(others, held_out)
     dropped: Counter[str] = Counter()
     kept: dict[tuple[str, str], Pair] = {}
     for pair in sorted(others, key=lambda p: (p.weight, p.created_at, p.id), reverse=True):
@@ -155,7 +160,8 @@ def split_pairs(pairs: Sequence[Pair], held_out_threads: set[str], *, seed: int 
     usable, nearly = without_near_duplicates(kept.values())
     usable, spam = without_templates(usable)
     dropped += Counter({"nearly repeated": nearly, "template repeated too often": spam})
-    trainable = [_half_without_examples(p, seed) for p in sorted(usable, key=lambda p: (p.created_at, p.id))]
+    halved = [_half_without_examples(p, seed) for p in sorted(usable, key=lambda p: (p.created_at, p.id))]
+    trainable = without_held_out_examples(halved, held_out)
     validating = _validation_threads(trainable, seed)
     return Dataset(
         train=[p for p in trainable if p.thread_id not in validating],
@@ -163,19 +169,6 @@ def split_pairs(pairs: Sequence[Pair], held_out_threads: set[str], *, seed: int 
         held_out=[],
         dropped=dict(dropped),
     )
-
-
-def check_split(dataset: Dataset) -> None:
-    """Raise LeakedThreads where a thread stands on two sides, LeakedPrompts where a prompt of the gate is learned."""
-    rated = [thumb.pair for thumb in dataset.thumbs]
-    learned = {p.thread_id for p in (*dataset.train, *rated)}
-    validating = {p.thread_id for p in dataset.validation}
-    scored = {c.pair.thread_id for c in dataset.held_out}
-    if leaked := (learned | validating) & scored or learned & validating:
-        raise LeakedThreads(leaked)
-    held_out = [c.pair for c in dataset.held_out]
-    if near := near_prompts([*dataset.train, *dataset.validation, *rated], held_out, prompt_key):
-        raise LeakedPrompts(near)
 
 
 def summary(dataset: Dataset) -> dict:
@@ -220,45 +213,52 @@ def freeze(dataset: Dataset, run_dir: Path) -> None:
     if (directory / "manifest.json").exists():
         raise BadFile(f"{run_dir} holds a frozen dataset already: name a new folder.")
     directory.mkdir(parents=True, exist_ok=True)
-    write_lines(directory / "train.jsonl", map(asdict, dataset.train))
-    write_lines(directory / "validation.jsonl", map(asdict, dataset.validation))
-    write_lines(directory / "held_out.jsonl", map(asdict, dataset.held_out))
-    write_lines(directory / "thumbs.jsonl", map(asdict, dataset.thumbs))
+    files = {side: directory / f"{side}.jsonl" for side in SIDES}
+    for side, file in files.items():
+        write_lines(file, map(asdict, getattr(dataset, side)))
     manifest = summary(dataset) | {
         "created_at": store.now(),
         "agents": dataset.agents,
         "pairs": {p.id: pair_hash(p) for p in (*dataset.train, *dataset.validation)},
         "held_out_pairs": {c.pair.id: pair_hash(c.pair) for c in dataset.held_out},
-        "thumbs_sha256": file_hash(directory / "thumbs.jsonl"),
+        "sha256": {file.name: file_hash(file) for file in files.values()},
     }
     write_json(directory / "manifest.json", manifest)
 
 
 def load(run_dir: Path) -> Dataset:
-    """A frozen dataset, checked against its manifest. Raises BadFile, LeakedThreads and LeakedPrompts."""
+    """A frozen dataset, checked against its manifest, byte for byte. Raises BadFile and what check_split does."""
     directory = run_dir / DATASET
     manifest = read_json(directory / "manifest.json")
-    # None in a dataset that an earlier version froze.
-    rated = directory / "thumbs.jsonl" if "thumbs_sha256" in manifest else None
+    files = {side: directory / f"{side}.jsonl" for side in SIDES}
+    # An earlier version froze no hashes of whole files, and not all of them.
+    sha256 = manifest.get("sha256", {})
+    read = {side: read_lines(file) if file.name in sha256 or file.exists() else [] for side, file in files.items()}
     dataset = Dataset(
-        train=[Pair(**one) for one in read_lines(directory / "train.jsonl")],
-        validation=[Pair(**one) for one in read_lines(directory / "validation.jsonl")],
-        held_out=[Case(**(one | {"pair": Pair(**one["pair"])})) for one in read_lines(directory / "held_out.jsonl")],
+        train=[Pair(**one) for one in read["train"]],
+        validation=[Pair(**one) for one in read["validation"]],
+        held_out=[_read_case(one) for one in read["held_out"]],
         dropped=manifest["dropped"],
         new_pairs=manifest["new_pairs"],
         curation=manifest.get("curation", {}),
         agents=manifest.get("agents", {}),
-        thumbs=[Thumb(**(one | {"pair": Pair(**one["pair"])})) for one in (read_lines(rated) if rated else [])],
+        thumbs=[Thumb(**(one | {"pair": Pair(**one["pair"])})) for one in read["thumbs"]],
+        preferences=[PreferencePair(**one) for one in read["preferences"]],
     )
     found = {p.id: pair_hash(p) for p in (*dataset.train, *dataset.validation)}
     if (
         found != manifest["pairs"]
         or {c.pair.id: pair_hash(c.pair) for c in dataset.held_out} != manifest["held_out_pairs"]
-        or (rated and file_hash(rated) != manifest["thumbs_sha256"])
+        or any(file_hash(directory / name) != sha256[name] for name in sha256)
     ):
         raise BadFile(f"{directory} does not hold the pairs that its manifest names: start a new run.")
-    check_split(dataset)
+    check_split(dataset, frozen_at=manifest["created_at"])
     return dataset
+
+
+def _read_case(one: dict[str, Any]) -> Case:
+    shown = [Shown(**example) for example in one.get("examples", [])]
+    return Case(**(one | {"pair": Pair(**one["pair"]), "examples": shown}))
 
 
 def learned_pairs(run_dir: Path) -> set[str]:
@@ -293,35 +293,34 @@ def _masked(
     return found[: len(pairs)], masked_cases, rated, masked
 
 
-def _case(db: Database, pair: Pair) -> Case:
+def _case(db: Database, pair: Pair, every: Mapping[str, Pair], now: str) -> Case:
+    asked, shown = _as_asked_of_base(db, pair, every, now)
     if pair.source == "history":
-        return Case(pair, "history", _as_asked_of_base(db, pair))
+        return Case(pair, "history", asked, examples=shown)
     decision, suggestion = store.decision(db, pair.id), store.suggestion(db, pair.id)
     # An edit that changed nothing is the model's text, not the agent's.
     edited = (
         decision is not None and decision.kind == "edited" and pair.target.strip() != (suggestion.draft or "").strip()
     )
     agent = decision.decided_by if decision is not None else ""
-    return Case(pair, "edited" if edited else "accepted", _as_asked_of_base(db, pair), agent)
+    return Case(pair, "edited" if edited else "accepted", asked, agent, shown)
 
 
-def _as_asked_of_base(db: Database, pair: Pair) -> list[Message]:
-    if len(pair.messages) > 2:
-        return pair.messages
+def _as_asked_of_base(
+    db: Database, pair: Pair, every: Mapping[str, Pair], now: str
+) -> tuple[list[Message], list[Shown]]:
     text = _last_said(asked_thread(pair.messages))
-    examples = store.accepted_examples(db, pair.task, text=text, limit=EXAMPLES, exclude_thread=pair.thread_id)
-    return with_examples(pair.messages, examples)
+    examples = store.accepted_examples(
+        db, pair.task, text=text, limit=EXAMPLES, exclude_thread=pair.thread_id, until=now
+    )
+    shown = [every[one.pair_id] for one in examples]
+    return with_examples(pair.messages, examples), [Shown(one.id, one.thread_id, one.created_at) for one in shown]
 
 
 def _last_said(thread: str) -> str:
     """The customer's newest line, or the question: what the desk searches examples by."""
     said = [line.split(": ", 1)[1] for line in thread.split("\n") if line.startswith(("Customer: ", "Question: "))]
     return said[-1] if said else thread
-
-
-def prompt_key(pair: Pair) -> str:
-    """What a pair asks, without case, spacing, examples and passages: pairs with the same key are the same question."""
-    return f"{pair.task} {' '.join(asked_thread(pair.messages).lower().split())}"
 
 
 def _half_without_examples(pair: Pair, seed: int) -> Pair:

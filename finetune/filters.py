@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from functools import cache
 
 from py3langid.langid import MODEL_DIR, MODEL_FILE, LanguageIdentifier
@@ -83,12 +83,17 @@ def without_near_duplicates(pairs: Iterable[Pair]) -> tuple[list[Pair], int]:
     return kept, dropped
 
 
-def near_prompts(pairs: Sequence[Pair], others: Iterable[Pair], key: Callable[[Pair], str]) -> set[str]:
+def near_prompts(pairs: Iterable[Pair], others: Iterable[Pair]) -> set[str]:
     """The ids of the pairs whose prompt repeats, or nearly repeats, that of one of the others."""
     index = Index()
     for other in others:
-        index.add(key(other))
-    return {pair.id for pair in pairs if index.near(key(pair)) is not None}
+        index.add(prompt_key(other))
+    return {pair.id for pair in pairs if index.near(prompt_key(pair)) is not None}
+
+
+def prompt_key(pair: Pair) -> str:
+    """What a pair asks, without case, spacing, examples and passages: pairs with the same key are the same question."""
+    return f"{pair.task} {' '.join(asked_thread(pair.messages).lower().split())}"
 
 
 def _said(thread: str) -> str:

@@ -20,7 +20,7 @@ from finetune import closed_book, general
 from finetune.chat import Tokens, encode, prompt_ids
 from finetune.checks import Check, text_checks
 from finetune.closed_book import Probe
-from finetune.dataset import Case, Dataset, LeakedThreads
+from finetune.dataset import Case, Dataset
 from finetune.evidence import Effect
 from finetune.run_directory import MANIFEST, Recipe, pair_hash, read_json
 from finetune.scored import (
@@ -35,6 +35,7 @@ from finetune.scored import (
     threads,
 )
 from finetune.scoring import Stage, Written
+from finetune.split_check import LeakedThreads
 from finetune.text_facts import Known, facts_of, known
 from finetune.verdict import Verdict, WrittenCase
 from serving.verification import learned_rows, verify
@@ -106,6 +107,8 @@ def check_manifest(candidate: Path, dataset: Dataset) -> None:
     strange = [pair_id for pair_id, sha256 in named.items() if frozen.get(pair_id) != sha256]
     rated = {pair_hash(thumb.pair) for thumb in dataset.thumbs}
     strange += [one["id"] for one in manifest.get("rated", []) if one.get("sha256") not in rated]
+    preferred = {one.id for one in dataset.preferences}
+    strange += [one["id"] for one in manifest.get("preferred", []) if one["id"] not in preferred]
     if strange:
         raise BrokenAdapter(
             f"The candidate {candidate} has learned from {len(strange)} pairs that its dataset does not hold, "

@@ -30,7 +30,6 @@ from finetune.forgetting import forget
 from finetune.hosted_night import export
 from finetune.interrupted import mark_interrupted, owes_report
 from finetune.night import Night, done, recorded, step
-from finetune.preference_pairs import freeze_preferences
 from finetune.run_directory import (
     ADAPTER,
     CANARY,
@@ -122,7 +121,6 @@ def learn(
                 return done(db, night, dataset=datasets.summary(dataset))
             datasets.freeze(dataset, run_dir)
             if not serving.hosted_model:
-                freeze_preferences(db, dataset, run_dir)
                 write_recipe(run_dir, recipe_for(settings, base, team))
                 adapters.expect_whole(db, base)
                 root = asyncio.run(served_root(serving))

@@ -1,19 +1,19 @@
 """After SFT: prefer what agents sent to the drafts that they changed. DPO, with the chosen text's NLL beside it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 from peft import PeftModel
 from torch.nn import functional
 from transformers import PreTrainedTokenizerBase
 
+from data.models import PreferencePair
 from finetune import preferring
 from finetune.chat import Tokens, encode
 from finetune.fitting import Example, say
 from finetune.packing import fill_rows
-from finetune.run_directory import PREFERENCES, Recipe, read_lines
+from finetune.run_directory import Recipe
 
 MIN_PREFERENCES = 300
 """Real edits, as finetuning.md's recipe asks."""
@@ -42,19 +42,15 @@ class Preferred:
     kept: bool
 
 
-def load_preferences(
-    run_dir: Path, tokenizer: PreTrainedTokenizerBase, *, limit: int, ends: set[int]
+def encode_preferences(
+    tokenizer: PreTrainedTokenizerBase, preferences: Iterable[PreferencePair], *, limit: int, ends: set[int]
 ) -> list[Preference]:
-    """A run's frozen preferences as tokens; those too long for `limit` are left out. Raises BadFile."""
-    if not (run_dir / PREFERENCES).exists():
-        return []
+    """The preferences as tokens; those too long for `limit` are left out."""
     found = []
-    for line in read_lines(run_dir / PREFERENCES):
-        sides = [
-            encode(tokenizer, line["messages"], line[side], limit=limit, ends=ends) for side in ("chosen", "rejected")
-        ]
+    for one in preferences:
+        sides = [encode(tokenizer, one.messages, side, limit=limit, ends=ends) for side in (one.chosen, one.rejected)]
         if sides[0] is not None and sides[1] is not None:
-            found.append(Preference(line["id"], *sides))
+            found.append(Preference(one.id, *sides))
     return found
 
 

@@ -12,10 +12,11 @@ from data.models import Message, Pair
 from finetune import base_model
 from finetune.canary import greedy
 from finetune.chat import end_tokens, prompt_ids
-from finetune.dataset import Dataset, LeakedPrompts, prompt_key
+from finetune.dataset import Dataset
 from finetune.filters import near_prompts
 from finetune.replay_prompts import PROMPTS
 from finetune.run_directory import REPLAY, Recipe, file_hash, read_lines, write_lines
+from finetune.split_check import LeakedPrompts
 from serving.loops import repeats_itself
 
 LONGEST = 64
@@ -72,7 +73,7 @@ def general_pairs() -> list[Pair]:
 
 def without_held_out(rows: Sequence[Pair], dataset: Dataset) -> list[Pair]:
     """The rows that ask nothing that the gate asks, word for word or nearly so."""
-    near = near_prompts(rows, (case.pair for case in dataset.held_out), prompt_key)
+    near = near_prompts(rows, (case.pair for case in dataset.held_out))
     return [row for row in rows if row.id not in near]
 
 

@@ -1,7 +1,7 @@
 """Texts that people liked or disliked, as the preference stage learns from them. Pure."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -52,15 +52,12 @@ def _capped(thumbs: Sequence[Thumb], raters: Mapping[tuple[str, str], str | None
     return [Thumb(pair, liked) for pair in pairs]
 
 
-def usable(
-    thumbs: Sequence[Thumb], validating: Set[str], held_out: Iterable[Pair], key: Callable[[Pair], str]
-) -> tuple[list[Thumb], Counter[str]]:
+def usable(thumbs: Sequence[Thumb], validating: Set[str], held_out: Sequence[Pair]) -> tuple[list[Thumb], Counter[str]]:
     """Those that training may read, and how many others there are, by reason.
 
-    `validating` are the threads that stop it early, `key` says what a pair asks. What is disliked may be as short or as
-    strange as it is.
+    `validating` are the threads that stop it early. What is disliked may be as short or as strange as it is.
     """
-    near = near_prompts([thumb.pair for thumb in thumbs], held_out, key)
+    near = near_prompts([thumb.pair for thumb in thumbs], held_out)
     kept, left_out = [], Counter[str]()
     for thumb in thumbs:
         if thumb.pair.thread_id in validating:

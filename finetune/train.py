@@ -20,16 +20,14 @@ from finetune.fitting import Example, Outcome, fit, say
 from finetune.kto import encode_thumbs, learn_thumbs
 from finetune.low_rank import LowRankLinear
 from finetune.norms import slice_norms
-from finetune.preference import MIN_PREFERENCES, load_preferences, prefer
+from finetune.preference import MIN_PREFERENCES, encode_preferences, prefer
 from finetune.run_directory import (
     ADAPTER,
     CANARY,
     CHECKPOINT,
     MANIFEST,
-    PREFERENCES,
     Recipe,
     pair_hash,
-    read_lines,
     read_recipe,
     write_json,
 )
@@ -75,7 +73,7 @@ def train(run_dir: Path) -> Outcome:
         model.enable_input_require_grads()
         model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
     outcome = fit(model, examples, validation, run_dir, recipe)
-    preferences = load_preferences(run_dir, tokenizer, limit=limit, ends=ends)
+    preferences = encode_preferences(tokenizer, dataset.preferences, limit=limit, ends=ends)
     preferred = prefer(model, preferences, validation, recipe) if len(preferences) >= MIN_PREFERENCES else None
     thumbed = None
     if dataset.thumbs:
@@ -134,7 +132,7 @@ def _write_adapter(
         **stages,
         "pairs": [_named(pair) for pair in (*dataset.train, *dataset.validation)],
         "rated": [_named(thumb.pair) for thumb in dataset.thumbs] if thumbed and thumbed["kept"] else [],
-        "preferred": [{"id": line["id"], "thread_id": line["thread_id"]} for line in read_lines(run_dir / PREFERENCES)]
+        "preferred": [{"id": one.id, "thread_id": one.thread_id} for one in dataset.preferences]
         if preferred and preferred["kept"]
         else [],
         "versions": {name: version(name) for name in ("nightshift", "torch", "transformers", "peft")},

@@ -6,8 +6,8 @@ from pathlib import Path
 from data.errors import NightError
 from data.history import thread_of
 from finetune.backtest_parts import Old
-from finetune.dataset import LeakedThreads
 from finetune.run_directory import DATASET, read_lines
+from finetune.split_check import LeakedThreads
 
 SIDES = ("train.jsonl", "validation.jsonl", "held_out.jsonl", "preferences.jsonl", "thumbs.jsonl")
 """Held-out threads too: the gate chose by them."""

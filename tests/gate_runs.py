@@ -19,7 +19,7 @@ from data.models import BASE, Pair
 from data.prompts import asked_thread
 from finetune import dataset as datasets
 from finetune.chat import encode
-from finetune.dataset import Case, Dataset, prompt_key
+from finetune.dataset import Case, Dataset
 from finetune.filters import near_prompts
 from finetune.run_directory import ADAPTER, read_recipe, recipe_for, write_recipe
 from finetune.scored import distinct
@@ -75,7 +75,7 @@ def make_run(folder: Path, threads: Sequence[list[Pair]], count: int) -> Path:
         if len(learned) >= count:
             break
     asked = [pair for thread in held_out for pair in thread]
-    near = near_prompts([*learned, *validating], asked, prompt_key)
+    near = near_prompts([*learned, *validating], asked)
     built = Dataset(
         train=[pair for pair in learned if pair.id not in near],
         validation=[pair for pair in validating if pair.id not in near],

@@ -13,9 +13,10 @@ from data.models import HistoryPair, Turn
 from data.prompts import reply_messages
 from finetune import __main__ as command_line
 from finetune import curation
-from finetune.dataset import Case, LeakedPrompts, build, check_split, freeze, split_pairs
+from finetune.dataset import Case, build, freeze, split_pairs
 from finetune.filters import language_of
 from finetune.near_duplicates import Index
+from finetune.split_check import LeakedPrompts, check_split
 
 QUESTION = "Since the rain last week my rear brake squeals at every single stop and people turn around after me, why"
 GERMAN = "Bitte wischen Sie die Bremsscheibe mit Alkohol ab und fahren Sie danach vorsichtig eine kurze Runde."
@@ -109,9 +110,9 @@ def leaking():
 
 
 def test_a_near_duplicate_of_a_held_out_prompt_in_train_is_refused():
-    check_split(small_dataset())
+    check_split(small_dataset(), frozen_at=store.now())
     with pytest.raises(LeakedPrompts, match="pair-5000"):
-        check_split(leaking())
+        check_split(leaking(), frozen_at=store.now())
 
 
 def test_a_frozen_dataset_without_a_leak_passes_its_check(tmp_path, capsys):

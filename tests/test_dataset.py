@@ -11,7 +11,8 @@ from data.errors import BadFile
 from data.models import Example
 from data.prompts import with_examples
 from finetune import dataset as datasets
-from finetune.dataset import LeakedThreads, build, check_split, freeze, load, split_pairs
+from finetune.dataset import build, freeze, load, split_pairs
+from finetune.split_check import LeakedThreads, check_split
 
 
 def decide(db, number, *, kind, text, draft="a draft", thread=None, reason=None):
@@ -57,7 +58,7 @@ def test_a_leaked_thread_is_refused():
     dataset = small_dataset()
     leaking = replace(dataset, train=[*dataset.train, replace(dataset.held_out[0].pair, id="another")])
     with pytest.raises(LeakedThreads, match=dataset.held_out[0].pair.thread_id):
-        check_split(leaking)
+        check_split(leaking, frozen_at=store.now())
 
 
 def test_a_prompt_that_the_gate_asks_is_not_trained_on():

@@ -10,10 +10,9 @@ from data import __main__ as data_commands
 from data import store, store_erasure, store_replies
 from data.history import import_history
 from data.knowledge import import_knowledge
-from data.models import BASE, Base, Turn
+from data.models import BASE, Base, PreferencePair, Turn
 from data.prompts import reply_messages
 from finetune import dataset as datasets
-from finetune.run_directory import PREFERENCES, write_lines
 from finetune.thumbs import Thumb
 from serving import promotion
 
@@ -54,9 +53,8 @@ def team(tmp_path, monkeypatch) -> Path:
     run = tmp_path / "var" / "runs" / "run1"
     frozen = datasets.split_pairs(store.training_pairs(db), set())
     thumbs = [Thumb(pair, liked=True) for pair in frozen.train if pair.thread_id == "history/zorblatt"]
-    datasets.freeze(replace(frozen, thumbs=thumbs), run)
-    preferred = {"id": "d", "thread_id": "history/zorblatt", "messages": [], "chosen": NOTE, "rejected": "No."}
-    write_lines(run / PREFERENCES, [preferred])
+    preferred = PreferencePair("d", "reply", "history/zorblatt", [], NOTE, "No.", "2026-01-01")
+    datasets.freeze(replace(frozen, thumbs=thumbs, preferences=[preferred]), run)
     assert len(holding(run, NOTE)) == 3
     (run / "report.md").write_text(f"# Night\n\nworse: {NOTE}\n\nbetter: something else\n")
     (run / "gate.json").write_text(json.dumps({"cases": [{"target": NOTE}, {"target": "Turn the lamp's bulb tight."}]}))

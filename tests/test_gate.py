@@ -13,13 +13,14 @@ from data.errors import BrokenAdapter
 from data.models import TASKS, Example
 from data.prompts import with_examples
 from finetune.checks import loop_check, text_checks
-from finetune.dataset import Case, LeakedThreads
+from finetune.dataset import Case
 from finetune.evidence import Effect, effect, p_values
 from finetune.gate import Contender, Rules, decide, hold_gate
 from finetune.nightly import Night, record
 from finetune.run_directory import read_recipe
 from finetune.scored import Scored, accepted_check
 from finetune.scoring import Written
+from finetune.split_check import LeakedThreads
 from finetune.text_facts import facts_of, known
 from finetune.train import train
 from finetune.verdict import as_json, from_json

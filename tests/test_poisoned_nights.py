@@ -10,13 +10,15 @@ import torch
 from night_fixtures import SMALL, answered, asked, pair, prepare_run, small_dataset
 from safetensors.torch import load_file, save_file
 
+from data import store
 from data.errors import BadFile, BrokenAdapter
 from data.models import TASKS
 from finetune import dataset as datasets
-from finetune.dataset import Case, LeakedPrompts, LeakedThreads, check_split
+from finetune.dataset import Case
 from finetune.gate import Contender, Rules, hold_gate
 from finetune.run_directory import read_recipe
 from finetune.scored import Scored, agent_checks, case_checks, distinct
+from finetune.split_check import LeakedPrompts, LeakedThreads, check_split
 from finetune.train import train
 
 RULES = Rules(night_alpha=0.15, min_held_out_threads=20, generated_cases=8)
@@ -150,7 +152,7 @@ def test_held_out_texts_cannot_be_trained_on_under_whatever_name(thread, tiny_ba
     with pytest.raises((LeakedThreads, LeakedPrompts)):
         train(run_dir)
     with pytest.raises((LeakedThreads, LeakedPrompts)):
-        check_split(leaking(thread))
+        check_split(leaking(thread), frozen_at=store.now())
 
 
 def test_an_adapter_that_learned_other_pairs_than_its_dataset_names_is_refused(honest, tmp_path):

@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -10,12 +11,12 @@ from test_dataset import decide
 from test_routed_decisions import decided
 
 from data import store, store_names
+from data.models import PreferencePair
 from finetune import dataset, preference
 from finetune.chat import encode
 from finetune.fitting import Example, copy_of
 from finetune.preference import Preference, log_likelihoods, prefer, preference_loss, reference_sums
-from finetune.preference_pairs import freeze_preferences
-from finetune.run_directory import read_lines, write_lines
+from finetune.run_directory import read_lines
 from finetune.train import train
 from serving.verification import learned_rows
 
@@ -72,10 +73,10 @@ def test_real_edits_of_training_pairs_are_frozen_and_masked(db, tmp_path):
         draft = f"We look into number {number} and write to you soon."
         decide(db, number, kind="edited", draft=draft, text=f"We look into number {number} and write to you soon!")
     built = dataset.build(db)
-    count = freeze_preferences(db, built, prepare(tmp_path, built))
+    dataset.freeze(built, tmp_path)
     lines = read_lines(tmp_path / "dataset" / "preferences.jsonl")
     learned = {one.id for one in built.train}
-    assert len(lines) == count > 10
+    assert len(lines) > 10 and dataset.load(tmp_path) == built
     assert {line["id"] for line in lines} < learned
     assert all("[EMAIL_1]" in line["rejected"] and "Quemby" not in line["rejected"] for line in lines)
     assert all(line["chosen"].endswith("today.") for line in lines)
@@ -90,41 +91,27 @@ def test_a_draft_of_the_wrong_tone_is_frozen_with_what_was_then_sent_where_that_
         sent = f"Order {number} left us this morning, so expect it before the week is out."
         decided(db, f"b{number}", "accepted", sent, thread=thread, draft=sent)
     built = dataset.build(db)
-    freeze_preferences(db, built, prepare(tmp_path, built))
-    lines = read_lines(tmp_path / "dataset" / "preferences.jsonl")
-    assert len(lines) == len(built.train) > 10
-    assert {line["id"] for line in lines} < dismissed
-    assert {line["chosen"] for line in lines} == {one.target for one in built.train}
-
-
-def prepare(run_dir, built):
-    dataset.freeze(built, run_dir)
-    return run_dir
+    assert len(built.preferences) == len(built.train) > 10
+    assert {one.id for one in built.preferences} < dismissed
+    assert {one.chosen for one in built.preferences} == {one.target for one in built.train}
 
 
 @pytest.mark.parametrize(
     ("count", "ran"), [(preference.MIN_PREFERENCES, True), (preference.MIN_PREFERENCES - 1, False)]
 )
 def test_a_training_with_enough_edits_has_the_stage(count, ran, tiny_base, tmp_path):
-    run_dir = prepare_run(tmp_path, tiny_base, small_dataset())
-    lines = [
-        {
-            "id": f"draft-{n}",
-            "thread_id": pair(n).thread_id,
-            "messages": asked(n),
-            "chosen": answered(n),
-            "rejected": "No.",
-        }
+    edits = [
+        PreferencePair(f"draft-{n}", "reply", f"edited-{n}", asked(n), answered(n), "No.", pair(n).created_at)
         for n in range(count)
     ]
-    write_lines(run_dir / "dataset" / "preferences.jsonl", lines)
+    run_dir = prepare_run(tmp_path, tiny_base, replace(small_dataset(), preferences=edits))
     train(run_dir)
     manifest = json.loads((run_dir / "adapter" / "nightshift.json").read_text())
     assert (manifest["preferences"] is not None) == ran
     if ran:
         assert manifest["preferences"]["pairs"] == count
         # An erasure finds the adapter by any of them.
-        assert {one["id"] for one in learned_rows(manifest)} > {line["id"] for line in lines}
+        assert {one["id"] for one in learned_rows(manifest)} > {one.id for one in edits}
 
 
 def test_a_stage_that_costs_validation_loss_is_left_out(tuned):

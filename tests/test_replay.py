@@ -9,12 +9,13 @@ from night_fixtures import SMALL, import_tickets, pair, prepare_run, small_datas
 from data import store
 from data.models import Message
 from finetune import base_model, replay
-from finetune.dataset import Case, LeakedPrompts, build, prompt_key
-from finetune.filters import near_prompts
+from finetune.dataset import Case, build
+from finetune.filters import near_prompts, prompt_key
 from finetune.general import CASES
 from finetune.replay import general_pairs, rows_for, wanted
 from finetune.run_directory import file_hash, read_lines, read_recipe
 from finetune.settings import FinetuneSettings
+from finetune.split_check import LeakedPrompts
 from finetune.train import train
 from finetune.weighing import weigh
 
@@ -87,7 +88,7 @@ def test_no_prompt_of_the_gates_general_set_is_among_them():
     def key(messages: list[Message]):
         return replace(pair(1), task="answer", messages=messages)
 
-    assert near_prompts(general_pairs(), [key(messages) for messages, _ in CASES], prompt_key) == set()
+    assert near_prompts(general_pairs(), [key(messages) for messages, _ in CASES]) == set()
     assert len({prompt_key(one) for one in general_pairs()}) == len(general_pairs())
 
 

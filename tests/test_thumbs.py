@@ -12,8 +12,9 @@ from data.prompts import NOT_FOUND
 from data.store_thumbs import rated_texts
 from finetune import __main__ as command_line
 from finetune import dataset as datasets
-from finetune.dataset import LeakedPrompts, LeakedThreads, build, check_split, freeze, load
+from finetune.dataset import build, freeze, load
 from finetune.report import report_lines
+from finetune.split_check import LeakedPrompts, LeakedThreads, check_split
 from finetune.thumbs import Thumb, enough, of_ratings, sentence, usable
 
 SENT = "We send a new one today."
@@ -184,7 +185,7 @@ def test_neither_one_rater_nor_one_thread_outweighs_the_others(channel):
 def test_what_is_liked_must_be_worth_learning_and_what_is_disliked_may_be_anything():
     thumbs = [rated(1, text="Ok."), rated(2, text="Ok.", liked=False), rated(3), rated(4, thread="stops")]
     held_out = [replace(pair(9), messages=asked(3))]
-    kept, left_out = usable(thumbs, {"stops"}, held_out, datasets.prompt_key)
+    kept, left_out = usable(thumbs, {"stops"}, held_out)
     assert [thumb.pair.id for thumb in kept] == ["pair-2"]
     assert left_out == {
         "too short": 1,
@@ -253,7 +254,7 @@ def test_a_rated_text_that_was_changed_after_freezing_is_refused(channel, tmp_pa
 def test_a_leak_among_rated_texts_is_refused(leak, error, tmp_path, capsys):
     dataset = replace(small_dataset(), thumbs=[rated(500), leak])
     with pytest.raises(error):
-        check_split(dataset)
+        check_split(dataset, frozen_at=store.now())
     freeze(dataset, tmp_path)
     assert command_line.main(["dataset", str(tmp_path), "--check"]) == 1
     assert "nothing was trained or promoted" in capsys.readouterr().err

@@ -9,7 +9,7 @@ from test_backtest import conversation, written
 from data.history import thread_of
 from finetune import dataset as datasets
 from finetune.backtest_parts import read_parts
-from finetune.dataset import LeakedThreads
+from finetune.split_check import LeakedThreads
 from finetune.unseen import LearnedFromLater, expect_unseen, threads_of
 
 
