@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data.chunking import WORDS, chunks_of
+from data.readers import files
 from data.readers.faq import read_csv, read_jsonl
 from data.readers.html import read_html
 from data.readers.markdown import read_markdown
@@ -79,6 +80,26 @@ def test_a_titled_component_is_a_heading_of_what_it_holds_and_of_nothing_else():
     ]
 
 
+def test_tabs_are_headings_and_attributes_icons_and_what_is_drawn_in_are_not_said():
+    reading = read_markdown(
+        "# Set-up :material-cog:{ .big }\n\n## 1.2 - May ## {: #v1.2 }\n\n"
+        '=== "Mac"\n    === "Shell"\n        1. Run:\n\n            ```sh\n            brew x\n            ```\n'
+        '    === "Store"\n        Click.\n\n=== "Linux"\n    See ![A worn pad](x.png){ width=40% .off } it.\n\n'
+        "After `{ .big }` and {{ x }}.\n\n::: tool.core.Part\n    options:\n      members: [a]\n\nEnd.",
+        name="s",
+    )
+    above = "Set-up / 1.2 - May"
+    assert reading.title == "Set-up"
+    assert said(reading) == [
+        (f"{above} / Mac / Shell", "1. Run:"),
+        (f"{above} / Mac / Shell", "```sh\nbrew x\n```"),
+        (f"{above} / Mac / Store", "Click."),
+        (f"{above} / Linux", "See (picture: A worn pad) it."),
+        (above, "After `{ .big }` and {{ x }}."),
+        (above, "End."),
+    ]
+
+
 def test_components_within_code_are_code():
     code = "```jsx\n<Tabs>\n    <Tab title='x'>\n</Tabs>\n```"
     assert said(read_markdown(f"<Note>\nSee:\n\n{code}\n</Note>", name="n")) == [("", "Note: See:"), ("", code)]
@@ -137,6 +158,42 @@ def test_html_keeps_its_structure_and_leaves_out_what_stands_on_every_page():
         ("Brakes / Reset", "Term: Meaning"),
         ("Brakes / Reset", "(picture: A worn pad)"),
     ]
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        '<div class="note"><h3 class="title">Note</h3><p>Mind this.</p></div>',
+        '<div class="admonition warning"><p class="admonition-title">Note</p><p>Mind this.</p></div>',
+        '<div class="admonitionblock note"><table><tr><td class="icon"><div class="title">Note</div></td>'
+        '<td class="content">Mind this.</td></tr></table></div>',
+    ],
+)
+def test_a_note_of_a_page_says_what_it_is_and_is_no_heading_of_what_follows(written):
+    reading = read_html(f"<h1>T</h1><h2>Reset</h2>{written}<p>After.</p>", name="t")
+    assert said(reading) == [("T / Reset", "Note: Mind this."), ("T / Reset", "After.")]
+
+
+@pytest.mark.parametrize(
+    "around",
+    [
+        '<div class="navheader"><table><tr><td><a href="a.html">Prev</a></td><td>Part</td></tr></table></div>',
+        '<div class="sphinxsidebar"><ul><li><a href="a.html">Installation</a></li></ul></div>',
+        '<div id="footer">Last updated 2026</div>',
+        '<div class="related"><h3>Navigation</h3><a href="a.html">next</a></div>',
+    ],
+)
+def test_what_makers_of_documentation_put_around_each_page_is_left_out(around):
+    assert said(read_html(f"<body>{around}<h1>T</h1><p>Text.</p></body>", name="t")) == [("T", "Text.")]
+
+
+def test_of_a_site_made_by_sphinx_only_pages_are_read(tmp_path):
+    for name in ("objects.inv", "index.html", "search.html", "_sources/index.rst.txt", "_static/fonts/README.md"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("Text")
+    assert files.files_below(tmp_path)[0] == [tmp_path / "index.html"]
+    (tmp_path / "objects.inv").unlink()
+    assert len(files.files_below(tmp_path)[0]) == 4
 
 
 def test_a_page_without_a_main_part_is_read_from_its_body():

@@ -30,11 +30,15 @@ TEXTS: dict[str, Callable[..., Reading]] = {
 PACKED: dict[str, Callable[..., Reading]] = {".pdf": read_pdf, ".docx": read_docx}
 SUFFIXES = (*TEXTS, *PACKED)
 PAGES = (".html", ".htm")
+SPHINX = "objects.inv"
+"""Every site that Sphinx made has it, and beside it the sources and dresses of its pages and lists of what stands in
+them."""
+NO_PAGES_OF_SPHINX = frozenset({"_sources", "_static", "search.html", "genindex.html", "py-modindex.html"})
 TEXT_LIMIT = 20_000_000
 """Bytes. A page of text has 3,000; parsing 20 MB takes a minute and a gigabyte."""
 PACKED_LIMIT = 200_000_000
 """Bytes: most of a long manual is pictures, which are passed over."""
-READERS_VERSION = 3
+READERS_VERSION = 4
 """Part of each file's hash: when the readers cut differently, what was imported before is read again."""
 
 
@@ -47,12 +51,15 @@ def suffix_of(file: Path) -> str | None:
 def files_below(folder: Path) -> tuple[list[Path], dict[str, str]]:
     """The files in a folder that can be read, sorted, and the links that lead out of it, with the reason.
 
-    What is hidden is passed over; a link to a file in the folder is that file.
+    What is hidden is passed over, and what is no page of a site that Sphinx made; a link to a file in the folder is
+    that file.
     """
     found: set[Path] = set()
     outside: dict[str, str] = {}
     for where, folders, names in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith(".")]
+        passed_over = NO_PAGES_OF_SPHINX if SPHINX in names else frozenset[str]()
+        folders[:] = [name for name in folders if not name.startswith(".") and name not in passed_over]
+        names = [name for name in names if name not in passed_over]
         links = [name for name in folders if (Path(where) / name).is_symlink()]
         for name in [*links, *(name for name in names if not name.startswith("."))]:
             path = Path(where) / name

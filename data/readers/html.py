@@ -19,13 +19,27 @@ LEFT_OUT = _names("""
 LEFT_OUT_ROLES = frozenset({"navigation", "banner", "contentinfo", "search", "complementary", "menu", "menubar"})
 LEFT_OUT_CLASSES = _names("""
     nav navbar navigation sidebar menu toc breadcrumb breadcrumbs pagination footer site-header site-footer skip-
-    link cookie-banner headerlink
+    link cookie-banner headerlink sphinxsidebar related navheader navfooter nav-panel indexdiv indextable genindextable
 """)
+LEFT_OUT_IDS = _names("nav navbar navigation sidebar toc breadcrumbs footer site-header site-footer")
 BLOCKS = _names("""
     address article blockquote body center dd details div dl dt fieldset figcaption figure h1 h2 h3 h4 h5 h6 header
     hr html li main ol p pre section summary table tbody td tfoot th thead tr ul
 """)
-MAIN = "//main | //*[@role='main']"
+NOTES = _names("admonition admonitionblock note tip hint important warning caution danger attention")
+NOTE_TITLE = (
+    "./*[self::h1 or self::h2 or self::h3 or self::h4 or self::h5 or self::h6]"
+    " | ./*[contains(concat(' ', normalize-space(@class), ' '), ' admonition-title ')]"
+    " | ./table//td[@class='icon']"
+)
+"""How Sphinx and MkDocs, DocBook and AsciiDoc say what kind of note it is."""
+MAIN = (
+    "//main | //*[@role='main']",
+    "//article",
+    "//*[@itemprop='articleBody']",
+    "//div[contains(concat(' ', normalize-space(@class), ' '), ' document ')]",
+)
+"""Where a page's own part is, surest first."""
 ANCHORS = " §¶"
 """What links to a heading itself look like."""
 SPACE = re.compile(r"[ \t\r\n\f]+")
@@ -41,7 +55,7 @@ def read_html(text: str, *, name: str) -> Reading:
     root = _parsed(text)
     if root is None:
         return Reading(name, [])
-    parts = root.xpath(MAIN) or root.xpath("//article")
+    parts = next(filter(None, (root.xpath(one) for one in MAIN)), [])
     # Several articles are a list of them: then the whole body is the page.
     main = parts[0] if len(parts) == 1 else root.find("body")
     page = Page()
@@ -118,6 +132,8 @@ def _block(element: html.HtmlElement, page: Page) -> None:
         page.code(_inline(element, in_code=True), language[1] if language else "")
     elif tag == "details":
         _details(element, page)
+    elif tag in ("div", "section") and not NOTES.isdisjoint(element.get("class", "").split()):
+        _note(element, page)
     elif tag == "dt":
         # Several may stand above one meaning: `-h`, `--help`.
         page.label(", ".join(filter(None, (page.drop_label(), _said(element).removesuffix(":")))))
@@ -145,6 +161,18 @@ def _details(element: html.HtmlElement, page: Page) -> None:
     page.close_part()
     if not page.has_blocks_since(before):
         page.text(name)
+
+
+def _note(note: html.HtmlElement, page: Page) -> None:
+    """What a note says, behind its kind, and no heading of what follows it."""
+    titles = note.xpath(NOTE_TITLE)
+    for title in titles[:1]:
+        page.label(_said(title))
+        title.drop_tree()
+    for part in note.xpath("./table//td[@class='content']") or [note]:
+        _flow(part, page)
+    if titles:
+        page.drop_label()
 
 
 def _table(table: html.HtmlElement, page: Page) -> None:
@@ -254,7 +282,7 @@ def _is_left_out(element: html.HtmlElement) -> bool:
         return True
     if element.get("role") in LEFT_OUT_ROLES or not LEFT_OUT_CLASSES.isdisjoint(element.get("class", "").split()):
         return True
-    if UNSEEN.search(element.get("style", "")):
+    if UNSEEN.search(element.get("style", "")) or element.get("id") in LEFT_OUT_IDS:
         return True
     # A header within an article holds its title.
     return element.tag == "header" and next(element.iterancestors("main", "article"), None) is None

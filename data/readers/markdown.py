@@ -11,6 +11,7 @@ from markdown_it import MarkdownIt
 from markdown_it.rules_block import StateBlock
 from markdown_it.token import Token
 from mdit_py_plugins.admon import admon_plugin
+from mdit_py_plugins.admon.index import admonition
 from mdit_py_plugins.container import container_plugin
 from mdit_py_plugins.front_matter import front_matter_plugin
 
@@ -28,6 +29,13 @@ NOTES = frozenset(
 )
 MODULE_LINE = re.compile(r"(import\s.+\sfrom\s+['\"]|import\s+['\"]|export\s+(const|default|function)\s)")
 COMMENT = re.compile(r"\{/\*.*?\*/\}", re.DOTALL)
+TAB = re.compile(r"===[!+]?[ \t]+\"(.+)\"[ \t]*$", re.MULTILINE)
+"""A tab as MkDocs has it: what stands in it is indented below."""
+DRAWN_IN = re.compile(r":::[ \t]+\w+(?:\.\w+)+[ \t]*$", re.MULTILINE)
+"""What a tool puts in a place from a program's source, with its settings indented below."""
+ATTRIBUTES = re.compile(r"[ \t]*(?<!\{)\{:?[ \t]*(?:(?:[#.][\w.:-]+|[\w-]+=(?:\"[^\"]*\"|[\w.%-]+))[ \t]*)+\}(?!\})")
+"""How what stands before them looks: `{: #place }`, `{ .wide width=40% }`."""
+ICON = re.compile(r":(?:material|octicons|fontawesome|simple)-[a-z0-9-]+:[ \t]?")
 
 
 def read_markdown(text: str, *, name: str) -> Reading:
@@ -84,12 +92,25 @@ def _parser(*, components: bool) -> MarkdownIt:
     parser = MarkdownIt("commonmark", {"alerts": True}).enable(["table", "strikethrough"])
     parser.use(front_matter_plugin).use(admon_plugin)
     parser.use(container_plugin, "note", validate=lambda said, marker: bool(re.match(r"\s*\w", said)))
+    parser.block.ruler.before("admonition", "indented", _indented_rule, {"alt": ["paragraph", "reference", "list"]})
     if components:
         # What stands in a component is indented, and still no code.
         parser.disable("code")
         stops = {"alt": ["paragraph", "reference", "blockquote", "list"]}
         parser.block.ruler.before("html_block", "component", _component_rule, stops)
     return parser
+
+
+def _indented_rule(state: StateBlock, line: int, end: int, silent: bool) -> bool:
+    """A tab, or what is drawn in: cut as an admonition is, which begins with as many marks."""
+    start, written = state.bMarks[line] + state.tShift[line], state.src
+    if state.is_code_block(line) or not (TAB.match(written, start) or DRAWN_IN.match(written, start)):
+        return False
+    state.src = f"{written[:start]}!!!{written[start + 3 :]}"
+    try:
+        return bool(admonition(state, line, end, silent))
+    finally:
+        state.src = written
 
 
 def _component_rule(state: StateBlock, line: int, end: int, silent: bool) -> bool:
@@ -123,12 +144,16 @@ class _Reader:
         self.heading = 0
         self.title = ""
         self.in_title = False
+        self.unsaid = False
         self.components: list[tuple[str, bool]] = []
         self.items = 0
+        self.indented: list[str] = []
 
     def take(self, token: Token) -> None:
         """Add one token of the document."""
         kind, page = token.type, self.page
+        if "drawn in" in self.indented and not kind.startswith("admonition_"):
+            return
         if kind == "inline":
             self._inline(token)
         elif kind in ("fence", "code_block"):
@@ -154,16 +179,26 @@ class _Reader:
             self.rows = None
         elif kind == "container_note_open":
             page.label(_container_title(token.info))
+        elif kind == "admonition_open":
+            tab, drawn_in = TAB.match(f"==={token.info}"), DRAWN_IN.match(f":::{token.info}")
+            self.indented.append("tab" if tab else "drawn in" if drawn_in else "note")
+            if tab:
+                page.open_part(_without_attributes(tab[1]))
         elif kind in ("admonition_title_open", "alert_title_open"):
-            self.in_title = True
+            self.in_title = kind.startswith("alert") or self.indented[-1] == "note"
+            self.unsaid = not self.in_title
         elif kind in ("admonition_title_close", "alert_title_close"):
-            self.in_title = False
+            self.in_title = self.unsaid = False
+        elif kind == "admonition_close" and self.indented.pop() == "tab":
+            page.close_part()
         elif kind in ("container_note_close", "admonition_close", "alert_close"):
             page.drop_label()
 
     def _inline(self, token: Token) -> None:
+        if self.unsaid:
+            return
         if self.heading:
-            said = " ".join(_plain(token).split())
+            said = _without_attributes(" ".join(_plain(token).split())).rstrip(" #")
             self.page.heading(self.heading, said)
             self.title = self.title or (said if self.heading == 1 else "")
             self.heading = 0
@@ -191,7 +226,7 @@ class _Reader:
                 start, address = links.pop()
                 said[start:] = [linked("".join(said[start:]), address)]
             elif child.type != "html_inline":
-                said.append(child.content)
+                said.append(ICON.sub("", ATTRIBUTES.sub("", child.content)))
             elif COMPONENT.match(child.content) and not in_cell and not links:
                 self.page.text(COMMENT.sub("", "".join(said)))
                 said = []
@@ -249,6 +284,11 @@ def _fill(page: Page, text: str) -> tuple[dict[str, object], str]:
     return front, reader.title
 
 
+def _without_attributes(text: str) -> str:
+    """A heading without what only says how it looks."""
+    return ICON.sub("", ATTRIBUTES.sub("", text)).strip()
+
+
 def _plain(token: Token) -> str:
     """An inline's text without marks."""
     breaks = {"softbreak": " ", "hardbreak": " "}
@@ -280,5 +320,5 @@ def _is_contents(children: Sequence[Token]) -> bool:
 
 def _container_title(said: str) -> str:
     """`warning Mind this` and `warning[Mind this]` → `Mind this`; `warning` → `Warning`."""
-    kind, title = re.match(r"\s*(\w+)\s*(.*)", said, re.DOTALL).groups()
+    kind, title = re.match(r"\s*([\w-]+)\s*(.*)", said, re.DOTALL).groups()
     return title.strip().removeprefix("[").removesuffix("]") or kind.capitalize()
