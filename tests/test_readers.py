@@ -174,6 +174,11 @@ def test_a_note_of_a_page_says_what_it_is_and_is_no_heading_of_what_follows(writ
     assert said(reading) == [("T / Reset", "Note: Mind this."), ("T / Reset", "After.")]
 
 
+def test_what_a_link_says_is_said_whatever_its_class():
+    page = '<p>Use a <a class="link" href="b.html">trigger</a>, see <a class="xref" href="#c">Part 2</a>.</p>'
+    assert said(read_html(page, name="t")) == [("", "Use a trigger, see Part 2.")]
+
+
 @pytest.mark.parametrize(
     "around",
     [

@@ -18,8 +18,9 @@ LEFT_OUT = _names("""
 """)
 LEFT_OUT_ROLES = frozenset({"navigation", "banner", "contentinfo", "search", "complementary", "menu", "menubar"})
 LEFT_OUT_CLASSES = _names("""
-    nav navbar navigation sidebar menu toc breadcrumb breadcrumbs pagination footer site-header site-footer skip-
-    link cookie-banner headerlink sphinxsidebar related navheader navfooter nav-panel indexdiv indextable genindextable
+    nav navbar navigation sidebar menu toc breadcrumb breadcrumbs pagination footer site-header site-footer
+    skip-link cookie-banner headerlink sphinxsidebar related navheader navfooter nav-panel indexdiv indextable
+    genindextable
 """)
 LEFT_OUT_IDS = _names("nav navbar navigation sidebar toc breadcrumbs footer site-header site-footer")
 BLOCKS = _names("""
