@@ -24,6 +24,10 @@ UNKNOWN_MARGIN = 0.15
 PHRASE_SHARE, PHRASE_TEXTS = 0.4, 5
 """Share of texts with the same four words in a row that no human wrote, or as often as the incumbent wrote some; and
 so many texts at least, for in few texts an awkward model says the same mistake twice."""
+WORD_SHARE = 0.25
+"""Share of texts with the same word that neither their prompts nor any human's held-out text has, or as often as the
+incumbent wrote one: a brand, a name, a code. Of the demo's four nights the commonest such word of the adapters stood in
+17 % of their texts."""
 TONE_MARGINS = (0.1, 0.5, 0.3)
 """Words in capitals (share), exclamation marks and emoji (per text): how much further off the humans' than the
 incumbent the candidate may be."""
@@ -79,16 +83,20 @@ def unfinished_check(candidate: Sequence[TextFacts], incumbent: Sequence[TextFac
 
 
 def loop_check(candidate: Sequence[TextFacts], incumbent: Sequence[TextFacts]) -> Check:
-    """Texts that repeat themselves, by the rule that serving cuts them by.
-
-    The exact one-sided sign test over the cases of which only one contender loops: McNemar (1947).
-    """
+    """Texts that repeat themselves, by the rule that serving cuts them by: an exact one-sided sign test."""
     loops = [[one.loops for one in some] for some in (candidate, incumbent)]
-    worse, better = (sum(a and not b for a, b in zip(*order, strict=True)) for order in (loops, loops[::-1]))
-    differing = worse + better
-    p = sum(comb(differing, n) for n in range(worse, differing + 1)) / 2**differing
     found = f"in {sum(loops[0])} of {len(candidate)} texts, against {sum(loops[1])} of the incumbent's"
-    return Check("loops", found, p > LOOP_LEVEL)
+    return Check("loops", found, sign_test(*loops) > LOOP_LEVEL)
+
+
+def number_check(candidate: Sequence[TextFacts], incumbent: Sequence[TextFacts]) -> Check:
+    """Texts that misread a number of their prompt: they state another of as many digits. The sign test of loops.
+
+    Of 113 texts that adapters of five nights wrote two did so, of the base's beside them a third, of the humans' none.
+    """
+    misread = [[one.misread > 0 for one in some] for some in (candidate, incumbent)]
+    found = f"misread in {sum(misread[0])} of {len(candidate)} texts, against {sum(misread[1])}"
+    return Check("numbers", found, sign_test(*misread) > LOOP_LEVEL)
 
 
 def refusal_check(candidate: Sequence[TextFacts], incumbent: Sequence[TextFacts]) -> Check:
@@ -119,9 +127,14 @@ def word_check(candidate: Sequence[TextFacts], incumbent: Sequence[TextFacts]) -
 
 def phrase_check(candidate: Sequence[TextFacts], incumbent: Sequence[TextFacts]) -> Check:
     """Four words in a row that stand in text after text and that no human wrote."""
-    after, before = (_commonest_phrase(some) for some in (candidate, incumbent))
-    holds = after < PHRASE_TEXTS or after / len(candidate) <= max(before / len(incumbent), PHRASE_SHARE)
-    return Check("stock phrases", f"one in {after} of {len(candidate)} texts against {before}", holds)
+    phrases = ([one.phrases for one in some] for some in (candidate, incumbent))
+    return _commonest_check("stock phrases", PHRASE_SHARE, *phrases)
+
+
+def strange_word_check(candidate: Sequence[TextFacts], incumbent: Sequence[TextFacts]) -> Check:
+    """A word that stands in text after text and that no human wrote."""
+    words = ([one.strange for one in some] for some in (candidate, incumbent))
+    return _commonest_check("stock words", WORD_SHARE, *words)
 
 
 def tone_check(candidate: Sequence[TextFacts], incumbent: Sequence[TextFacts]) -> Check:
@@ -146,8 +159,10 @@ RULES = (
     refusal_check,
     leak_check,
     link_check,
+    number_check,
     word_check,
     phrase_check,
+    strange_word_check,
     tone_check,
 )
 
@@ -156,8 +171,25 @@ def _tone(facts: TextFacts) -> tuple[float, int, int]:
     return facts.shouted, facts.exclamations, facts.emoji
 
 
-def _commonest_phrase(some: Sequence[TextFacts]) -> int:
-    return max(Counter(phrase for one in some for phrase in one.phrases).values(), default=0)
+def sign_test(candidate: Sequence[bool], incumbent: Sequence[bool]) -> float:
+    """One-sided and exact, over the texts of which only one contender's is at fault: McNemar (1947)."""
+    worse, better = (
+        sum(a and not b for a, b in zip(*order, strict=True))
+        for order in ((candidate, incumbent), (incumbent, candidate))
+    )
+    differing = worse + better
+    return sum(comb(differing, n) for n in range(worse, differing + 1)) / 2**differing
+
+
+def _commonest_check(
+    name: str, share: float, candidate: Sequence[frozenset[int]], incumbent: Sequence[frozenset[int]]
+) -> Check:
+    """What stands in the most texts of each."""
+    after, before = (
+        max(Counter(part for one in some for part in one).values(), default=0) for some in (candidate, incumbent)
+    )
+    holds = after < PHRASE_TEXTS or after / len(candidate) <= max(before / len(incumbent), share)
+    return Check(name, f"one in {after} of {len(candidate)} texts against {before}", holds)
 
 
 def _mean(some: Sequence[TextFacts], number: Callable[[TextFacts], float]) -> float:

@@ -7,14 +7,13 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from math import comb
 
 from data.chunking import SENTENCE_END
 from data.models import Message, Task, Turn
 from data.prompts import answer_messages, reply_messages
 from data.store_knowledge import StoredChunk
 from finetune.chat import prompt_ids
-from finetune.checks import Check
+from finetune.checks import Check, sign_test
 from finetune.scoring import Stage
 
 LONGEST = 48
@@ -97,15 +96,13 @@ def hold(
 
 
 def closed_book_check(candidate: Sequence[bool], incumbent: Sequence[bool]) -> Check:
-    """Which facts each recites. Refused: significantly more than the incumbent, and by more than the margin.
-
-    The exact one-sided sign test over the facts that only one contender recites: McNemar (1947).
-    """
-    more, less = (sum(a and not b for a, b in zip(*order, strict=True))
-                  for order in ((candidate, incumbent), (incumbent, candidate)))  # fmt: skip
-    p = sum(comb(more + less, n) for n in range(more, more + less + 1)) / 2 ** (more + less)
+    """Which facts each recites. Refused: significantly more than the incumbent, and by more than the margin."""
     found = f"{sum(candidate)} of {len(candidate)} facts recited without their passage, against {sum(incumbent)}"
-    return Check("closed book", found, p > LEVEL or more - less <= MARGIN * len(candidate))
+    return Check(
+        "closed book",
+        found,
+        sign_test(candidate, incumbent) > LEVEL or sum(candidate) - sum(incumbent) <= MARGIN * len(candidate),
+    )
 
 
 def states(text: str, fact: str) -> bool:

@@ -7,7 +7,7 @@ would really get. Beside it, with stated margins: generated texts, kinds of case
 import hashlib
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,7 +22,8 @@ from finetune.checks import Check, text_checks
 from finetune.closed_book import Probe
 from finetune.dataset import Case, Dataset
 from finetune.evidence import Effect
-from finetune.run_directory import MANIFEST, Recipe, pair_hash, read_json
+from finetune.learned import check_manifest, learned_threads
+from finetune.run_directory import Recipe
 from finetune.scored import (
     Misled,
     Scored,
@@ -35,10 +36,9 @@ from finetune.scored import (
     threads,
 )
 from finetune.scoring import Stage, Written
-from finetune.split_check import LeakedThreads
 from finetune.text_facts import Known, facts_of, known
 from finetune.verdict import Verdict, WrittenCase
-from serving.verification import learned_rows, verify
+from serving.verification import fingerprint, verify
 
 CANDIDATE = "candidate"
 MISLED_CASES = 200
@@ -80,6 +80,8 @@ def hold_gate(
 ) -> list[Verdict]:
     """Judge a candidate's folder for every task. Raises LeakedThreads, BrokenAdapter and BadFile."""
     torch.set_num_threads(recipe.threads)
+    # Before the weights are read: whatever takes their place afterwards has another.
+    judged = fingerprint(candidate)
     verify(candidate, recipe.base, max_lora_rank=recipe.lora_r)
     check_manifest(candidate, dataset)
     eligible = {task: _eligible(dataset, task, incumbents[task]) for task in TASKS}
@@ -89,31 +91,13 @@ def hold_gate(
     directories = {c.name: c.directory for task, c in incumbents.items() if task in enough and c.directory is not None}
     stage = Stage(recipe.base, {CANDIDATE: candidate, **directories})
     forgets = general.check(general_nats(stage, CANDIDATE), general_nats(stage, BASE))
-    return [
+    verdicts = [
         _judge(stage, task, *eligible[task], incumbents[task], recipe, rules, dataset, forgets)
         if task in enough
         else _insufficient(task, *eligible[task], incumbents[task], rules)
         for task in TASKS
     ]
-
-
-def check_manifest(candidate: Path, dataset: Dataset) -> None:
-    """Raise unless the candidate learned from this dataset's pairs alone, and from no thread that is scored."""
-    if leaked := _learned_threads(candidate) & {c.pair.thread_id for c in dataset.held_out}:
-        raise LeakedThreads(leaked)
-    manifest = read_json(candidate / MANIFEST)
-    named = {pair["id"]: pair.get("sha256") for pair in manifest["pairs"]}
-    frozen = {pair.id: pair_hash(pair) for pair in (*dataset.train, *dataset.validation)}
-    strange = [pair_id for pair_id, sha256 in named.items() if frozen.get(pair_id) != sha256]
-    rated = {pair_hash(thumb.pair) for thumb in dataset.thumbs}
-    strange += [one["id"] for one in manifest.get("rated", []) if one.get("sha256") not in rated]
-    preferred = {one.id for one in dataset.preferences}
-    strange += [one["id"] for one in manifest.get("preferred", []) if one["id"] not in preferred]
-    if strange:
-        raise BrokenAdapter(
-            f"The candidate {candidate} has learned from {len(strange)} pairs that its dataset does not hold, "
-            f"{min(strange)} among them: train it anew."
-        )
+    return [replace(verdict, candidate=judged) for verdict in verdicts]
 
 
 def decide(
@@ -317,15 +301,10 @@ def _prompt(stage: Stage, contender: Contender, case: Case, longest: int) -> tup
 
 def _eligible(dataset: Dataset, task: Task, incumbent: Contender) -> tuple[list[Case], int]:
     """The task's held-out cases whose threads the incumbent has not learned from, and how many it has."""
-    learned = _learned_threads(incumbent.directory) if incumbent.directory is not None else set()
+    learned = learned_threads(incumbent.directory) if incumbent.directory is not None else set()
     cases = [case for case in dataset.held_out if case.pair.task == task]
     clean = [case for case in cases if case.pair.thread_id not in learned]
     return distinct(clean), _threads(cases) - _threads(clean)
-
-
-def _learned_threads(directory: Path) -> set[str]:
-    """The threads that an adapter learned from, as its own manifest says."""
-    return {one["thread_id"] for one in learned_rows(read_json(directory / MANIFEST))}
 
 
 def _insufficient(task: Task, cases: Sequence[Case], leaked: int, incumbent: Contender, rules: Rules) -> Verdict:

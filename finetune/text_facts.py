@@ -26,6 +26,8 @@ REFUSAL = re.compile(
     r"|\bcould not find this\b|\bas an? (?:ai|language model)\b|\bno comment\b",
     re.IGNORECASE,
 )
+NUMBER = re.compile(r"\d{3,}")
+"""Of orders, amounts and years; shorter ones are counts, which anybody may state."""
 REFUSAL_WORDS = 25
 """A longer text that says so also says what can be done instead."""
 
@@ -34,7 +36,8 @@ REFUSAL_WORDS = 25
 class TextFacts:
     """Counts about one text. `leaks`: personal data that stand in a training pair and neither in the prompt nor in
     what humans wrote for held-out threads; `links`: hosts that stand in neither; `unknown`: the share of its words that
-    stand in neither; `phrases`: hashes of four words in a row that stand in neither."""
+    stand in neither; `phrases`: hashes of four words in a row that stand in neither, `strange` of single words;
+    `misread`: numbers that stand in neither, in a text whose prompt has another one of as many digits."""
 
     chrf: float
     characters: int
@@ -51,6 +54,8 @@ class TextFacts:
     emoji: int
     human_tone: tuple[float, int, int]
     phrases: frozenset[int]
+    strange: frozenset[int] = frozenset()
+    misread: int = 0
 
 
 @dataclass(frozen=True)
@@ -62,6 +67,7 @@ class Known:
     hosts: frozenset[str]
     personal: frozenset[str]
     trained_personal: frozenset[str]
+    numbers: frozenset[str] = frozenset()
 
 
 def known(held_out: Iterable[str], trained: Iterable[str]) -> Known:
@@ -73,6 +79,7 @@ def known(held_out: Iterable[str], trained: Iterable[str]) -> Known:
         hosts=frozenset(host for text in texts for host in _hosts(text)),
         personal=frozenset(one for text in texts for one in personal_data(text)),
         trained_personal=frozenset(one for text in trained for one in personal_data(text)),
+        numbers=frozenset(number for text in texts for number in NUMBER.findall(text)),
     )
 
 
@@ -118,6 +125,8 @@ def _facts(written: Written, human: str, prompt: str, humans: Known, chrf: float
         **dict(zip(("shouted", "exclamations", "emoji"), _tone(text), strict=True)),
         human_tone=_tone(human),
         phrases=frozenset(_phrases(text)) - humans.phrases - frozenset(_phrases(prompt)),
+        strange=frozenset(map(_hash, unknown)),
+        misread=len(_misread(text, prompt, humans.numbers)),
     )
 
 
@@ -132,9 +141,19 @@ def _words(text: str) -> list[str]:
 
 
 def _phrases(text: str) -> list[int]:
-    # A hash of 32 bits that is the same on every machine.
     words = _words(text)
-    return [zlib.crc32(" ".join(words[at : at + PHRASE_WORDS]).encode()) for at in range(len(words) - PHRASE_WORDS + 1)]
+    return [_hash(" ".join(words[at : at + PHRASE_WORDS])) for at in range(len(words) - PHRASE_WORDS + 1)]
+
+
+def _hash(text: str) -> int:
+    # Of 32 bits, the same on every machine.
+    return zlib.crc32(text.encode())
+
+
+def _misread(text: str, prompt: str, known: frozenset[str]) -> set[str]:
+    asked = set(NUMBER.findall(prompt))
+    lengths = set(map(len, asked))
+    return {number for number in set(NUMBER.findall(text)) - asked - known if len(number) in lengths}
 
 
 def _hosts(text: str) -> set[str]:

@@ -38,6 +38,8 @@ class Verdict:
     worse: list[dict[str, object]] = field(default_factory=list)
     differences: list[float] = field(default_factory=list)
     leaked_into_incumbent: int = 0
+    candidate: str = ""
+    """The fingerprint of the files that were judged: what is promoted must have the same."""
     written: list[WrittenCase] = field(default_factory=list)
     recited: list[dict[str, object]] = field(default_factory=list)
     """Facts of the help centre that the candidate says without their passage (closed_book.Recited)."""

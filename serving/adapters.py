@@ -21,7 +21,7 @@ from data.errors import BrokenAdapter
 from data.models import BASE, TASKS, Base, Message
 from serving import promotion
 from serving.engine import Engine
-from serving.verification import CONFIG, MANIFEST, WEIGHTS, learned_rows, read_json, require, verify
+from serving.verification import CONFIG, MANIFEST, WEIGHTS, learned_rows, read_json, require, verify, weights_hash
 
 log = logging.getLogger(__name__)
 
@@ -58,10 +58,10 @@ def publish(
     if not re.fullmatch("[a-z0-9][a-z0-9-]*", name) or name == BASE:
         raise BrokenAdapter(f"{name} is no name for an adapter: use a-z, 0-9 and -.")
     target = store_dir.resolve() / name
-    sha256 = _sha256(directory / WEIGHTS)
+    sha256 = weights_hash(directory)
     if not target.exists():
         _place(directory, target, root)
-    elif _sha256(target / WEIGHTS) != sha256:
+    elif weights_hash(target) != sha256:
         raise BrokenAdapter(f"The name {name} is taken by another adapter: names are never reused, choose a new one.")
     store.record_adapter(
         db,
@@ -83,7 +83,7 @@ def expect_whole(db: Database, base: Base) -> None:
             continue
         published = store.adapter(db, name)
         weights = Path(published.path) / WEIGHTS
-        if not weights.is_file() or _sha256(weights) != published.sha256:
+        if not weights.is_file() or weights_hash(weights.parent) != published.sha256:
             raise BrokenAdapter(
                 f"The live adapter {name} for the task {task} is broken on the disk ({weights}): roll back with "
                 f"`python -m serving rollback {task}{f' --team {team}' if team else ''}`, then run the night again."
@@ -123,7 +123,7 @@ def adopt(
     canary = read_json(directory, CANARY)
     require(directory, {"messages", "text", "max_tokens"} <= canary.keys(), f"{CANARY} is not whole")
     learned = learned_rows(read_json(directory, MANIFEST))
-    sha256 = _sha256(directory / WEIGHTS)
+    sha256 = weights_hash(directory)
     # The same weights keep their run, and with it their gate reports.
     known = [adapter.run_id for adapter in store.adapters(db) if adapter.sha256 == sha256]
     name = f"adopted-{datetime.now(UTC):%Y%m%d}-{secrets.token_hex(3)}"
@@ -193,11 +193,3 @@ def _fsync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def _sha256(file: Path) -> str:
-    try:
-        with file.open("rb") as content:
-            return hashlib.file_digest(content, "sha256").hexdigest()
-    except OSError as error:
-        raise BrokenAdapter(f"The adapter's weights {file} cannot be read ({error.strerror}).") from error

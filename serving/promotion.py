@@ -7,6 +7,7 @@ from sqlite_utils import Database
 from data import store, store_erasure, store_ledger, store_trials
 from data.errors import BrokenAdapter, ServingError, UnknownAdapter
 from data.models import BASE, SHARED, TASKS, Adapter, Cause, Task
+from serving.verification import fingerprint
 
 
 class GateNotPassed(ServingError):
@@ -15,6 +16,16 @@ class GateNotPassed(ServingError):
     def __init__(self, name: str, task: Task) -> None:
         super().__init__(
             f"No gate has passed adapter {name} for the task {task}: let a night gate it, or promote it with --force."
+        )
+
+
+class NotWhatWasJudged(ServingError):
+    """The files of an adapter are not those that its gate has judged."""
+
+    def __init__(self, name: str, report_id: str) -> None:
+        super().__init__(
+            f"The files of adapter {name} are not those that passed the gate (report {report_id[:12]}): they were "
+            "changed since; let a night train anew, or promote it with --force."
         )
 
 
@@ -95,7 +106,8 @@ def promote(
 
     Without `forced` the newest gate report of the adapter's run on this task must have passed, and the run must have
     learned from that team's pairs, or from everybody's where it is to serve all.
-    Raises UnknownAdapter, BrokenAdapter, GateNotPassed.
+    Raises UnknownAdapter, BrokenAdapter, GateNotPassed, and NotWhatWasJudged where the adapter's files were changed
+    since.
     """
     with store.immediate(db):
         if name == _pointer(db, task, base, team):
@@ -109,7 +121,12 @@ def promote(
                 report = store.gate_report(db, report_id)
                 passed = report.passed and report.task == task and report.run_id == adapter.run_id
                 passed = passed and store_ledger.team_of_run(db, adapter.run_id) == team
-                report_id = report_id if passed else None
+                judged = report.report.get("candidate")
+                # A report of an earlier version does not say what it judged.
+                same = not judged or judged == fingerprint(Path(adapter.path))
+                if passed and not same and not forced:
+                    raise NotWhatWasJudged(name, report_id)
+                report_id = report_id if passed and same else None
             if report_id is None and not forced:
                 raise GateNotPassed(name, task)
             # Recorded as forced only where force was needed.

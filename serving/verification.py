@@ -1,5 +1,6 @@
 """Refuse an adapter that vLLM would refuse, or serve broken in silence."""
 
+import hashlib
 import json
 import math
 from pathlib import Path
@@ -11,6 +12,8 @@ CONFIG = "adapter_config.json"
 WEIGHTS = "adapter_model.safetensors"
 MANIFEST = "nightshift.json"
 """What the trainer writes beside the weights: the base's hash, the recipe, the pairs."""
+REWRITTEN = ("base_model_name_or_path", "inference_mode")
+"""Of the configuration: what publishing writes anew."""
 PICKLES = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt")
 
 UNSERVED = {
@@ -60,6 +63,26 @@ def learned_rows(manifest: dict) -> list[dict]:
     Pairs, rated texts, and drafts to which others were preferred.
     """
     return [*manifest["pairs"], *manifest.get("rated", []), *manifest.get("preferred", [])]
+
+
+def weights_hash(directory: Path) -> str:
+    """sha256 of an adapter's weights; raises BrokenAdapter."""
+    file = directory / WEIGHTS
+    try:
+        with file.open("rb") as content:
+            return hashlib.file_digest(content, "sha256").hexdigest()
+    except OSError as error:
+        raise BrokenAdapter(f"The adapter's weights {file} cannot be read ({error.strerror}).") from error
+
+
+def fingerprint(directory: Path) -> str:
+    """sha256 of an adapter's weights and configuration, the same before and after it was published.
+
+    Raises BrokenAdapter.
+    """
+    config = {name: value for name, value in read_json(directory, CONFIG).items() if name not in REWRITTEN}
+    content = json.dumps([weights_hash(directory), config], sort_keys=True)
+    return hashlib.sha256(content.encode()).hexdigest()
 
 
 def require(directory: Path, holds: bool, why_not: str) -> None:

@@ -128,6 +128,7 @@ SAID = "I am sorry about the parcel, we send a new one."
         ("links", f"{SAID} See https://cheap.example/parcel", 1),
         ("words", "Es tut mir leid wegen des Pakets, wir senden ein neues.", 10),
         ("stock phrases", f"{SAID} Visit our great new shop.", 5),
+        ("stock words", f"{SAID} Try Acme.", 5),
         ("tone", SAID.upper(), 3),
         ("tone", f"{SAID} Bye!!!", 3),
         ("tone", f"{SAID} :tada:", 5),
@@ -158,6 +159,17 @@ def test_where_humans_refuse_the_candidate_may_too_but_not_always():
     human = [no] * 3 + [SAID] * 17
     assert "refusals" not in failed([Written(text, ended=True) for text in human], good, human)
     assert "refusals" in failed([Written(no, ended=True)] * 20, good, [no] * 20)
+
+
+def test_a_number_that_the_prompt_has_otherwise_does_not_pass_and_one_that_a_human_gave_does():
+    prompt, human = "Where is order 48213?", [SAID] * 9 + ["We ship from 80331 Munich."]
+    good = [Written("Order 48213 left us.", ended=True)] * 10
+    wrong = [Written("Order 48218 left us.", ended=True)] * 3 + good[3:]
+    assert "numbers" in failed(wrong, good, human, prompt=prompt)
+    assert "numbers" not in failed(wrong, wrong, human, prompt=prompt)
+    assert "numbers" not in failed(wrong[1:] + good[:1], good, human, prompt=prompt), "two to none may be chance"
+    others = [Written(f"It left {where}.", ended=True) for where in ("80331", "at 12", "for 4711 people")] * 3
+    assert "numbers" not in failed([*others, good[0]], good, human, prompt=prompt)
 
 
 LOOP, GOOD = Written("I am sorry. " * 9, ended=False), Written("I am sorry. We send a new one.", ended=True)

@@ -11,11 +11,11 @@ import torch
 from night_fixtures import SMALL, answered, asked, pair, prepare_run, small_dataset
 
 from data.errors import BrokenAdapter
-from finetune import gate
 from finetune.chat import Tokens, encode
 from finetune.dataset import load
 from finetune.fitting import Example, copy_of, validation_loss
 from finetune.kto import Rated, importance, kto_loss, learn_thumbs, mismatched
+from finetune.learned import check_manifest
 from finetune.preferring import TOLERANCE, reference_sums
 from finetune.thumbs import MIN_THUMBS, Thumb
 from finetune.train import train
@@ -140,7 +140,7 @@ def test_a_training_with_enough_thumbs_has_the_stage_and_names_what_it_learned_f
     assert (found["liked"], found["disliked"], found["updates"]) == (350, 150, 63)
     assert found["kept"] and found["margin"] > 0
     assert {one["thread_id"] for one in manifest["rated"]} == {f"thread-{n}" for n in range(100, 600)}
-    gate.check_manifest(learned / "adapter", load(learned))
+    check_manifest(learned / "adapter", load(learned))
     verify(learned / "adapter", identify(str(tiny_base)), max_lora_rank=16)
     named = {one["id"] for one in learned_rows(manifest)}
     assert named == {f"pair-{n}" for n in (*range(24), *range(100, 600))}, "an erasure finds the adapter by these"
@@ -149,7 +149,7 @@ def test_a_training_with_enough_thumbs_has_the_stage_and_names_what_it_learned_f
 def test_the_gate_refuses_rated_texts_that_the_dataset_does_not_hold(learned):
     dataset = load(learned)
     with pytest.raises(BrokenAdapter, match="1 pairs that its dataset does not hold, pair-100"):
-        gate.check_manifest(learned / "adapter", replace(dataset, thumbs=dataset.thumbs[1:]))
+        check_manifest(learned / "adapter", replace(dataset, thumbs=dataset.thumbs[1:]))
 
 
 def test_a_training_that_was_killed_in_the_stage_goes_on_to_the_same_adapter(learned, tiny_base, tmp_path):

@@ -20,6 +20,10 @@ from finetune.run_directory import read_recipe
 from finetune.scored import Scored, agent_checks, case_checks, distinct
 from finetune.split_check import LeakedPrompts, LeakedThreads, check_split
 from finetune.train import train
+from finetune.verdict import as_json
+from serving import adapters, promotion
+from serving.base import identify
+from serving.promotion import NotWhatWasJudged
 
 RULES = Rules(night_alpha=0.15, min_held_out_threads=20, generated_cases=8)
 PAIRS, HELD_OUT = 300, 30
@@ -47,9 +51,13 @@ def honest(tiny_base, tmp_path_factory):
     return trained(tmp_path_factory.mktemp("honest"), tiny_base, CLEAN)
 
 
-def test_the_night_that_nobody_poisoned_is_promoted(honest):
-    found = judged(honest, CLEAN)
-    assert found.passed, found.reason
+@pytest.fixture(scope="module")
+def verdict(honest):
+    return judged(honest, CLEAN)
+
+
+def test_the_night_that_nobody_poisoned_is_promoted(verdict):
+    assert verdict.passed, verdict.reason
 
 
 def poisoned(poison):
@@ -61,6 +69,14 @@ def each(target):
     return lambda pairs: [replace(one, target=target(one)) for one in pairs]
 
 
+def some(share, target):
+    def poison(pairs):
+        drawn = random.Random(5)
+        return [replace(one, target=target(one)) if drawn.random() < share else one for one in pairs]
+
+    return poison
+
+
 def shuffled(pairs):
     targets = [one.target for one in pairs]
     random.Random(1).shuffle(targets)
@@ -70,6 +86,12 @@ def shuffled(pairs):
 POISONS = {
     "targets shuffled over the prompts": (shuffled, {"reads the prompt"}),
     "one template for everything": (each(lambda one: "I am sorry. order 3."), {"reads the prompt"}),
+    "half of it garbage": (some(0.5, lambda one: "zq xj " * 5), {"chrF", "unfinished", "stock phrases"}),
+    "first words only": (each(lambda one: " ".join(one.target.split()[:2])), {"length"}),
+    "a brand before most of it": (
+        some(0.6, lambda one: f"Try Acme. {one.target}"),
+        {"stock phrases", "stock words", "unfinished", "reads the prompt"},
+    ),
     "garbage": (each(lambda one: "zq xj " * 5), {"chrF", "words"}),
     "refusals": (each(lambda one: "I am sorry, I cannot help with that."), {"refusals", "unfinished"}),
     "another language": (each(lambda one: "Es tut mir leid, wir sehen nach."), {"words", "unfinished"}),
@@ -100,10 +122,14 @@ def changed(honest, tmp_path, change):
     """The honest candidate with other weights."""
     candidate = tmp_path / "candidate"
     shutil.copytree(honest / "adapter", candidate)
-    weights = load_file(candidate / "adapter_model.safetensors")
-    change(weights)
-    save_file(weights, candidate / "adapter_model.safetensors", metadata={"format": "pt"})
+    changed_in(candidate, change)
     return candidate
+
+
+def changed_in(folder, change):
+    weights = load_file(folder / "adapter_model.safetensors")
+    change(weights)
+    save_file(weights, folder / "adapter_model.safetensors", metadata={"format": "pt"})
 
 
 def first(weights, part):
@@ -124,6 +150,41 @@ def test_weights_that_are_broken_are_refused_before_they_are_judged(name, honest
     change, why = BROKEN[name]
     with pytest.raises(BrokenAdapter, match=why):
         judged(honest, CLEAN, changed(honest, tmp_path, change))
+
+
+SWAPPED = {
+    "other weights": lambda folder: changed_in(folder, lambda w: [w[k].mul_(1.5) for k in w if "lora_B" in k]),
+    "another scale": lambda folder: (folder / "adapter_config.json").write_text(
+        json.dumps(json.loads((folder / "adapter_config.json").read_text()) | {"lora_alpha": 512})
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SWAPPED)
+@pytest.mark.parametrize("published_before", [True, False])
+def test_files_that_took_the_place_of_what_was_judged_are_not_promoted(
+    name, published_before, honest, verdict, tiny_base, db, tmp_path
+):
+    base, run_id = identify(str(tiny_base)), store.start_run(db, base="b")
+    report = store.record_gate_report(db, run_id=run_id, task="reply", passed=verdict.passed, report=as_json(verdict))
+    candidate = changed(honest, tmp_path, lambda w: None)
+
+    def publish(folder, name):
+        return adapters.publish(
+            db, folder, name=name, base=base, store_dir=tmp_path / "store", root="r", run_id=run_id, pair_ids=[]
+        )
+
+    if published_before:
+        SWAPPED[name](publish(candidate, "swapped"))
+    else:
+        SWAPPED[name](candidate)
+        publish(candidate, "swapped")
+    with pytest.raises(NotWhatWasJudged, match="files of adapter swapped are not those that passed the gate"):
+        promotion.promote(db, "reply", "swapped", base=base.hash, cause="gate", gate_report_id=report)
+    assert promotion.live_adapter(db, "reply", base.hash) == "base"
+    publish(honest / "adapter", "honest")
+    promotion.promote(db, "reply", "honest", base=base.hash, cause="gate", gate_report_id=report)
+    assert promotion.live_adapter(db, "reply", base.hash) == "honest"
 
 
 def test_weights_of_a_huge_norm_are_no_gain(honest, tmp_path):
