@@ -33,10 +33,10 @@ class Answer:
     remarks: list[str]
 
 
-def expect_answerable(turns: Sequence[Turn], passages: Sequence[Passage]) -> None:
+def expect_answerable(db: Database, turns: Sequence[Turn], passages: Sequence[Passage]) -> None:
     """Raise NothingFound where no passage speaks of the question, whatever a model would write."""
     score = answerability(turns[-1].text, _asked_before(turns), grounding.texts_of(passages))
-    if not can_be_answered(score, _nearness(passages)):
+    if not can_be_answered(score, passages, store_vectors.count_passages(db)):
         raise NothingFound(passages)
 
 
@@ -80,7 +80,7 @@ async def checked(
     else:
         question, before = turns[-1].text, _asked_before(turns)
         score = answerability(question, before, grounding.texts_of(passages))
-        if not can_be_quoted(score, _nearness(passages)):
+        if not can_be_quoted(score, passages, store_vectors.count_passages(db)):
             raise NothingFound(passages)
         near = _near(db, turns, passages)
         # Each sentence's vector takes some milliseconds: beside the thread that acks.
@@ -110,14 +110,10 @@ def _doubts(db: Database, text: str, passages: Sequence[Passage]) -> list[str]:
     return [*dict.fromkeys(differing), *stale]
 
 
-def _nearness(passages: Sequence[Passage]) -> float:
-    return max((passage.nearness for passage in passages), default=0.0)
-
-
 def _near(db: Database, turns: Sequence[Turn], passages: Sequence[Passage]) -> grounding.Near | None:
     """How texts are compared with the question by meaning; None where search went by words alone."""
     model = store_vectors.embedding_model(db)
-    if model is None or not _nearness(passages):
+    if model is None or not any(passage.nearness for passage in passages):
         return None
     *earlier, question = turns
     return partial(vectors.nearness, model, question_to_embed(question.text, said_before(earlier)))

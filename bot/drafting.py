@@ -111,7 +111,7 @@ async def draft(
     build = _preferred(_build(suggestion.task, wish, earlier), suggestion.task, preferences)
     asked = turns
     if suggestion.task == "answer":
-        answering.expect_answerable(turns, passages)
+        answering.expect_answerable(db, turns, passages)
         turns = await _latest_with_passages(engine, build, turns, passages, limit=limit)
     prompt = await fit(engine, build, turns=turns, passages=passages, examples=examples, limit=limit)
     if suggestion.task == "answer" and (back := answering.question_back(asked, prompt.passages)):

@@ -3,24 +3,30 @@
 `python -m data evaluate-refusal` measures both on questions that people labelled.
 """
 
+import math
 import re
 from collections.abc import Sequence
 
+from data.models import Passage
 from data.sentences import sentences_of
 from data.support import content_words, covered
 
 ANSWERABLE = 0.3
 """Without vectors: below this score a question is refused before a model is asked."""
-ANSWERABLE_BY_MEANING = 0.75
-"""With them: below this sum of the score and the nearest passage's cosine. MTRAG-UN, dev: 3% of the answerable and 31%
-of the unanswerable, where words alone refuse 6% and 24%; at .85 it were 4% and 54%, but short articles come less near
-to a question than those passages do. AUROC of the sum .91, of the score .82, of the cosine .87."""
+ANSWERABLE_BY_MEANING = 0.85
+"""With them: below this `evidence`. MTRAG-UN, dev: 3% of the answerable and 35% of the unanswerable, where words alone
+refuse 6% and 24%."""
 QUOTABLE = 0.4
 """Without vectors: below this score nothing is quoted in the place of an answer that did not hold up."""
-QUOTABLE_BY_MEANING = 1.25
-"""With them: below this sum of twice the score and the nearest passage's cosine. MTRAG-UN, dev, refused before or here:
-6% of the answerable and 56% of the unanswerable; by the score alone it were 9% and 61%, and a passage that comes near
-in other words was not quoted."""
+QUOTABLE_BY_MEANING = 1.15
+"""With them: below this `evidence`. MTRAG-UN, dev, refused before or here: 5% of the answerable and 67% of the
+unanswerable; other sets: docs/search.md."""
+NEAR = 2.0
+"""What the nearest passage's cosine counts, where the score of the question counts 1."""
+STRONG = 0.5
+"""What the best passage's strength counts."""
+BY_CHANCE = 0.3
+"""How much better the best passage is by chance where ten times as many are searched."""
 
 # What a question can be about without saying which one. From the underspecified questions of MTRAG-UN, dev, with the
 # things of a support desk.
@@ -56,14 +62,30 @@ def answerability(question: str, asked_before: str, passages: Sequence[str]) -> 
     return max(_answerability(one, asked_before, passages) for one in (question, *asked))
 
 
-def can_be_answered(score: float, nearness: float) -> bool:
-    """By a question's `answerability` and the nearest passage's cosine, which is 0 where no vectors were compared."""
-    return score + nearness >= ANSWERABLE_BY_MEANING if nearness else score >= ANSWERABLE
+def evidence(score: float, found: Sequence[Passage], among: int) -> float:
+    """How much speaks for it that passages answer a question: higher is better, across help centres of any size.
+
+    `score` is its `answerability`, and alone where no vectors were compared; `among` how many passages were searched.
+    """
+    nearness = _nearness(found)
+    if not nearness:
+        return score
+    strength = max(one.strength for one in found)
+    return score + NEAR * nearness + STRONG * strength - BY_CHANCE * math.log10(max(among, 1))
 
 
-def can_be_quoted(score: float, nearness: float) -> bool:
+def can_be_answered(score: float, found: Sequence[Passage], among: int) -> bool:
+    """Does enough speak for it that a model may be asked?"""
+    return evidence(score, found, among) >= (ANSWERABLE_BY_MEANING if _nearness(found) else ANSWERABLE)
+
+
+def can_be_quoted(score: float, found: Sequence[Passage], among: int) -> bool:
     """The same where no model's words held up, so that a passage's own are all there is to show."""
-    return 2 * score + nearness >= QUOTABLE_BY_MEANING if nearness else score >= QUOTABLE
+    return evidence(score, found, among) >= (QUOTABLE_BY_MEANING if _nearness(found) else QUOTABLE)
+
+
+def _nearness(found: Sequence[Passage]) -> float:
+    return max((one.nearness for one in found), default=0.0)
 
 
 def _answerability(question: str, asked_before: str, passages: Sequence[str]) -> float:

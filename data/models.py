@@ -54,6 +54,8 @@ class Passage:
     score: float
     nearness: float = 0.0
     """The cosine of its meaning and the question's; 0 where no vector was compared."""
+    strength: float = 0.0
+    """Its score by the weights that were measured, whatever a night has tuned: thresholds are set on it."""
 
 
 @dataclass(frozen=True)

@@ -86,9 +86,18 @@ def search(
     found = scene(db, text, history=history, audience=audience, tuned=tuned)
     features = found.features(tuned)
     scores, cosines = ranking.added(features, tuned.weights), features[:, ranking.FEATURES.index("cosine")]
+    strengths = ranking.added(features, ranking.Weights())
     passages = found.passages
     order = sorted(range(len(passages)), key=lambda place: (-scores[place], passages[place].chunk_id))[:limit]
-    return [replace(passages[place], score=float(scores[place]), nearness=float(cosines[place])) for place in order]
+    return [
+        replace(
+            passages[place],
+            score=float(scores[place]),
+            nearness=float(cosines[place]),
+            strength=float(strengths[place]),
+        )
+        for place in order
+    ]
 
 
 def scene(

@@ -8,9 +8,10 @@ import pytest
 
 from data import agreement
 from data.__main__ import main
-from data.answerability import answerability, can_be_answered, unclear
+from data.answerability import answerability, can_be_answered, can_be_quoted, unclear
 from data.calibration import calibrate_support, write_threshold
 from data.conflicts import conflicts
+from data.models import Passage
 from data.refusal import evaluate_refusal
 from data.sentences import finished, split_sentences
 from data.support import THRESHOLD, support_of, unfounded
@@ -159,12 +160,21 @@ def test_ratings_of_one_kind_or_without_passages_are_refused_in_a_sentence(tmp_p
 
 
 @pytest.mark.parametrize(
-    ("score", "nearness", "answered"), [(0.2, 0.7, True), (0.4, 0.3, False), (0.35, 0.0, True), (0.25, 0.0, False)]
+    ("score", "nearness", "strength", "among", "answered", "quoted"),
+    [
+        (0.4, 0.5, 1.2, 100, True, True),
+        (0.4, 0.5, 1.2, 10_000, False, False),
+        (0.4, 0.5, 2.0, 10_000, True, True),
+        (0.4, 0.5, 0.4, 100, True, False),
+        (0.35, 0.0, 0.9, 10_000, True, False),
+        (0.25, 0.0, 0.9, 10, False, False),
+    ],
 )
-def test_a_question_is_answered_by_words_and_meaning_together_and_by_words_where_there_are_no_vectors(
-    score, nearness, answered
+def test_a_question_is_answered_where_more_speaks_for_it_than_chance_and_by_words_where_there_are_no_vectors(
+    score, nearness, strength, among, answered, quoted
 ):
-    assert can_be_answered(score, nearness) == answered
+    found = [Passage(1, "d", "T", "Text.", 9.0, nearness, strength)]
+    assert (can_be_answered(score, found, among), can_be_quoted(score, found, among)) == (answered, quoted)
 
 
 def test_refusal_is_measured_beside_its_baseline(tmp_path, capsys, monkeypatch):
