@@ -102,6 +102,39 @@ def test_a_quote_begins_where_the_meaning_comes_nearest_and_not_where_most_words
     assert "Refunds are paid to your card in six days [" in grounding.quoted(question, "", found, near)
 
 
+PAINTING = "```\n" + "paint --frame\n" * 60 + "```"
+
+
+@pytest.mark.parametrize(
+    ("text", "asked", "quote"),
+    [
+        (
+            "The brake wears. It is checked in spring. Then the pads are changed.",
+            "When are the pads changed?",
+            "The brake wears [1]. It is checked in spring [1]. Then the pads are changed [1].",
+        ),
+        (
+            f"Do this:\n\n1. Open the box.\n2. Press the red button.\n\nElse it goes on{' and on' * 40}.",
+            "Which button do I press?",
+            "Do this [1]:\n\n1. Open the box [1].\n2. Press the red button [1].",
+        ),
+        (
+            f"Charge it overnight.\n\nThis makes the battery last for years.\n\nElse it goes on{' and on' * 40}.",
+            "What makes the battery last?",
+            "Charge it overnight [1].\n\nThis makes the battery last for years [1].",
+        ),
+        (
+            f"Paint the frame like this:\n\n{PAINTING}",
+            "How do I paint the frame?",
+            f"{PAINTING}\n[1]",
+        ),
+    ],
+)
+def test_a_quote_by_meaning_begins_where_its_paragraph_or_its_steps_do_and_is_no_mere_introduction(text, asked, quote):
+    near = partial(vectors.nearness, DEFAULT_MODEL, asked)
+    assert grounding.quoted(asked, "", [Passage(1, "d", "Care", text, 1.0)], near) == quote
+
+
 def ask(text: str, *before: str) -> list[Turn]:
     return [Turn("customer", one) for one in (*before, text)]
 
