@@ -160,7 +160,7 @@ def step(
         share = (target_nats(model, row) * weight).sum() / whole
         share.backward()
         loss += share.item()
-    loss = _added_up(loss, weights)
+    loss = added_up(loss, weights)
     if not math.isfinite(loss):
         raise TrainingFailed("The loss is no longer a number: set a lower LEARNING_RATE.")
     torch.nn.utils.clip_grad_norm_(weights, CLIP)
@@ -169,8 +169,8 @@ def step(
     return loss
 
 
-def _added_up(loss: float, weights: Sequence[torch.nn.Parameter]) -> float:
-    """The loss of the whole batch, with its gradients in the weights."""
+def added_up(loss: float, weights: Sequence[torch.nn.Parameter]) -> float:
+    """The loss of the whole batch from each process's part, with the gradients of the whole in the weights."""
     for weight in weights:
         # A process without a row of this batch has none.
         weight.grad = torch.zeros_like(weight) if weight.grad is None else weight.grad

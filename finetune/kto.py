@@ -7,6 +7,7 @@ import torch
 from peft import PeftModel
 from transformers import PreTrainedTokenizerBase
 
+from finetune import parallel
 from finetune.chat import Tokens, encode
 from finetune.fitting import Example, say
 from finetune.packing import fill_rows
@@ -58,7 +59,7 @@ def learn_thumbs(model: PeftModel, rated: Sequence[Rated], validation: Sequence[
     def gradients_of(batch: Sequence[int]) -> None:
         drift = reference_sums(model, [others[at] for at in batch], recipe) - mismatched_reference[batch]
         zero = drift.mean().clamp(min=0)
-        for row in fill_rows([len(texts[at]) for at in batch], recipe.tokens_per_pass):
+        for row in parallel.share(fill_rows([len(texts[at]) for at in batch], recipe.tokens_per_pass)):
             places = [batch[at] for at in row]
             gains = log_likelihoods(model, [texts[at] for at in places]) - reference[places]
             (kto_loss(gains, zero, liked[places], shares[places]).sum() / len(batch)).backward()

@@ -9,7 +9,7 @@ from torch.nn import functional
 from transformers import PreTrainedTokenizerBase
 
 from data.models import PreferencePair
-from finetune import preferring
+from finetune import parallel, preferring
 from finetune.chat import Tokens, encode
 from finetune.fitting import Example, say
 from finetune.packing import fill_rows
@@ -63,7 +63,7 @@ def prefer(
 
     def gradients_of(batch: Sequence[int]) -> None:
         both = [len(preferences[at].chosen) + len(preferences[at].rejected) for at in batch]
-        for row in fill_rows(both, recipe.tokens_per_pass):
+        for row in parallel.share(fill_rows(both, recipe.tokens_per_pass)):
             places = [batch[at] for at in row]
             found = log_likelihoods(model, [preferences[at] for at in places])
             (preference_loss(found, reference[places], lengths[places]).sum() / len(batch)).backward()

@@ -10,7 +10,7 @@ from peft import PeftModel, set_peft_model_state_dict
 
 from finetune import base_model, parallel
 from finetune.chat import Tokens
-from finetune.fitting import CLIP, REPORT_SECONDS, Example, copy_of, rate_factor, say, validation_loss
+from finetune.fitting import CLIP, REPORT_SECONDS, Example, added_up, copy_of, rate_factor, say, validation_loss
 from finetune.packing import fill_rows, pack, target_nats
 from finetune.run_directory import Recipe
 
@@ -32,13 +32,14 @@ def log_likelihoods(model: torch.nn.Module, texts: Sequence[Tokens]) -> torch.Te
 
 
 def reference_sums(model: PeftModel, texts: Sequence[Tokens], recipe: Recipe) -> torch.Tensor:
-    """`log_likelihoods` of all texts under the model as it is, without dropout and gradients."""
+    """`log_likelihoods` of all texts under the model as it is, without dropout and gradients; shared out."""
     model.eval()
     sums = torch.zeros(len(texts), device=model.device)
     with torch.no_grad():
-        for places in fill_rows([len(one) for one in texts], recipe.tokens_per_pass):
+        for places in parallel.share(fill_rows([len(one) for one in texts], recipe.tokens_per_pass)):
             sums[places] = log_likelihoods(model, [texts[at] for at in places])
     model.train()
+    parallel.add_up([sums])
     return sums
 
 
@@ -52,7 +53,8 @@ def shuffled(count: int, recipe: Recipe, name: str) -> list[int]:
 def one_epoch(
     model: PeftModel, order: Sequence[int], recipe: Recipe, gradients_of: Callable[[Sequence[int]], None]
 ) -> int:
-    """An update for each batch of the order, whose gradients `gradients_of` adds up. Returns how many there were.
+    """An update for each batch of the order, of whose gradients `gradients_of` puts this process's share into the
+    weights. Returns how many there were.
 
     Where a stage is out of its share of the time, its rate has fallen to zero by then and the rest is left out.
     """
@@ -73,6 +75,7 @@ def one_epoch(
         for group in optimizer.param_groups:
             group["lr"] = rate * rate_factor(max(number / len(batches), spent / seconds))
         gradients_of(batch)
+        added_up(0.0, weights)
         torch.nn.utils.clip_grad_norm_(weights, CLIP)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
