@@ -80,7 +80,7 @@ async def checked(
     else:
         question, before = turns[-1].text, _asked_before(turns)
         score = answerability(question, before, grounding.texts_of(passages))
-        if not can_be_quoted(score, passages, store_vectors.count_passages(db)):
+        if not can_be_quoted(question, score, passages, store_vectors.count_passages(db)):
             raise NothingFound(passages)
         near = _near(db, turns, passages)
         # Each sentence's vector takes some milliseconds: beside the thread that acks.

@@ -49,6 +49,8 @@ _WHICH = re.compile(
     re.IGNORECASE,
 )
 """Said of which one, as in "the version of npm"; a city of California may still be any."""
+_VERSION = re.compile(r"\b[A-Z][\w+#.]*\s+v?(\d+(?:\.\d+)*)\b")
+"""The number behind a name: "Windows 95", "Python v2.2"."""
 _POINTING = re.compile(r"\b(it|its|they|them|this|that|these|those)\b", re.IGNORECASE)
 
 
@@ -79,8 +81,14 @@ def can_be_answered(score: float, found: Sequence[Passage], among: int) -> bool:
     return evidence(score, found, among) >= (ANSWERABLE_BY_MEANING if _nearness(found) else ANSWERABLE)
 
 
-def can_be_quoted(score: float, found: Sequence[Passage], among: int) -> bool:
-    """The same where no model's words held up, so that a passage's own are all there is to show."""
+def can_be_quoted(question: str, score: float, found: Sequence[Passage], among: int) -> bool:
+    """The same where no model's words held up, so that a passage's own are all there is to show.
+
+    What is said of other versions does not answer a question about one that no passage names.
+    """
+    said = "\n".join(f"{one.title}\n{one.text}" for one in found)
+    if any(not re.search(rf"(?<![\d.]){re.escape(number)}(?!\d)", said) for number in _VERSION.findall(question)):
+        return False
     return evidence(score, found, among) >= (QUOTABLE_BY_MEANING if _nearness(found) else QUOTABLE)
 
 
@@ -103,6 +111,9 @@ def unclear(question: str, said_before: str) -> str:
     at what nobody has said, as in "How do I remove it?"; else empty."""
     known = frozenset(content_words(said_before))
     for found in _SOME.finditer(question):
+        if any(word.istitle() for word in found[0].split()[1:]):
+            # "The Tour plan" says which one.
+            continue
         if not frozenset(content_words(found[1])) <= known and not _WHICH.match(question, found.start(1)):
             return found[1].lower()
     pointing = _POINTING.search(question)

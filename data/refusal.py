@@ -53,7 +53,7 @@ def evaluate_refusal(
             scores.append(answerability(question, asked[-1] if asked else "", texts))
             sums.append(evidence(scores[-1], found, among))
             refused.append(not can_be_answered(scores[-1], found, among))
-            not_quoted.append(refused[-1] or not can_be_quoted(scores[-1], found, among))
+            not_quoted.append(refused[-1] or not can_be_quoted(question, scores[-1], found, among))
             bm25.append(alone[0].score if alone else 0.0)
             asks_back.append(bool(unclear(question, before)))
     if not {"answerable", "unanswerable"} <= set(labels):

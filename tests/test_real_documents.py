@@ -109,6 +109,8 @@ def test_a_question_is_asked_back_only_where_several_articles_speak_of_it():
         ("How big is the version of the plan?", "version"),
         ("Does it support proxies on Windows?", ""),
         ("How do I remove a package?", ""),
+        ("How much is the Tour plan?", ""),
+        ("Who wrote the TV series?", "series"),
     ],
 )
 def test_what_a_question_leaves_open_is_found(question, open_):

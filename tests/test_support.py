@@ -174,7 +174,22 @@ def test_a_question_is_answered_where_more_speaks_for_it_than_chance_and_by_word
     score, nearness, strength, among, answered, quoted
 ):
     found = [Passage(1, "d", "T", "Text.", 9.0, nearness, strength)]
-    assert (can_be_answered(score, found, among), can_be_quoted(score, found, among)) == (answered, quoted)
+    assert can_be_answered(score, found, among) == answered
+    assert can_be_quoted("What is it?", score, found, among) == quoted
+
+
+@pytest.mark.parametrize(
+    ("question", "quoted"),
+    [
+        ("Does it run on Windows 95?", False),
+        ("Does it run on Windows 11?", True),
+        ("Does it run on Windows 1?", False),
+        ("Does it run 95 hours?", True),
+    ],
+)
+def test_nothing_is_quoted_for_a_version_that_no_passage_names(question, quoted):
+    found = [Passage(1, "d", "Systems", "It runs on Windows 10 and 11.", 2.0, 0.9, 2.0)]
+    assert can_be_quoted(question, 1.0, found, 100) == quoted
 
 
 def test_refusal_is_measured_beside_its_baseline(tmp_path, capsys, monkeypatch):
