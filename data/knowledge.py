@@ -75,8 +75,6 @@ def import_knowledge(
             counts[_import_file(db, file, given, wanted)] += 1
         except (BadDocument, OSError) as error:
             wanted.failed[str(file)] = (error.strerror if isinstance(error, OSError) else None) or str(error)
-    for name, reason in wanted.failed.items():
-        log.warning("%s skipped: %s", name, reason)
     for source in set(wanted.known) - {str(file) for file in chosen}:
         store.remove_document(db, source)
         counts["removed"] += 1

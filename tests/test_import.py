@@ -201,6 +201,8 @@ def test_the_command_says_what_it_did_and_exits_1_when_something_was_skipped(tmp
     assert err.splitlines()[-1] == (
         "One file or part of one was skipped, for the reasons above; everything else is imported."
     )
+    assert main(["import-knowledge", str(folder)]) == 1
+    assert "".join(capsys.readouterr()).count(str(folder / "b.pdf")) == 1
     assert main(["search", "five", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)["passages"][0]
     assert (found["owner"], found["link"], found["stale_after"]) == ("Ana", str(where), "2020-01-31")

@@ -113,7 +113,8 @@ def read(file: Path, content: bytes) -> Reading:
     else:
         reading = TEXTS[suffix](decoded(content, is_html=suffix in PAGES), name=name)
     if not reading.blocks:
-        raise BadDocument("there is no text in it")
+        beside = " beside menus and lists of links" if suffix in PAGES else ""
+        raise BadDocument(f"there is no text in it{beside}")
     return reading
 
 
