@@ -138,7 +138,8 @@ href="https://x.example/p">prices</a>.</p>loose text<ol start="2"><li>One<ul><li
 <h2>Reset<a class="headerlink" href="#r">#</a> <a href="#r">¶</a></h2><pre><code class="language-sh">reset
   --hard</code></pre><table><tr><th>part</th><th>euros</th></tr>
 <tr><td rowspan=2>pad</td><td>18</td></tr><tr><td>19</td></tr></table>
-<details><summary>How?</summary>So.</details><dl><dt>Term</dt><dd>Meaning</dd></dl><img src=x alt="A worn pad">
+<details><summary>How?</summary>So.</details><dl><dt>Term<a href="#t"> ¶</a></dt><dd>Meaning</dd></dl>
+<img src=x alt="A worn pad">
 <p hidden>no</p>
 </main><footer>Imprint</footer></body></html>"""
 
@@ -185,6 +186,8 @@ def test_what_a_link_says_is_said_whatever_its_class():
         '<div class="navheader"><table><tr><td><a href="a.html">Prev</a></td><td>Part</td></tr></table></div>',
         '<div class="sphinxsidebar"><ul><li><a href="a.html">Installation</a></li></ul></div>',
         '<div id="footer">Last updated 2026</div>',
+        '<p>Next: <a href="a.html" rel="next">Installation</a>, Up: <a href="b.html" rel="up">Guide</a></p>',
+        '<table><tr><td>[<a href="a.html#t">&gt;&gt;</a>]</td><td>[<a href="c.html#c">Contents</a>]</td></tr></table>',
         '<div class="related"><h3>Navigation</h3><a href="a.html">next</a></div>',
     ],
 )

@@ -23,6 +23,8 @@ LEFT_OUT_CLASSES = _names("""
     genindextable
 """)
 LEFT_OUT_IDS = _names("nav navbar navigation sidebar toc breadcrumbs footer site-header site-footer")
+WAYS_ON = _names("next prev previous up contents index start top")
+"""What `rel` calls a link to a page around this one."""
 BLOCKS = _names("""
     address article blockquote body center dd details div dl dt fieldset figcaption figure h1 h2 h3 h4 h5 h6 header
     hr html li main ol p pre section summary table tbody td tfoot th thead tr ul
@@ -115,7 +117,7 @@ def _block(element: html.HtmlElement, page: Page) -> None:
     tag = element.tag
     if tag in ("h1", "h2", "h3", "h4", "h5", "h6"):
         page.heading(int(tag[1]), _said(element).strip(ANCHORS))
-    elif tag in ("ul", "ol", "dl") and _is_contents(element):
+    elif (tag in ("ul", "ol", "dl", "table") and _is_contents(element)) or _leads_on(element):
         return
     elif tag in ("ul", "ol"):
         start = element.get("start", "1")
@@ -137,7 +139,7 @@ def _block(element: html.HtmlElement, page: Page) -> None:
         _note(element, page)
     elif tag == "dt":
         # Several may stand above one meaning: `-h`, `--help`.
-        page.label(", ".join(filter(None, (page.drop_label(), _said(element).removesuffix(":")))))
+        page.label(", ".join(filter(None, (page.drop_label(), _said(element).rstrip(ANCHORS).removesuffix(":")))))
     else:
         _flow(element, page)
         if tag == "dl":
@@ -149,6 +151,16 @@ def _is_contents(element: html.HtmlElement) -> bool:
     links = (one for one in element.iter("a") if "#" in one.get("href", "") and not ADDRESS.match(one.get("href")))
     linked = sum(map(str.isalpha, "".join("".join(one.itertext()) for one in links)))
     return linked > 0 and linked == sum(map(str.isalpha, "".join(element.itertext())))
+
+
+def _leads_on(element: html.HtmlElement) -> bool:
+    """Is it but links to the pages around this one, each with a word such as "Next:"?"""
+    links = list(element.iter("a"))
+    if not links or any(WAYS_ON.isdisjoint(one.get("rel", "").split()) for one in links):
+        return False
+    linked = sum(map(str.isalpha, "".join("".join(one.itertext()) for one in links)))
+    beside = sum(map(str.isalpha, "".join(element.itertext()))) - linked
+    return beside <= len("Previous") * len(links)
 
 
 def _details(element: html.HtmlElement, page: Page) -> None:
