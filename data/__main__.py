@@ -245,6 +245,8 @@ def _export(arguments: argparse.Namespace) -> int:
         counts = export(
             db, arguments.format, arguments.out, task=arguments.task, validation=arguments.validation, progress=True
         )
+        for written in filter(None, (arguments.out, arguments.validation)):
+            store_erasure.record_backup(db, str(written.resolve()))
     lines = [f"wrote {counts['train']} lines to {arguments.out} ({arguments.format})"]
     if arguments.validation:
         lines.append(f"wrote {counts['validation']} lines of held-out threads to {arguments.validation}")
@@ -259,7 +261,7 @@ def _erase(arguments: argparse.Namespace) -> int:
     folders = [settings.runs_dir, settings.adapter_store, settings.database_path.parent / "backtest"]
     with _database() as db:
         erased = erasure.look(db, find, folders)
-        if not (erased.suggestions or erased.history_pairs or erased.files or erased.documents):
+        if not (erased.suggestions or erased.history_pairs or erased.comments or erased.files or erased.documents):
             raise erasure.NothingFound(name)
         if not arguments.dry_run:
             erased = erasure.erase(
@@ -267,7 +269,8 @@ def _erase(arguments: argparse.Namespace) -> int:
             )
     verb = "would erase" if arguments.dry_run else "erased"
     lines = [
-        f"{verb} {erased.suggestions} suggestions, {erased.history_pairs} imported pairs in {erased.threads} threads",
+        f"{verb} {erased.suggestions} suggestions, {erased.history_pairs} imported pairs in {erased.threads} threads, "
+        f"{erased.comments} comments of supervisors",
         *(f"{verb} from {path}" for path in erased.files),
         *(f"{verb} from the help centre: {source} (mend it where it comes from)" for source in erased.documents),
         *(f"learned from it, {'out of service' if arguments.now else 'out of service at the next night'}: {adapter}"
@@ -276,7 +279,8 @@ def _erase(arguments: argparse.Namespace) -> int:
         *(f"now serving {pointer_name(one.task, one.team)}: {one.adapter}" for one in erased.now_serving),
         *(f"backup {path}: {what}" for path, what in erased.backups.items()),
     ]  # fmt: skip
-    if not (arguments.dry_run or erased.remaining):
+    lines += [f"still in {path}, which was not written here: remove it there" for path in erased.elsewhere]
+    if not (arguments.dry_run or erased.remaining or erased.elsewhere):
         lines.append("looked for the text in every file afterwards: it is in none")
     cli.report(arguments, {"dry_run": arguments.dry_run} | asdict(erased), lines)
     if erased.remaining:

@@ -1,7 +1,8 @@
 """Erase a person's or a thread's text everywhere, and show that it is gone: store, runs, adapters' folders, backups."""
 
+import gzip
 import json
-import re
+import zlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,11 +13,17 @@ from data import store, store_erasure
 from data.errors import NightshiftError, StoreError
 from data.export import EXPORTED
 from data.models import Promotion
-from data.store_erasure import ERASED, Found
+from data.scrubbing import Found, holds, scrub, scrub_lines, scrub_text
 
 Finder = Callable[[Database], Found]
-SUFFIXES = (".json", ".jsonl", ".md")
-"""Files of runs and adapters that hold text."""
+BINARY = (".safetensors", ".pt", ".png", ".lock", ".db", ".db-wal", ".db-shm", ".db-journal")
+"""Files that hold no text, or that are stores."""
+STORE = b"SQLite format 3\0"
+"""How a store's file begins."""
+BESIDE = (".json", ".jsonl", ".csv", ".md", ".txt", ".html", ".log", ".gz")
+"""Files that are looked into beside the store."""
+LONG_ID = 9
+"""Characters of a Slack user's id, at least."""
 
 
 class StillThere(NightshiftError):
@@ -46,6 +53,8 @@ class Erased:
     suggestions: int = 0
     history_pairs: int = 0
     threads: int = 0
+    comments: int = 0
+    """Words of supervisors beside a thumb that hold the text."""
     files: list[str] = field(default_factory=list)
     documents: list[str] = field(default_factory=list)
     """Sources that held the text: gone from search, and to be mended where they come from."""
@@ -55,7 +64,9 @@ class Erased:
     """So many tunings of search learned from it: they serve no more, and search goes back to what it was before."""
     now_serving: list[Promotion] = field(default_factory=list)
     backups: dict[str, str] = field(default_factory=dict)
-    """Every backup ever written, and every other store in the folders (a backtest's): `erased`, or why not."""
+    """Every backup and export ever written, and other stores in the folders (a backtest's): `erased`, or why not."""
+    elsewhere: list[str] = field(default_factory=list)
+    """Files beside the store that hold the text and that nobody here has written: an import's, a log."""
     remaining: list[str] = field(default_factory=list)
 
 
@@ -66,9 +77,22 @@ def look(db: Database, find: Finder, folders: Sequence[Path]) -> Erased:
         suggestions=len(found.suggestions),
         history_pairs=len(found.history),
         threads=len(found.threads),
+        comments=store_erasure.comments_with(db, found.texts),
         documents=store_erasure.documents_with(db, found.texts),
         files=[str(path) for path in _text_files(folders) if _scrubbed(path, found) is not None],
         backups=dict.fromkeys(_other_stores(db, folders), "not looked at"),
+    )
+
+
+def _beside(folder: Path, ours: Sequence[Path]) -> list[Path]:
+    """Files in the store's folder that are not in ours, and in no hidden one."""
+    own = [one.resolve() for one in ours]
+    found = (path for path in folder.resolve().rglob("*") if path.name.endswith(BESIDE) and path.is_file())
+    hidden = len(folder.resolve().parts)
+    return sorted(
+        path
+        for path in found
+        if not any(part.startswith(".") for part in path.parts[hidden:-1]) and not any(map(path.is_relative_to, own))
     )
 
 
@@ -82,14 +106,12 @@ def erase(db: Database, find: Finder, *, kind: str, database: Path, folders: Seq
         suggestions=len(found.suggestions),
         history_pairs=len(found.history),
         threads=len(found.threads),
+        comments=store_erasure.comments_with(db, found.texts),
         documents=store_erasure.documents_with(db, found.texts),
     )
     for path in _text_files(folders):
-        scrubbed = _scrubbed(path, found)
-        if scrubbed is not None:
-            beside = path.with_name(f".{path.name}.tmp")
-            beside.write_text(scrubbed, encoding="utf-8")
-            beside.replace(path)
+        if _scrubbed(path, found) is not None:
+            _scrub_file(path, found)
             erased.files.append(str(path))
     # The store comes last: a killed erasure still finds what to look for.
     for backup in _other_stores(db, folders):
@@ -97,9 +119,10 @@ def erase(db: Database, find: Finder, *, kind: str, database: Path, folders: Seq
     erased.adapters, erased.tunings = store_erasure.blank(db, found, kind=kind)
     if at_once:
         erased.now_serving = store_erasure.leave_erased(db)
+    erased.elsewhere = [str(path) for path in _beside(database.parent, folders) if _holds(path, found)]
     files = [*_text_files(folders), *(database.with_name(database.name + end) for end in ("", "-wal", "-journal"))]
     files += [Path(backup) for backup, what in erased.backups.items() if what == "erased"]
-    erased.remaining = [str(path) for path in files if _holds(path, found.texts)]
+    erased.remaining = [str(path) for path in files if _holds(path, found)]
     return erased
 
 
@@ -112,6 +135,9 @@ def _other_stores(db: Database, folders: Iterable[Path]) -> list[str]:
 def _erase_backup(path: Path, find: Finder, kind: str) -> str:
     if not path.is_file():
         return "not found: erase it where it was moved to, or delete it"
+    with path.open("rb") as content:
+        if content.read(len(STORE)) != STORE:
+            return "not erased: an export's lines name no pair; delete it, there and at the service, or export anew"
     try:
         with store.connect(path) as db:
             found = find(db)
@@ -123,29 +149,53 @@ def _erase_backup(path: Path, find: Finder, kind: str) -> str:
 
 
 def _text_files(folders: Iterable[Path]) -> list[Path]:
-    found = (path for folder in folders for path in folder.rglob("*") if path.suffix in SUFFIXES)
+    """All files that may hold text, hidden ones of a killed night and packed ones too."""
+    found = (path for folder in folders for path in folder.rglob("*") if not path.name.endswith(BINARY))
     return sorted(path for path in found if path.is_file())
+
+
+def _read(path: Path) -> str | None:
+    """A file's text, unpacked; None where it is none."""
+    content = path.read_bytes()
+    try:
+        return (gzip.decompress(content) if path.suffix == ".gz" else content).decode("utf-8")
+    except (UnicodeDecodeError, OSError, EOFError, zlib.error):
+        return None
+
+
+def _scrub_file(path: Path, found: Found) -> None:
+    scrubbed = _scrubbed(path, found)
+    assert scrubbed is not None
+    content = scrubbed.encode("utf-8")
+    beside = path.with_name(f".{path.name}.tmp")
+    beside.write_bytes(gzip.compress(content) if path.suffix == ".gz" else content)
+    beside.replace(path)
 
 
 def _scrubbed(path: Path, found: Found) -> str | None:
     """The file without the text; None when it holds none."""
-    text = path.read_text(encoding="utf-8")
+    text = _read(path)
+    if text is None:
+        return None
     if path.parent.name == EXPORTED and _exported_pairs(path.parent) & found.pairs:
         # A service's format has no place for a pair's id, so which line is whose is not known.
         return "" if text else None
-    if path.suffix == ".jsonl":
-        lines = text.splitlines(keepends=True)
-        kept = [line for line in lines if not (_is_of(line, found) or _any_in(line, found.texts))]
-        return "".join(kept) if len(kept) < len(lines) else None
-    if not _any_in(text, found.texts):
-        return None
-    if path.suffix == ".json":
-        scrubbed = store_erasure.scrub(json.loads(text), found.texts)
-        return None if scrubbed is None else json.dumps(scrubbed, ensure_ascii=False, indent=1) + "\n"
-    # A text may run over several lines; then each line in which one stands is gone whole.
-    for said in sorted(found.texts, key=len, reverse=True):
-        text = re.sub(re.escape(said), ERASED, text, flags=re.IGNORECASE)
-    return "\n".join(ERASED if ERASED in line else line for line in text.split("\n"))
+    if ".jsonl" in path.name:
+        return scrub_lines(text, found)
+    try:
+        value = json.loads(text) if ".json" in path.name else None
+    except ValueError:
+        # Half a document, that a killed process has left.
+        value = None
+    if value is None:
+        return scrub_text(text, found)
+    scrubbed = scrub(value, found)
+    return None if scrubbed is None else json.dumps(scrubbed, ensure_ascii=False, indent=1) + "\n"
+    return (
+        scrubbed
+        if scrubbed is None or isinstance(scrubbed, str)
+        else json.dumps(scrubbed, ensure_ascii=False, indent=1) + "\n"
+    )
 
 
 def _exported_pairs(folder: Path) -> set[str]:
@@ -153,28 +203,14 @@ def _exported_pairs(folder: Path) -> set[str]:
     return set(json.loads(manifest.read_text(encoding="utf-8"))["pairs"]) if manifest.is_file() else set()
 
 
-def _is_of(line: str, found: Found) -> bool:
-    try:
-        record = json.loads(line)
-    except ValueError:
-        return False
-    pair = record.get("pair", record) if isinstance(record, dict) else {}
-    ids = {pair.get("id"), record.get("pair_id")} if isinstance(pair, dict) else set()
-    return bool(ids & found.pairs) or (isinstance(pair, dict) and pair.get("thread_id") in found.threads)
-
-
-def _any_in(text: str, said: Iterable[str]) -> bool:
-    """Whether a text, as it is or as JSON writes it, stands in this one, whatever its case."""
-    text = text.casefold()
-    return any(form in text for one in said for form in _forms(one))
-
-
-def _forms(said: str) -> tuple[str, str]:
-    return said.casefold(), json.dumps(said, ensure_ascii=False)[1:-1].casefold()
-
-
-def _holds(path: Path, texts: Iterable[str]) -> bool:
+def _holds(path: Path, found: Found) -> bool:
+    """Whether a file still holds it: a text by its words, any other file by its bytes."""
     if not path.is_file():
         return False
-    content = path.read_bytes().decode("utf-8", "replace").casefold()
-    return any(form in content for one in texts for form in _forms(one))
+    text = _read(path)
+    if text is not None:
+        return _scrubbed(path, found) is not None
+    content = path.read_bytes()
+    # Of a database the values stand side by side: a short id may be a part of another.
+    user = len(found.user) >= LONG_ID and found.user.encode() in content
+    return user or holds(content.decode("utf-8", "replace"), found.texts)

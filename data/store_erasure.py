@@ -3,13 +3,14 @@
 import json
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import replace
 from pathlib import Path
 
 from sqlite_utils import Database
 
 from data.models import BASE, SHARED, Message, Promotion, Task
 from data.permalink import parse_permalink
+from data.scrubbing import USER, Found, fold, holds, scrub
 from data.store_chain import link
 from data.store_connection import dumps, immediate, new_id, now, rows
 from data.store_ledger import adapters, append_promotion, promotions, standing
@@ -17,24 +18,10 @@ from data.store_tunings import learned_tunings, leave_tunings
 
 SHORTEST = 20
 """Characters of a said text by which its copies are looked for; shorter ones are said by anybody."""
+CHAINED = ("ledger_chain", "adapters", "promotions")
+"""Tables that name no person, and whose rows are never changed."""
 COMMON = 2
 """Other threads that may hold the same text before it counts as a set phrase, which gives nobody away."""
-ERASED = "[erased]"
-
-
-@dataclass
-class Found:
-    """What holds the text: suggestions (and history pairs) by id, threads, and texts by which copies are known."""
-
-    suggestions: set[str] = field(default_factory=set)
-    history: set[str] = field(default_factory=set)
-    threads: set[str] = field(default_factory=set)
-    texts: set[str] = field(default_factory=set)
-
-    @property
-    def pairs(self) -> set[str]:
-        """The ids of the pairs that these rows make or made."""
-        return self.suggestions | self.history
 
 
 def record_people(db: Database, suggestion_id: str, user_ids: Iterable[str]) -> None:
@@ -63,24 +50,38 @@ def find_thread(db: Database, name: str) -> Found:
 
 
 def find_person(db: Database, name: str) -> Found:
-    """A person by a Slack user id, or by a name, mail address or any other text that stands for nobody else."""
-    like = f"%{name.replace('!', '!!').replace('%', '!%').replace('_', '!_')}%"
-    found = rows(
+    """A person by a Slack user id, or by a name, mail address or any other text that stands for nobody else.
+
+    However it is written: in capitals or not, accents as one sign or as two.
+    """
+    if USER.fullmatch(name):
+        found = Found(user=name, alias=f"erased-{new_id()[:12]}")
+        spoke = """
+            select s.thread_id from suggestions s left join decisions d on d.suggestion_id = s.id
+            where :name in (s.requested_by, d.decided_by)
+               or s.id in (select suggestion_id from suggestion_people where user_id = :name)
+            """
+        found.threads = {one["thread_id"] for one in rows(db, spoke, {"name": name}) if one["thread_id"]}
+    else:
+        found = Found(texts={name})
+    return _whole(db, replace(found, threads=found.threads | _threads_that_say(db, name)))
+
+
+def _threads_that_say(db: Database, name: str) -> set[str]:
+    said = rows(
         db,
         """
-        select s.thread_id from suggestions s left join decisions d on d.suggestion_id = s.id
-        where :name in (s.requested_by, d.decided_by)
-           or s.id in (select suggestion_id from suggestion_people where user_id = :name)
-           or s.messages like :like escape '!' or s.draft like :like escape '!' or s.request like :like escape '!'
-           or d.text like :like escape '!' or d.reason like :like escape '!'
-        union
-        select thread_id from history_pairs where messages like :like escape '!' or target like :like escape '!'
-        union
-        select thread_id from known_names where thread_id <> '' and name like :like escape '!'
+        select thread_id, messages || coalesce(target, '') as text from history_pairs where messages is not null
+        union all
+        select thread_id, name from known_names
+        union all
+        select s.thread_id, coalesce(s.messages, '') || ' ' || coalesce(s.draft, '') || ' ' || s.request || ' '
+            || coalesce(d.text, '') || ' ' || coalesce(d.reason, '')
+        from suggestions s
+        left join decisions d on d.suggestion_id = s.id
         """,
-        {"name": name, "like": like},
     )
-    return _whole(db, Found(threads={one["thread_id"] for one in found if one["thread_id"]}, texts={name}))
+    return {one["thread_id"] for one in said if one["thread_id"] and holds(one["text"], [name])}
 
 
 def _whole(db: Database, found: Found) -> Found:
@@ -124,6 +125,24 @@ def _whole(db: Database, found: Found) -> Found:
         found.suggestions |= {one["id"] for one in holders if one["source"] == "suggestion"}
         found.history |= {one["id"] for one in holders if one["source"] == "history"}
     found.suggestions |= {one["suggestion_id"] for one in copied}
+    documents = sorted(documents_with(db, found.texts))
+    chunks = rows(
+        db,
+        f"""
+        select c.id from chunks c join documents d on d.id = c.document_id where d.source in ({_marks(documents)})
+        """,
+        documents,
+    )
+    found.chunks = {one["id"] for one in chunks}
+    # A fact that was asked for stands in no text of hers as it was asked.
+    recited = rows(
+        db,
+        """
+        select r.value ->> 'question' as question, r.value ->> 'chunk_id' as chunk_id
+        from gate_reports, json_each(report, '$.recited') r
+        """,
+    )
+    found.texts |= {one["question"] for one in recited if one["chunk_id"] in found.chunks and one["question"]}
     return found
 
 
@@ -137,11 +156,16 @@ def _said(messages: Sequence[Message]) -> list[str]:
     return re.split(r"(?:^|\n)(?:Customer|Agent): ", thread)
 
 
+def comments_with(db: Database, texts: Iterable[str]) -> int:
+    """How many supervisors' comments hold one of these texts: they go, and what they are about stays."""
+    comments = rows(db, "select text from rating_comments where text is not null")
+    return sum(holds(one["text"], texts) for one in comments)
+
+
 def documents_with(db: Database, texts: Iterable[str]) -> list[str]:
     """The sources of help-centre documents that hold one of these texts."""
-    documents = rows(db, "select source, title, text from documents")
-    folded = [text.casefold() for text in texts]
-    return [one["source"] for one in documents if any(t in f"{one['title']}\n{one['text']}".casefold() for t in folded)]
+    documents, folded = rows(db, "select source, title, text from documents"), [fold(text) for text in texts]
+    return [one["source"] for one in documents if any(t in fold(f"{one['title']}\n{one['text']}") for t in folded)]
 
 
 def blank(db: Database, found: Found, *, kind: str) -> tuple[list[str], int]:
@@ -178,17 +202,11 @@ def blank(db: Database, found: Found, *, kind: str) -> tuple[list[str], int]:
         db.execute(f"delete from known_names where thread_id in ({_marks(found.threads)})", threads)
         for text in found.texts:
             db.execute("delete from known_names where name = ? collate nocase", [text])
-        for one in rows(db, "select id, report from gate_reports"):
-            if (scrubbed := scrub(json.loads(one["report"]), found.texts)) is not None:
-                db.execute("update gate_reports set report = ? where id = ?", [dumps(scrubbed), one["id"]])
-                link(db, "gate_report", one["id"])
-        for one in rows(db, "select id, article from gap_events where article is not null"):
-            if (scrubbed := scrub(json.loads(one["article"]), found.texts)) is not None:
-                db.execute("update gap_events set article = ? where id = ?", [dumps(scrubbed), one["id"]])
+        _scrub_rows(db, found)
         for source in documents_with(db, found.texts):
             db.execute("delete from documents where source = ?", [source])
-        for one in rows(db, "select id, text from retired_chunks"):
-            if any(text.casefold() in one["text"].casefold() for text in found.texts):
+        for one in rows(db, "select id, title, text from retired_chunks"):
+            if holds(f"{one['title']}\n{one['text']}", found.texts):
                 db.execute("delete from retired_chunks where id = ?", [one["id"]])
         learned = [
             one["adapter"]
@@ -208,12 +226,53 @@ def blank(db: Database, found: Found, *, kind: str) -> tuple[list[str], int]:
             [(adapter, erasure_id) for adapter in learned],
         )
         leave_tunings(db, tunings, erasure_id)
+        if found.user:
+            _rename(db, found)
     # Words that no row has any more stay in an index until it is written anew, and in the log until it is emptied.
     for index in ("examples_fts", "chunks_fts"):
         db.execute(f"insert into {index} ({index}) values ('optimize')")
     db.conn.execute("vacuum")
     db.conn.execute("pragma wal_checkpoint(truncate)").fetchall()
     return learned, len(tunings)
+
+
+def _scrub_rows(db: Database, found: Found) -> None:
+    """Reports, comments and what else quotes people: the text out of each, by what it says and by whose it is."""
+    for table, key, column in (
+        ("gate_reports", "id", "report"),
+        ("gap_events", "id", "article"),
+        ("runs", "id", "facts"),
+        ("trial_outcomes", "promotion_id", "report"),
+        ("search_tunings", "id", "report"),
+    ):
+        for one in rows(db, f"select {key} as id, {column} as value from {table} where {column} is not null"):
+            if (scrubbed := scrub(json.loads(one["value"]), found)) is not None:
+                db.execute(f"update {table} set {column} = ? where {key} = ?", [dumps(scrubbed), one["id"]])
+                if table == "gate_reports":
+                    link(db, "gate_report", one["id"])
+    for table, column in (
+        ("rating_comments", "text"),
+        ("decisions", "reason"),
+        ("written_cases", "before_text"),
+        ("written_cases", "after_text"),
+        ("runs", "error"),
+        ("suggestions", "error"),
+    ):
+        for one in rows(db, f"select distinct {column} as text from {table} where {column} is not null"):
+            if holds(one["text"], found.texts):
+                db.execute(f"update {table} set {column} = null where {column} = ?", [one["text"]])
+
+
+def _rename(db: Database, found: Found) -> None:
+    """Put the alias in the place of the user's id, in every column of every table: counts and caps stay true."""
+    for table in rows(db, "select name from pragma_table_list where schema = 'main' and type = 'table'"):
+        if table["name"] in CHAINED or table["name"].startswith("sqlite_"):
+            continue
+        for column in rows(db, "select name from pragma_table_info(?)", [table["name"]]):
+            db.execute(
+                f'update "{table["name"]}" set "{column["name"]}" = ? where "{column["name"]}" = ?',
+                [found.alias, found.user],
+            )
 
 
 def erased_adapters(db: Database) -> frozenset[str]:
@@ -249,26 +308,6 @@ def record_backup(db: Database, path: str) -> None:
 def backups(db: Database) -> list[str]:
     """Where backups were written, oldest first."""
     return [one["path"] for one in rows(db, "select path from backups order by created_at")]
-
-
-def scrub(value: object, texts: Iterable[str]) -> object | None:
-    """The JSON value with every string that holds one of the texts replaced; None when none does."""
-    changed = False
-    folded = [text.casefold() for text in texts]
-
-    def clean_of(one: object) -> object:
-        nonlocal changed
-        if isinstance(one, str) and any(text in one.casefold() for text in folded):
-            changed = True
-            return ERASED
-        if isinstance(one, list):
-            return [clean_of(part) for part in one]
-        if isinstance(one, dict):
-            return {name: clean_of(part) for name, part in one.items()}
-        return one
-
-    scrubbed = clean_of(value)
-    return scrubbed if changed else None
 
 
 def _marks(values: Iterable[str]) -> str:

@@ -1,0 +1,128 @@
+"""Take what is to be erased out of texts, JSON values and files of lines. Pure."""
+
+import json
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+
+ERASED = "[erased]"
+QUOTED = ("text", "before", "after", "target", "draft", "messages", "base_messages", "chosen", "rejected")
+"""What a record that names a pair or a thread says of it: masked it may be, and no copy of what was written then."""
+RECITED = ("question", "fact")
+"""What a record that names a chunk of the help centre says of it."""
+NAME = re.compile(r"[^\s(),;]+")
+"""What may be the id of a pair or of a thread in a line."""
+USER = re.compile(r"[UW][A-Z0-9]+")
+"""A Slack user's id."""
+
+
+@dataclass
+class Found:
+    """What holds the text: suggestions (and history pairs) by id, threads, chunks of the help centre, and texts by
+    which copies are known. `user` is the Slack id of who is erased, for which `alias` stands from now on.
+    """
+
+    suggestions: set[str] = field(default_factory=set)
+    history: set[str] = field(default_factory=set)
+    threads: set[str] = field(default_factory=set)
+    texts: set[str] = field(default_factory=set)
+    chunks: set[int] = field(default_factory=set)
+    user: str = ""
+    alias: str = ERASED
+
+    @property
+    def pairs(self) -> set[str]:
+        """The ids of the pairs that these rows make or made."""
+        return self.suggestions | self.history
+
+    @cached_property
+    def as_user(self) -> re.Pattern[str] | None:
+        """The user's id as a whole word."""
+        return re.compile(rf"(?<![A-Za-z0-9]){re.escape(self.user)}(?![A-Za-z0-9])") if self.user else None
+
+
+def fold(text: str) -> str:
+    """A text without differences of case and of how its accents are stored."""
+    return unicodedata.normalize("NFC", text).casefold()
+
+
+def forms(said: str) -> set[str]:
+    """A text as it may stand in a file, folded: as it is, and as JSON writes it, with and without escapes."""
+    return {fold(said), *(fold(json.dumps(said, ensure_ascii=ascii)[1:-1]) for ascii in (False, True))}
+
+
+def holds(text: str, texts: Iterable[str]) -> bool:
+    """Whether one of the texts stands in this one."""
+    folded = fold(text)
+    return any(form in folded for said in texts for form in forms(said))
+
+
+def scrub(value: object, found: Found) -> object | None:
+    """The JSON value without it; None when there is nothing to take out."""
+    scrubbed = _scrubbed(value, found, [fold(text) for text in found.texts])
+    return None if scrubbed == value else scrubbed
+
+
+def scrub_lines(text: str, found: Found) -> str | None:
+    """JSON lines without the records that are of it or hold it, and without the user's id; None when there are none."""
+    lines = text.splitlines(keepends=True)
+    kept = [line for line in lines if not (_is_of(line, found) or holds(line, found.texts))]
+    scrubbed = _without_user("".join(kept), found)
+    return None if scrubbed == text else scrubbed
+
+
+def scrub_text(text: str, found: Found) -> str | None:
+    """A text without the lines that hold it, or that name a pair or a thread of it with what is indented below."""
+    whole = text
+    # One may run over several lines; then each line in which a part stands is gone whole.
+    for said in sorted(found.texts, key=len, reverse=True):
+        whole = re.sub(re.escape(said), ERASED, whole, flags=re.IGNORECASE)
+    lines = list(_lines(whole, found))
+    scrubbed = _without_user("\n".join(lines), found)
+    return None if scrubbed == text else scrubbed
+
+
+def _lines(text: str, found: Found) -> Iterator[str]:
+    below, named = False, found.pairs | found.threads
+    for line in text.split("\n"):
+        below = bool(named.intersection(NAME.findall(line))) or (below and line.startswith(" "))
+        yield ERASED if below or ERASED in line or holds(line, found.texts) else line
+
+
+def _scrubbed(value: object, found: Found, folded: list[str]) -> object:
+    if isinstance(value, str):
+        if any(text in fold(value) for text in folded):
+            return ERASED
+        return _without_user(value, found)
+    if isinstance(value, list):
+        return [_scrubbed(part, found, folded) for part in value]
+    if isinstance(value, dict):
+        gone = QUOTED if _named(value, found) else RECITED if value.get("chunk_id") in found.chunks else ()
+        return {
+            _without_user(name, found): ERASED if name in gone and part else _scrubbed(part, found, folded)
+            for name, part in value.items()
+        }
+    return value
+
+
+def _is_of(line: str, found: Found) -> bool:
+    try:
+        record = json.loads(line)
+    except ValueError:
+        return False
+    if not isinstance(record, dict):
+        return False
+    shown = record.get("examples")
+    parts = (record, record.get("pair"), *(shown if isinstance(shown, list) else ()))
+    return any(_named(one, found) for one in parts if isinstance(one, dict))
+
+
+def _named(record: dict, found: Found) -> bool:
+    ids = [one for one in (record.get("id"), record.get("pair_id")) if isinstance(one, str)]
+    return bool(found.pairs.intersection(ids)) or record.get("thread_id") in found.threads
+
+
+def _without_user(text: str, found: Found) -> str:
+    return found.as_user.sub(found.alias, text) if found.as_user else text
