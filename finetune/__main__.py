@@ -22,10 +22,6 @@ CASES = "replies scored in each part, at even distances; %(default)s"
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
-    # Waiting threads sleep. Where they spin, as is torch's default, two idle cores train 2,700 tokens a second and not
-    # 2,350; but beside one busy process it is 70 to 900 and not 1,500 to 1,800, and vLLM and the bot are always there.
-    # Read when torch is first imported, which only the commands do.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     # They tell every request at INFO; the engine tells what matters of it.
     for library in ("httpx2", "openai"):
         logging.getLogger(library).setLevel(logging.WARNING)
