@@ -11,11 +11,11 @@ from sqlite_utils import Database
 
 from data import store, store_circumstances, store_names, store_pairs, store_thumbs
 from data.errors import BadFile
-from data.masking import learn_pair, masked_messages, masked_pair, maskers
 from data.models import TASKS, Message, Pair, PreferencePair
 from data.prompts import asked_thread, with_examples, without_examples
 from finetune import curation
 from finetune.filters import near_prompts, prompt_key, unusable, without_near_duplicates, without_templates
+from finetune.masked import masked_texts
 from finetune.preference_pairs import real_edits
 from finetune.run_directory import DATASET, file_hash, pair_hash, read_json, read_lines, write_json, write_lines
 from finetune.split_check import check_split, without_held_out_examples
@@ -92,9 +92,10 @@ def build(
 
     Raises what check_split does when the split does not hold.
     """
-    now, held_out_threads = store.now(), store.held_out_threads(db)
+    now, every = store.now(), {pair.id: pair for pair in store.training_pairs(db)}
+    # After the pairs: of what is imported meanwhile none can pass as not held out.
+    held_out_threads = store.held_out_threads(db)
     theirs = store_pairs.team_threads(db, team) if team else None
-    every = {pair.id: pair for pair in store.training_pairs(db)}
     found = [pair for pair in every.values() if theirs is None or pair.thread_id in theirs]
     ahead = sum(pair.created_at > now for pair in found)
     found = [pair for pair in found if pair.created_at <= now]
@@ -106,7 +107,7 @@ def build(
         and one.created_at <= now
         and (theirs is None or one.thread_id in theirs)
     )
-    pairs, cases, rated, masked = _masked(found, cases, rated, store_names.known_names(db))
+    pairs, cases, rated, masked = masked_texts(found, cases, rated, store_names.known_names(db))
     split = split_pairs(pairs, held_out_threads, seed=seed)
     validating = {p.thread_id for p in split.validation}
     held_out = [case.pair for case in cases]
@@ -126,7 +127,7 @@ def build(
         curation=curation.told(db, weighed, circumstances, masked) | {"thumbs_left_out": dict(+left_out)},
         agents=dict(Counter(circumstances[p.id].decided_by for p in learned if p.id in circumstances)),
         thumbs=[replace(thumb, pair=pair) for thumb, pair in zip(thumbs, texts, strict=True)],
-        preferences=real_edits(db, split.train, held_out),
+        preferences=real_edits(db, split.train, held_out, until=now),
         dropped=split.dropped | ({"dated in the future": ahead} if ahead else {}),
     )
     check_split(dataset, frozen_at=now)
@@ -267,32 +268,6 @@ def learned_pairs(run_dir: Path) -> set[str]:
     return set(read_json(manifest)["pairs"]) if manifest.exists() else set()
 
 
-def _masked(
-    pairs: Sequence[Pair], cases: Sequence[Case], thumbs: Sequence[Thumb], names: Mapping[str, frozenset[str]]
-) -> tuple[list[Pair], list[Case], list[Thumb], Counter[str]]:
-    """All without personal data, alike within each thread; and how many values of each kind were found."""
-    every = [*pairs, *(thumb.pair for thumb in thumbs)]
-    masker_of = maskers((pair.thread_id for pair in every), names)
-    for pair in every:
-        learn_pair(pair, masker_of[pair.thread_id])
-    for case in cases:
-        learn_pair(replace(case.pair, messages=case.base_messages), masker_of[case.pair.thread_id])
-    masked_cases = [
-        replace(
-            case,
-            pair=masked_pair(case.pair, masker_of[case.pair.thread_id]),
-            base_messages=masked_messages(case.base_messages, masker_of[case.pair.thread_id]),
-        )
-        for case in cases
-    ]
-    masked: Counter[str] = Counter()
-    for masker in masker_of.values():
-        masked += masker.masked
-    found = [masked_pair(pair, masker_of[pair.thread_id]) for pair in every]
-    rated = [replace(thumb, pair=pair) for thumb, pair in zip(thumbs, found[len(pairs) :], strict=True)]
-    return found[: len(pairs)], masked_cases, rated, masked
-
-
 def _case(db: Database, pair: Pair, every: Mapping[str, Pair], now: str) -> Case:
     asked, shown = _as_asked_of_base(db, pair, every, now)
     if pair.source == "history":
@@ -313,6 +288,8 @@ def _as_asked_of_base(
     examples = store.accepted_examples(
         db, pair.task, text=text, limit=EXAMPLES, exclude_thread=pair.thread_id, until=now
     )
+    # What was imported meanwhile is no pair of tonight.
+    examples = [one for one in examples if one.pair_id in every]
     shown = [every[one.pair_id] for one in examples]
     return with_examples(pair.messages, examples), [Shown(one.id, one.thread_id, one.created_at) for one in shown]
 

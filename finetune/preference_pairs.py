@@ -13,8 +13,8 @@ from finetune.filters import near_prompts
 from finetune.split_check import chosen_pair, without_held_out_examples
 
 
-def real_edits(db: Database, train: Iterable[Pair], held_out: Sequence[Pair]) -> list[PreferencePair]:
-    """The edits whose sent text is among the training pairs, masked, with no prompt that the gate asks.
+def real_edits(db: Database, train: Iterable[Pair], held_out: Sequence[Pair], *, until: str) -> list[PreferencePair]:
+    """The edits until a time whose sent text is among the training pairs, masked, with no prompt that the gate asks.
 
     Only where SFT learns what was sent: the split, consent and lineage of those pairs hold here too. It may have been
     sent from a later draft than the one that is not preferred.
@@ -25,7 +25,9 @@ def real_edits(db: Database, train: Iterable[Pair], held_out: Sequence[Pair]) ->
     edits = [
         edit
         for edit in store.preference_pairs(db)
-        if (edit.thread_id, edit.task, edit.chosen) in learned and distance(edit.rejected, edit.chosen) > TOUCH
+        if edit.created_at <= until
+        and (edit.thread_id, edit.task, edit.chosen) in learned
+        and distance(edit.rejected, edit.chosen) > TOUCH
     ]
     masker_of = maskers((edit.thread_id for edit in edits), store_names.known_names(db))
     for edit in edits:
