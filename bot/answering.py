@@ -33,10 +33,18 @@ class Answer:
     remarks: list[str]
 
 
-def expect_answerable(db: Database, turns: Sequence[Turn], passages: Sequence[Passage]) -> None:
-    """Raise NothingFound where no passage speaks of the question, whatever a model would write."""
-    score = answerability(turns[-1].text, _asked_before(turns), grounding.texts_of(passages))
-    if not can_be_answered(score, passages, store_vectors.count_passages(db)):
+def expect_answerable(
+    db: Database, turns: Sequence[Turn], passages: Sequence[Passage], *, word_for_word: bool = False
+) -> None:
+    """Raise NothingFound where no passage speaks of the question, whatever a model would write.
+
+    `word_for_word`: of a model that can only copy nothing comes but a quote, so that it needs as much as one.
+    """
+    question, among = turns[-1].text, store_vectors.count_passages(db)
+    score = answerability(question, _asked_before(turns), grounding.texts_of(passages))
+    if not can_be_answered(score, passages, among):
+        raise NothingFound(passages)
+    if word_for_word and not can_be_quoted(question, score, passages, among):
         raise NothingFound(passages)
 
 

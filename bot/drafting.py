@@ -109,9 +109,9 @@ async def draft(
     wish, earlier = _wish(db, suggestion)
     preferences = store_preferences.preferences(db, suggestion.requested_by)
     build = _preferred(_build(suggestion.task, wish, earlier), suggestion.task, preferences)
-    asked = turns
+    asked, copies = turns, not can_write(base)
     if suggestion.task == "answer":
-        answering.expect_answerable(db, turns, passages)
+        answering.expect_answerable(db, turns, passages, word_for_word=copies)
         turns = await _latest_with_passages(engine, build, turns, passages, limit=limit)
     prompt = await fit(engine, build, turns=turns, passages=passages, examples=examples, limit=limit)
     if suggestion.task == "answer" and (back := answering.question_back(asked, prompt.passages)):
@@ -119,8 +119,6 @@ async def draft(
     remarks = [f"{WISH_LABELS[wish]}, as you asked."] if wish else []
     if prompt.turns_left_out:
         remarks.append(f"The {prompt.turns_left_out} oldest messages did not fit and were not read.")
-
-    copies = not can_write(base)
 
     def show_settled(text: str) -> None:
         if show is not None:

@@ -153,6 +153,14 @@ def test_an_answer_that_does_not_hold_up_is_a_quote_or_a_refusal(db):
         )
 
 
+def test_of_a_model_that_can_only_copy_a_question_needs_as_much_as_a_quote_does(db):
+    found = [Passage(1, "d", "Opening times", "We are open from nine to five.", 1.0, nearness=0.3, strength=0.8)]
+    asked = ask("Do you close for lunch on bank holidays?")
+    answering.expect_answerable(db, asked, found)
+    with pytest.raises(NothingFound):
+        answering.expect_answerable(db, asked, found, word_for_word=True)
+
+
 def test_a_passage_that_comes_near_in_other_words_is_quoted(db):
     told = Passage(
         1, "d", "Git / SSH keys", "Load your key into ssh-agent before you fetch a repository.", 1.0, nearness=0.73
