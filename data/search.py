@@ -24,7 +24,7 @@ NEAR = 40
 """Passages that are scored because their meaning is near."""
 NEAR_ENOUGH = 0.4
 """The cosine from which a passage that shares no telling word is found by its meaning alone."""
-POSTINGS = 10_000
+POSTINGS = 7_000
 """Places in the index that are read for a question, rarest words first: what bounds its time in a large help centre."""
 QUESTION_WORDS = 100
 """Words of a question whose neighbours are looked for."""

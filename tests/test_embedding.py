@@ -20,6 +20,12 @@ def test_what_means_the_same_is_nearer_than_what_shares_words():
     assert asked @ same > asked @ shares
 
 
+def test_a_question_has_the_vector_that_the_library_makes_of_it():
+    texts = ["How do I get my money back?", "", "Refunds " * 400, "Grüße, \U0001f600"]
+    made = embedding.load().encode(texts, normalize_embeddings=True)
+    assert np.abs(embedding.embed(texts) - made).max() < 1e-6
+
+
 def test_no_text_is_no_vector_and_an_empty_one_has_length_one():
     assert embedding.embed([]).shape == (0, 384)
     assert np.linalg.norm(embedding.embed([""])[0]) == pytest.approx(1.0, abs=1e-5)
