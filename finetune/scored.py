@@ -24,7 +24,8 @@ NEWEST_SHARE = 0.2
 """Of the held-out threads, so many are the newest: an adapter that fits what was asked last year only is no gain."""
 READING_LEVEL = 0.05
 READING_SHARE = 0.5
-"""Of what the incumbent's loss owes to the right prompt, the candidate's must keep so much."""
+"""Under another thread's prompt the candidate's loss must rise by so much of what the incumbent's rises by, or of its
+own: where replies are near templates, a good adapter has little left to lose."""
 ONE_AGENT = 0.9
 """The share of the evidence from which on it is called one agent's."""
 
@@ -82,11 +83,13 @@ def reading_check(misled: Sequence[Misled]) -> Check:
     Targets that were shuffled over their prompts teach the house's manner, and that the prompt says nothing.
     """
     found = _by_thread(((one.thread_id, one.candidate_misled - one.candidate, one.tokens) for one in misled), 0.0)
-    before = sum(one.incumbent_misled - one.incumbent for one in misled) / sum(one.tokens for one in misled)
+    tokens = sum(one.tokens for one in misled)
+    before = sum(one.incumbent_misled - one.incumbent for one in misled) / tokens
+    own = sum(one.candidate for one in misled) / tokens
     return Check(
         "reads the prompt",
-        f"{found.mean:+.2f} nats per token with another thread's prompt, against {before:+.2f}",
-        found.p <= READING_LEVEL and found.mean >= READING_SHARE * before,
+        f"{found.mean:+.2f} on {own:.2f} nats per token with another thread's prompt, against {before:+.2f}",
+        found.p <= READING_LEVEL and found.mean >= READING_SHARE * min(before, own),
     )
 
 

@@ -18,7 +18,7 @@ from finetune.evidence import Effect, effect, p_values
 from finetune.gate import Contender, Rules, decide, hold_gate
 from finetune.nightly import Night, record
 from finetune.run_directory import read_recipe
-from finetune.scored import Scored, accepted_check
+from finetune.scored import Misled, Scored, accepted_check, reading_check
 from finetune.scoring import Written
 from finetune.split_check import LeakedThreads
 from finetune.text_facts import facts_of, known
@@ -217,6 +217,16 @@ def verdict(run_dir, dataset, incumbent=BASE, rules=RULES, candidate=None):
     incumbents = dict.fromkeys(TASKS, incumbent)
     found = hold_gate(dataset, read_recipe(run_dir), candidate or run_dir / "adapter", incumbents, rules)
     return next(one for one in found if one.task == "reply")
+
+
+@pytest.mark.parametrize(
+    ("own", "costs", "passes"),
+    [(3.0, 0.5, True), (3.0, 0.3, False), (0.6, 0.4, True), (0.6, 0.2, False), (0.05, 0.03, True), (0.6, 0.0, False)],
+)
+def test_another_threads_prompt_must_cost_half_of_what_it_costs_the_incumbent_or_of_a_small_loss(own, costs, passes):
+    spread = np.random.default_rng(1).normal(0, costs / 10, 60)
+    misled = [Misled(f"t{n}", 1, own, own + costs + extra, 3.2, 4.1) for n, extra in enumerate(spread)]
+    assert reading_check(misled).passed is passes
 
 
 def test_an_adapter_that_learned_the_house_style_passes(run):
