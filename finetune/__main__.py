@@ -9,6 +9,7 @@ from dataclasses import asdict
 from datetime import timedelta
 from pathlib import Path
 
+import psutil
 from sqlite_utils import Database
 
 from data import cli, store
@@ -17,6 +18,8 @@ from finetune.settings import FinetuneSettings
 from serving.hosted import expect_own_base
 from serving.settings import ServingSettings
 
+LOOKED_FOR, IDLE = 0.3, 15.0
+"""Seconds that the machine is watched before a night, and per cent of all its cores below which it counts as idle."""
 CASES = "replies scored in each part, at even distances; %(default)s"
 
 
@@ -26,6 +29,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     for library in ("httpx2", "openai"):
         logging.getLogger(library).setLevel(logging.WARNING)
     return cli.run(_parser(), argv)
+
+
+def _spin_where_idle() -> None:
+    """Let waiting threads spin for a moment on an idle machine: 3,600 tokens a second are trained then, and not 2,300.
+
+    Where anything else is at work they sleep, as cli.run has it: spinning makes a training crawl there. It is read when
+    torch is first imported, which the commands do after this.
+    """
+    if psutil.cpu_percent(interval=LOOKED_FOR) < IDLE:
+        os.environ.setdefault("GOMP_SPINCOUNT", "50000")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -64,6 +77,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _nightly(arguments: argparse.Namespace) -> int:
+    _spin_where_idle()
     from finetune.nightly import nightly
 
     settings, serving, db = _settings(), cli.load_settings(ServingSettings), _database()
@@ -142,6 +156,7 @@ def _dataset(arguments: argparse.Namespace) -> int:
 
 
 def _train(arguments: argparse.Namespace) -> int:
+    _spin_where_idle()
     if arguments.leashed:
         from finetune.child import end_with_parent
 
@@ -160,6 +175,7 @@ def _train(arguments: argparse.Namespace) -> int:
 
 
 def _gate(arguments: argparse.Namespace) -> int:
+    _spin_where_idle()
     from finetune.nightly import hold_gate_for
 
     verdicts = hold_gate_for(_database(), arguments.run_dir, _settings())
@@ -169,6 +185,7 @@ def _gate(arguments: argparse.Namespace) -> int:
 
 
 def _backtest(arguments: argparse.Namespace) -> int:
+    _spin_where_idle()
     from finetune.backtest import Wanted, backtest
     from finetune.backtest_report import table, write_report
 
