@@ -26,8 +26,6 @@ PRESENCE_SECONDS = 60
 NAMELESS = "a colleague"
 ROLE_TIMEOUT = 2.0
 """Seconds that a role check may take, since an ack must come within 3."""
-
-
 GROUP_TIMEOUT = ROLE_TIMEOUT / 2
 """Seconds after which a group asked for anew is taken to be as it was."""
 

@@ -110,8 +110,8 @@ def erase(db: Database, find: Finder, *, kind: str, database: Path, folders: Seq
         documents=store_erasure.documents_with(db, found.texts),
     )
     for path in _text_files(folders):
-        if _scrubbed(path, found) is not None:
-            _scrub_file(path, found)
+        if (scrubbed := _scrubbed(path, found)) is not None:
+            _write(path, scrubbed)
             erased.files.append(str(path))
     # The store comes last: a killed erasure still finds what to look for.
     for backup in _other_stores(db, folders):
@@ -163,10 +163,8 @@ def _read(path: Path) -> str | None:
         return None
 
 
-def _scrub_file(path: Path, found: Found) -> None:
-    scrubbed = _scrubbed(path, found)
-    assert scrubbed is not None
-    content = scrubbed.encode("utf-8")
+def _write(path: Path, text: str) -> None:
+    content = text.encode("utf-8")
     beside = path.with_name(f".{path.name}.tmp")
     beside.write_bytes(gzip.compress(content) if path.suffix == ".gz" else content)
     beside.replace(path)
@@ -191,11 +189,6 @@ def _scrubbed(path: Path, found: Found) -> str | None:
         return scrub_text(text, found)
     scrubbed = scrub(value, found)
     return None if scrubbed is None else json.dumps(scrubbed, ensure_ascii=False, indent=1) + "\n"
-    return (
-        scrubbed
-        if scrubbed is None or isinstance(scrubbed, str)
-        else json.dumps(scrubbed, ensure_ascii=False, indent=1) + "\n"
-    )
 
 
 def _exported_pairs(folder: Path) -> set[str]:

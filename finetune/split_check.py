@@ -13,46 +13,45 @@ if TYPE_CHECKING:
     from finetune.dataset import Dataset
 
 
-class LeakedThreads(NightError):
+class Leak(NightError):
+    """The split of a dataset does not hold."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"{what}: nothing was trained or promoted; check what wrote it.")
+
+
+class LeakedThreads(Leak):
     """A thread stands on both sides of a split."""
 
     def __init__(self, threads: Iterable[str]) -> None:
         found = sorted(threads)
-        super().__init__(
-            f"{len(found)} held-out threads are in the training data, {found[0]} among them: "
-            "nothing was trained or promoted; check what wrote them."
-        )
+        super().__init__(f"{len(found)} held-out threads are in the training data, {found[0]} among them")
 
 
-class LeakedPrompts(NightError):
+class LeakedPrompts(Leak):
     """A prompt that the gate asks is trained on, word for word or nearly so."""
 
     def __init__(self, pairs: Iterable[str]) -> None:
         found = sorted(pairs)
         super().__init__(
-            f"The prompts of {len(found)} training pairs repeat or nearly repeat held-out ones, {found[0]} among them: "
-            "nothing was trained or promoted; check what wrote them."
+            f"The prompts of {len(found)} training pairs repeat or nearly repeat held-out ones, {found[0]} among them"
         )
 
 
-class LeakedExamples(NightError):
+class LeakedExamples(Leak):
     """The prompt of a held-out case shows an example from a held-out thread: its own, or another's."""
 
     def __init__(self, pair: str, example: str, thread: str) -> None:
         super().__init__(
-            f"The held-out pair {pair} would be asked with the example {example} of the held-out thread {thread}: "
-            "nothing was trained or promoted; check what wrote it."
+            f"The held-out pair {pair} would be asked with the example {example} of the held-out thread {thread}"
         )
 
 
-class DatedAhead(NightError):
+class DatedAhead(Leak):
     """Something was decided after the moment at which the dataset was frozen."""
 
     def __init__(self, pair: str, created_at: str, frozen_at: str) -> None:
-        super().__init__(
-            f"The pair {pair} is dated {created_at}, after the dataset was frozen at {frozen_at}: "
-            "nothing was trained or promoted; check the clock of what wrote it."
-        )
+        super().__init__(f"The pair {pair} is dated {created_at}, after the dataset was frozen at {frozen_at}")
 
 
 def check_split(dataset: "Dataset", *, frozen_at: str) -> None:

@@ -18,7 +18,6 @@ from finetune.evidence import Effect, effect, p_values
 from finetune.gate import Contender, Rules, decide, hold_gate
 from finetune.nightly import Night, record
 from finetune.run_directory import read_recipe
-from finetune.scored import Misled, Scored, accepted_check, reading_check
 from finetune.scoring import Written
 from finetune.split_check import LeakedThreads
 from finetune.text_facts import facts_of, known
@@ -196,16 +195,6 @@ def test_a_candidate_that_loops_is_seen_and_chance_seldom_refuses(candidate, inc
     assert low <= np.mean([loops_refuse(*night) for night in nights]) <= high
 
 
-def scored(candidate, incumbent, tokens=10):
-    return Scored(Case(pair(1), "accepted", asked(1)), tokens, candidate, incumbent, incumbent)
-
-
-def test_accepted_drafts_have_a_margin_because_the_incumbent_wrote_them():
-    human = [scored(candidate=10.0, incumbent=20.0)]
-    assert accepted_check([scored(candidate=6.0, incumbent=2.0)], human).passed
-    assert not accepted_check([scored(candidate=15.0, incumbent=2.0)], human).passed
-
-
 @pytest.fixture(scope="module")
 def run(tiny_base, tmp_path_factory):
     run_dir = prepare_run(tmp_path_factory.mktemp("gate"), tiny_base, small_dataset(train=PAIRS, held_out=30))
@@ -217,16 +206,6 @@ def verdict(run_dir, dataset, incumbent=BASE, rules=RULES, candidate=None):
     incumbents = dict.fromkeys(TASKS, incumbent)
     found = hold_gate(dataset, read_recipe(run_dir), candidate or run_dir / "adapter", incumbents, rules)
     return next(one for one in found if one.task == "reply")
-
-
-@pytest.mark.parametrize(
-    ("own", "costs", "passes"),
-    [(3.0, 0.5, True), (3.0, 0.3, False), (0.6, 0.4, True), (0.6, 0.2, False), (0.05, 0.03, True), (0.6, 0.0, False)],
-)
-def test_another_threads_prompt_must_cost_half_of_what_it_costs_the_incumbent_or_of_a_small_loss(own, costs, passes):
-    spread = np.random.default_rng(1).normal(0, costs / 10, 60)
-    misled = [Misled(f"t{n}", 1, own, own + costs + extra, 3.2, 4.1) for n, extra in enumerate(spread)]
-    assert reading_check(misled).passed is passes
 
 
 def test_an_adapter_that_learned_the_house_style_passes(run):
