@@ -63,3 +63,23 @@ def test_a_model_that_cannot_be_read_is_one_sentence(tmp_path):
 def test_torch_is_not_loaded_by_an_import(module):
     code = f"import sys, {module}; sys.exit('torch' in sys.modules or 'sentence_transformers' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def test_a_model_whose_trace_would_fix_what_depends_on_the_texts_is_called_untraced():
+    from sentence_transformers import SentenceTransformer
+    from torch import nn
+
+    from data.tracing import traced, untraced
+
+    class Long(nn.Module):
+        def forward(self, features):
+            if int(features["attention_mask"].sum()) > 20:
+                features["sentence_embedding"] = -features["sentence_embedding"]
+            return features
+
+    folder = embedding.folder_of(embedding.DEFAULT_MODEL)
+    whole = SentenceTransformer(str(folder), device="cpu", local_files_only=True)
+    other = SentenceTransformer(modules=[*whole, Long()], device="cpu")
+    for texts in (["Is it late?"], ["Refunds are paid within six days. " * 9]):
+        assert (traced(whole)(texts) - untraced(whole, texts)).abs().max() < 1e-6
+        assert (traced(other)(texts) - untraced(other, texts)).abs().max() < 1e-6
