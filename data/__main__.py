@@ -15,7 +15,7 @@ from data import cli, erasure, lineage, measuring, store, store_erasure, vectors
 from data.errors import DatabaseUnusable, EmbedderMissing, NotAllImported
 from data.export_formats import FORMATS
 from data.history import MOST_REPLIES, import_history
-from data.knowledge import import_knowledge
+from data.knowledge import Imported, import_knowledge
 from data.models import AUDIENCES, TASKS, pointer_name
 from data.readers.files import SUFFIXES
 from data.search import search
@@ -26,6 +26,9 @@ HISTORY_FORMATS = (
     'JSON lines of {"id", "turns": [{"role", "text"}]}, a CSV with the columns id, role and text (one message in each '
     "row), or Zendesk's or Intercom's export as JSON or JSON lines; may be gzipped"
 )
+
+NAMED = 5
+"""Files that a line names before it only counts."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -139,12 +142,25 @@ def _import_knowledge(arguments: argparse.Namespace) -> int:
         f"{imported.added} added, {imported.changed} changed, {imported.unchanged} unchanged, "
         f"{imported.removed} removed",
         *([f"{embedded} passages got vectors"] if embedded else []),
+        *_passed_over(imported),
         *(f"skipped {path}: {reason}" for path, reason in imported.failed.items()),
     ]
     cli.report(arguments, asdict(imported) | {"embedded": embedded}, lines)
     if imported.failed:
         raise NotAllImported(len(imported.failed))
     return 0
+
+
+def _passed_over(imported: Imported) -> list[str]:
+    lines = [
+        f"passed over {count} of kind {kind}, which is not read: make HTML, Markdown or DOCX of them"
+        for kind, count in imported.unread.items()
+    ]
+    if imported.without_text:
+        first = ", ".join(imported.without_text[:NAMED])
+        more = f" and {len(imported.without_text) - NAMED} more" if len(imported.without_text) > NAMED else ""
+        lines.append(f"without text of their own: {first}{more}")
+    return lines
 
 
 def _embed(db: Database) -> int:

@@ -1,6 +1,7 @@
 """Help-centre files → documents and chunks."""
 
 import logging
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
@@ -15,7 +16,7 @@ from data.errors import BadFile
 from data.models import Audience
 from data.readers import files
 from data.readers.markdown import read_markdown
-from data.readers.page import BadDocument, Upkeep
+from data.readers.page import BadDocument, NothingSaid, Upkeep
 from data.readers.sitemap import file_of, pages_of
 from data.store import Chunk, Source
 
@@ -26,13 +27,19 @@ SITEMAP = "sitemap.xml"
 
 @dataclass(frozen=True)
 class Imported:
-    """How many files were added, changed, left alone and taken out, and why others, or parts of them, failed."""
+    """How many files were added, changed, left alone and taken out, and why others, or parts of them, failed.
+
+    `without_text` names readable files that say nothing, such as a page of links, and `unread` counts the documents of
+    kinds that are not read.
+    """
 
     added: int
     changed: int
     unchanged: int
     removed: int
     failed: dict[str, str]
+    without_text: list[str]
+    unread: dict[str, int]
 
 
 @dataclass
@@ -43,6 +50,7 @@ class _Wanted:
     addresses: dict[Path, str] = field(default_factory=dict)
     known: list[str] = field(default_factory=list)
     failed: dict[str, str] = field(default_factory=dict)
+    unread: Counter[str] = field(default_factory=Counter)
 
 
 def import_knowledge(
@@ -60,9 +68,9 @@ def import_knowledge(
     days after the import of what a file says. What a file's front matter says counts before that. Without both, a
     known file stays as it is, and a new one is internal.
 
-    A file that did not change is left alone, one that did is replaced, one that is gone from an imported folder or
-    sitemap is taken out, and one that cannot be read is named and skipped; what it said before stays. Raises BadFile
-    when a path does not exist or holds nothing to import.
+    A file that did not change is left alone, one that did is replaced, one that has no text any more or is gone from an
+    imported folder or sitemap is taken out, and one that cannot be read is named and skipped; what it said before
+    stays. Raises BadFile when a path does not exist or holds nothing to import.
     """
     wanted = _Wanted()
     for path in paths:
@@ -70,16 +78,20 @@ def import_knowledge(
     counts = dict.fromkeys(("added", "changed", "unchanged", "removed"), 0)
     given = Upkeep(owner, audience, stale_after)
     chosen = list(dict.fromkeys(wanted.files))
+    without_text: list[str] = []
     for file in tqdm(chosen, unit="file", disable=None if progress else True):
         try:
             counts[_import_file(db, file, given, wanted)] += 1
+        except NothingSaid:
+            without_text.append(str(file))
         except (BadDocument, OSError) as error:
             wanted.failed[str(file)] = (error.strerror if isinstance(error, OSError) else None) or str(error)
-    for source in set(wanted.known) - {str(file) for file in chosen}:
+    emptied = {source for source in without_text if store.source(db, source)}
+    for source in set(wanted.known) - {str(file) for file in chosen} | emptied:
         store.remove_document(db, source)
         counts["removed"] += 1
     store.forget_uncited_chunks(db)
-    return Imported(**counts, failed=wanted.failed)
+    return Imported(**counts, failed=wanted.failed, without_text=without_text, unread=dict(wanted.unread.most_common()))
 
 
 def chunk_markdown(text: str, *, title: str) -> list[Chunk]:
@@ -108,12 +120,13 @@ def _want(db: Database, path: Path, wanted: _Wanted) -> None:
             raise BadFile(f"{path} cannot be imported: give a folder, a sitemap.xml or a file of these kinds: {kinds}.")
         wanted.files.append(path)
     elif path.is_dir():
-        found, outside = files.files_below(path)
+        below = files.files_below(path)
         known = store.sources_below(db, path)
-        if not found and not known:
+        if not below.files and not known:
             raise BadFile(f"There is no file to import in {path}: these kinds are known: {', '.join(files.SUFFIXES)}.")
-        wanted.files += found
-        wanted.failed |= outside
+        wanted.files += below.files
+        wanted.failed |= below.outside
+        wanted.unread.update(below.unread)
         wanted.known += known
         wanted.addresses |= _addresses_in(path)
     else:

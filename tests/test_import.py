@@ -117,10 +117,11 @@ def test_each_broken_file_is_named_with_its_reason_and_the_others_are_imported(d
     with (folder / "large.html").open("wb") as large:
         large.truncate(50_000_000)
     (folder / "bomb.jsonl.gz").write_bytes(gzip.compress(bytes(30_000_000)))
+    (folder / "guide.adoc").write_text("= Guide")
     imported = import_knowledge(db, [folder])
-    assert imported.added == 2
+    assert imported.added == 2 and imported.unread == {".adoc": 1}
+    assert imported.without_text == [str(folder / "heading.md")]
     assert {name.removeprefix(f"{folder}/"): reason for name, reason in imported.failed.items()} == {
-        "heading.md": "there is no text in it",
         "empty.md": "it is empty",
         "link.md": "it is a link that leads out of the folder",
         "away": "it is a link that leads out of the folder",
@@ -149,6 +150,18 @@ def test_a_file_that_breaks_keeps_what_it_said_before(db, tmp_path):
     write(folder, a="---\naudience: everybody\n---\nNew.")
     assert list(import_knowledge(db, [folder]).failed) == [str(folder / "a.md")]
     assert search(db, "words")
+
+
+def test_a_page_that_only_lists_others_is_no_fault_and_takes_out_what_it_said(db, tmp_path, capsys):
+    folder = write(tmp_path / "help", a="# A\n\nText.")
+    (folder / "index.html").write_text("<h1>Help</h1><p>Words.</p>")
+    assert import_knowledge(db, [folder]).added == 2
+    (folder / "index.html").write_text("<h1>Help</h1><nav><a href='a.html'>A</a></nav>")
+    imported = import_knowledge(db, [folder])
+    assert (imported.removed, imported.failed) == (1, {}) and search(db, "words") == []
+    assert import_knowledge(db, [folder]).removed == 0
+    assert main(["import-knowledge", str(folder)]) == 0
+    assert f"without text of their own: {folder / 'index.html'}" in capsys.readouterr().out
 
 
 def site(folder: Path, *names: str) -> Path:

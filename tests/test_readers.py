@@ -199,9 +199,9 @@ def test_of_a_site_made_by_sphinx_only_pages_are_read(tmp_path):
     for name in ("objects.inv", "index.html", "search.html", "_sources/index.rst.txt", "_static/fonts/README.md"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("Text")
-    assert files.files_below(tmp_path)[0] == [tmp_path / "index.html"]
+    assert files.files_below(tmp_path).files == [tmp_path / "index.html"]
     (tmp_path / "objects.inv").unlink()
-    assert len(files.files_below(tmp_path)[0]) == 4
+    assert len(files.files_below(tmp_path).files) == 4
 
 
 def test_a_page_without_a_main_part_is_read_from_its_body():

@@ -5,31 +5,30 @@ from collections.abc import Iterable
 
 from lxml import etree, html
 
-from data.readers.page import BadDocument, Page, Reading
+from data.readers.page import BadDocument, Page, Reading, name_set
 
-
-def _names(written: str) -> frozenset[str]:
-    return frozenset(written.split())
-
-
-LEFT_OUT = _names("""
+LEFT_OUT = name_set("""
     head script style noscript template nav footer aside svg math iframe object embed form button input select
     textarea dialog audio video canvas
 """)
 LEFT_OUT_ROLES = frozenset({"navigation", "banner", "contentinfo", "search", "complementary", "menu", "menubar"})
-LEFT_OUT_CLASSES = _names("""
+LEFT_OUT_CLASSES = name_set("""
     nav navbar navigation sidebar menu toc breadcrumb breadcrumbs pagination footer site-header site-footer
     skip-link cookie-banner headerlink sphinxsidebar related navheader navfooter nav-panel indexdiv indextable
     genindextable
 """)
-LEFT_OUT_IDS = _names("nav navbar navigation sidebar toc breadcrumbs footer site-header site-footer")
-WAYS_ON = _names("next prev previous up contents index start top")
+LEFT_OUT_IDS = name_set("nav navbar navigation sidebar toc breadcrumbs footer site-header site-footer")
+WAYS_ON = name_set("next prev previous up contents index start top")
 """What `rel` calls a link to a page around this one."""
-BLOCKS = _names("""
-    address article blockquote body center dd details div dl dt fieldset figcaption figure h1 h2 h3 h4 h5 h6 header
-    hr html li main ol p pre section summary table tbody td tfoot th thead tr ul
+CODE = frozenset({"code", "kbd", "samp", "tt"})
+"""How text within a line says that it is code; docutils says it by a class."""
+BLOCKS = name_set("""
+    address article aside blockquote body center dd details div dl dt fieldset figcaption figure h1 h2 h3 h4 h5 h6
+    header hr html li main ol p pre section summary table tbody td tfoot th thead tr ul
 """)
-NOTES = _names("admonition admonitionblock note tip hint important warning caution danger attention")
+NOTES = name_set("admonition admonitionblock note tip hint important warning caution danger attention")
+ASIDES = NOTES | {"topic", "footnote", "footnote-list"}
+"""What stands aside in a page of docutils', and belongs to it."""
 NOTE_TITLE = (
     "./*[self::h1 or self::h2 or self::h3 or self::h4 or self::h5 or self::h6]"
     " | ./*[contains(concat(' ', normalize-space(@class), ' '), ' admonition-title ')]"
@@ -132,10 +131,11 @@ def _block(element: html.HtmlElement, page: Page) -> None:
     elif tag == "pre":
         marked = " ".join(filter(None, (one.get("class") for one in (element, *element.iter("code")))))
         language = LANGUAGE.search(marked)
-        page.code(_inline(element, in_code=True), language[1] if language else "")
+        by_docutils = element.get("lang", "") if "code" in _classes(element) else ""
+        page.code(_inline(element, in_code=True), language[1] if language else by_docutils)
     elif tag == "details":
         _details(element, page)
-    elif tag in ("div", "section") and not NOTES.isdisjoint(element.get("class", "").split()):
+    elif tag in ("div", "section", "aside") and not NOTES.isdisjoint(_classes(element)):
         _note(element, page)
     elif tag == "dt":
         # Several may stand above one meaning: `-h`, `--help`.
@@ -239,7 +239,7 @@ def _inline(element: html.HtmlElement, *, in_code: bool = False, plain: bool = F
     if tag == "img":
         return pictured(element.get("alt", ""))
     spaced = (lambda text: text or "") if in_code else _spaced
-    is_code = tag in ("code", "kbd", "samp", "tt") and not in_code and not plain
+    is_code = (tag in CODE or (tag == "span" and "literal" in _classes(element))) and not in_code and not plain
     pieces = [spaced(element.text)]
     for child in element:
         inner = _inline(child, in_code=in_code or is_code, plain=plain)
@@ -286,14 +286,20 @@ def _spaced(text: str | None) -> str:
     return SPACE.sub(" ", text or "")
 
 
+def _classes(element: html.HtmlElement) -> list[str]:
+    return element.get("class", "").split()
+
+
 def _is_block(element: html.HtmlElement) -> bool:
     return element.tag in BLOCKS or any(inner.tag in BLOCKS for inner in element.iterdescendants())
 
 
 def _is_left_out(element: html.HtmlElement) -> bool:
+    if element.tag == "aside" and not ASIDES.isdisjoint(_classes(element)):
+        return False
     if element.tag in LEFT_OUT or element.get("hidden") is not None or element.get("aria-hidden") == "true":
         return True
-    if element.get("role") in LEFT_OUT_ROLES or not LEFT_OUT_CLASSES.isdisjoint(element.get("class", "").split()):
+    if element.get("role") in LEFT_OUT_ROLES or not LEFT_OUT_CLASSES.isdisjoint(_classes(element)):
         return True
     if UNSEEN.search(element.get("style", "")) or element.get("id") in LEFT_OUT_IDS:
         return True

@@ -16,6 +16,10 @@ class BadDocument(ValueError):
     """Why one file is no document. It never leaves the import."""
 
 
+class NothingSaid(BadDocument):
+    """The file can be read, and says nothing: it is but headings, menus, or lists of links to other pages."""
+
+
 @dataclass(frozen=True)
 class Block:
     """A paragraph, list item, table or piece of code as Markdown, and the headings above it, outermost first."""
@@ -43,6 +47,11 @@ class Reading:
     upkeep: Upkeep = Upkeep()
     url: str | None = None
     faults: dict[str, str] = field(default_factory=dict)
+
+
+def name_set(written: str) -> frozenset[str]:
+    """The names that stand in a text, spaces or lines between them."""
+    return frozenset(written.split())
 
 
 class Page:

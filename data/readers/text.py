@@ -20,6 +20,8 @@ DECLARED_WITHIN = 4096
 WRAPPED = 50
 """Characters of a paragraph's longest line from which on its lines may have been broken to fit a width."""
 ITEM = re.compile(r"\s*(?:[-*+•]|\d{1,3}[.)])\s")
+RST = re.compile(r"^\.\. (?:_[^:\n]+:|[\w:-]+::)", re.MULTILINE)
+"""A target or a directive of reStructuredText."""
 COLUMNS = re.compile(r"\S\s{3,}\S|\|")
 
 
@@ -52,6 +54,11 @@ def read_text(text: str, *, name: str) -> Reading:
     for paragraph in re.split(r"\n\s*\n", text.replace("\r\n", "\n")):
         page.text(_unwrapped(paragraph))
     return Reading(name, page.blocks)
+
+
+def is_rst(text: str) -> bool:
+    """Is it reStructuredText? Some projects call that `.txt`."""
+    return RST.search(text) is not None
 
 
 def _unwrapped(paragraph: str) -> str:
