@@ -31,7 +31,7 @@ Near = Callable[[Sequence[str]], Sequence[float]]
 _CITED = re.compile(r"\[(\d+)\]")
 _LEANS = re.compile(r"[ \t]+\S|(?:[2-9]|[1-9]\d+)[.)]\s|```|~~~|(?:This|These|That|Those|It|They|However|Also)\b")
 """What begins a piece that belongs to the one before it: a second step, what is part of a step, code, "This"."""
-_END = re.compile(r"([.!?…:]*[\"'\u201d\u2019)*_]*)(\s*)\Z")
+_END = re.compile(r"(?:[.!?…:]+[\"'\u201d\u2019)*_]*)?(\s*)\Z")
 
 
 @dataclass(frozen=True)

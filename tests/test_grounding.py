@@ -48,6 +48,17 @@ def test_a_citation_that_does_not_exist_or_names_the_wrong_passage_is_put_right(
     assert grounding.grounded("The link lives for 30 minutes. [1]", BOTH).text == "The link lives for 30 minutes. [1]"
 
 
+def test_a_citation_stands_before_the_point_and_behind_a_bracket_without_one():
+    passages = [
+        Passage(1, "d", "Tasks", "- View scheduled tasks (ETA or countdown)\n\nIt is planned (see below.)", 1.0)
+    ]
+    for said, shown in [
+        ("- View scheduled tasks (ETA or countdown)", "- View scheduled tasks (ETA or countdown) [1]"),
+        ("It is planned (see below.)", "It is planned (see below [1].)"),
+    ]:
+        assert grounding.grounded(said, passages).text == shown
+
+
 def test_what_no_passage_says_is_struck_and_counted():
     found = grounding.grounded("The link lives for 30 minutes [1]. It costs 9 euros [1]. Call Maria.", BOTH)
     assert (found.text, found.struck) == ("The link lives for 30 minutes [1].", 2)
