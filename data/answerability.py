@@ -44,11 +44,11 @@ _SOME = re.compile(
     re.IGNORECASE,
 )
 _WHICH = re.compile(
-    r"(?:version|model|device|plan|program|product|service|system)s?\s+(?:of|for|from|called|named)\s+"
+    r"\w+ behind \w|(?:version|model|device|plan|program|product|service|system)s?\s+(?:of|for|from|called|named)\s+"
     r"(?!(?:the|this|that|these|those|my|our|your|an?)\b)\w",
     re.IGNORECASE,
 )
-"""Said of which one, as in "the version of npm"; a city of California may still be any."""
+"""Said of which one, as in "the version of npm" or "the company behind it"; a city of California may still be any."""
 _VERSION = re.compile(r"\b[A-Z][\w+#.]*\s+v?(\d+(?:\.\d+)*)\b")
 """The number behind a name: "Windows 95", "Python v2.2"."""
 _POINTING = re.compile(r"\b(it|its|they|them|this|that|these|those)\b", re.IGNORECASE)

@@ -105,6 +105,7 @@ def test_a_question_is_asked_back_only_where_several_articles_speak_of_it():
         ("That doesn't work", "that"),
         ("How do I check the version?", "version"),
         ("How do I check the version of npm?", ""),
+        ("Who founded the company behind RabbitMQ?", ""),
         ("How many live in the city of California?", "city"),
         ("How big is the version of the plan?", "version"),
         ("Does it support proxies on Windows?", ""),
