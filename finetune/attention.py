@@ -1,4 +1,7 @@
-"""Causal attention inside each sequence of a packed row, so that no square mask of the whole row is ever formed."""
+"""Causal attention inside each sequence of a packed row, so that no square mask of the whole row is ever formed.
+
+Of a family of sequences that begin alike (finetune/families.py) there is one, of the family's own tokens.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,30 +28,44 @@ class Run:
 
     `gathered` (sequences by longest) is the place of each token when all are padded to the longest; padding repeats the
     last token, which a causal mask hides. `kept` are the positions in it that are no padding. Both are None where
-    nothing is padded.
+    nothing is padded. `seen` (tokens, tokens) says which token of a family sees which, `depths` (tokens) how
+    many that are.
     """
 
     lengths: tuple[int, ...]
     batched: bool
     gathered: torch.Tensor | None = None
     kept: torch.Tensor | None = None
+    seen: torch.Tensor | None = None
+    depths: torch.Tensor | None = None
 
     @property
     def longest(self) -> int:
         return max(self.lengths)
 
 
-def runs_of(lengths: Sequence[int], *, batched: bool) -> list[Run]:
-    """The runs of a row with sequences of these lengths; of one sequence each unless `batched`."""
+def runs_of(lengths: Sequence[int], seen: Sequence[torch.Tensor | None] | None = None, *, batched: bool) -> list[Run]:
+    """The runs of a row with sequences of these lengths; of one sequence each unless `batched`.
+
+    Where `seen` has a mask, there stands a family.
+    """
     grouped: list[list[int]] = []
-    for length in lengths:
+    runs: list[Run] = []
+    for length, mask in zip(lengths, seen or [None] * len(lengths), strict=True):
+        if mask is not None:
+            runs += [
+                *_runs(grouped, batched),
+                Run((length,), batched and length <= SHORT, seen=mask, depths=mask.sum(1)),
+            ]
+            grouped = []
+            continue
         group = grouped[-1] if grouped else []
         shortest, longest = min([length, *group]), max([length, *group])
         if batched and group and longest <= SHORT and shortest >= ALIKE * longest:
             group.append(length)
         else:
             grouped.append([length])
-    return [_run(tuple(group), batched and max(group) <= SHORT) for group in grouped]
+    return runs + _runs(grouped, batched)
 
 
 def attend_per_segment(
@@ -74,13 +91,17 @@ def attend_per_segment(
     attended = [
         _attend_to_batch(q, k, v, run, scale, sliding_window)
         if run.batched
-        else _attend_to_one(q, k, v, scale, sliding_window)
+        else _attend_to_one(q, k, v, run, scale, sliding_window)
         for q, k, v, run in zip(query.split(tokens, 2), key.split(tokens, 2), value.split(tokens, 2), runs, strict=True)
     ]
     return torch.cat(attended, dim=2).transpose(1, 2), None
 
 
 AttentionInterface.register(ATTENTION, attend_per_segment)
+
+
+def _runs(grouped: Sequence[Sequence[int]], batched: bool) -> list[Run]:
+    return [_run(tuple(group), batched and max(group) <= SHORT) for group in grouped]
 
 
 def _run(lengths: tuple[int, ...], batched: bool) -> Run:
@@ -95,11 +116,11 @@ def _run(lengths: tuple[int, ...], batched: bool) -> Run:
 
 
 def _attend_to_one(
-    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, scale: float, window: int | None
+    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, run: Run, scale: float, window: int | None
 ) -> torch.Tensor:
     count = query.shape[2]
-    mask = None
-    if window is not None and count > window:
+    mask = _seen(run, window)
+    if mask is None and window is not None and count > window:
         mask = torch.ones(count, count, dtype=torch.bool, device=query.device).tril().triu(1 - window)
     grouped = query.shape[1] != key.shape[1]
     return functional.scaled_dot_product_attention(
@@ -111,8 +132,20 @@ def _attend_to_batch(
     query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, run: Run, scale: float, window: int | None
 ) -> torch.Tensor:
     group = query.shape[1] // key.shape[1]
-    bias = _causal_bias(window, query.dtype)[: run.longest, : run.longest].repeat(group, 1)
+    seen = _seen(run, window)
+    bias = (
+        _causal_bias(window, query.dtype)[: run.longest, : run.longest]
+        if seen is None
+        else torch.zeros(seen.shape, dtype=query.dtype).masked_fill_(~seen, -torch.inf)
+    ).repeat(group, 1)
     return _BatchedAttention.apply(query, key, value, run, bias, scale)
+
+
+def _seen(run: Run, window: int | None) -> torch.Tensor | None:
+    """Which token of a family sees which; None where it is no family."""
+    if run.seen is None or run.depths is None or window is None:
+        return run.seen
+    return run.seen & (run.depths[:, None] - run.depths < window)
 
 
 @lru_cache(maxsize=8)

@@ -16,7 +16,8 @@ from peft import PeftModel, get_peft_model_state_dict, set_peft_model_state_dict
 from data.errors import TrainingFailed
 from finetune import base_model, parallel
 from finetune.chat import Tokens
-from finetune.packing import fill_rows, pack, target_nats
+from finetune.families import families
+from finetune.packing import pack, rows_of, target_nats
 from finetune.run_directory import CHECKPOINT, LOSSES, Recipe
 
 VALIDATIONS_PER_EPOCH = 4
@@ -133,7 +134,7 @@ def validation_loss(model: torch.nn.Module, examples: Sequence[Example], recipe:
     model.eval()
     nats = tokens = 0.0
     with torch.inference_mode():
-        for row in parallel.share(fill_rows([len(e.tokens) for e in examples], recipe.tokens_per_pass)):
+        for row in parallel.share(rows_of([e.tokens for e in examples], recipe.tokens_per_pass)):
             found = target_nats(model, pack([examples[at].tokens for at in row], model.device))
             nats, tokens = nats + found.sum().item(), tokens + len(found)
     model.train()
@@ -153,7 +154,7 @@ def step(
     model.train()
     whole = sum(e.weight * len(e.tokens.target) for e in batch)
     loss = 0.0
-    for places in parallel.share(fill_rows([len(e.tokens) for e in batch], recipe.tokens_per_pass)):
+    for places in parallel.share(rows_of([e.tokens for e in batch], recipe.tokens_per_pass)):
         chosen = [batch[at] for at in places]
         row = pack([e.tokens for e in chosen], model.device)
         weight = torch.tensor([e.weight for e in chosen], device=model.device)[row.owners]
@@ -235,10 +236,11 @@ def _log(run_dir: Path, line: dict[str, object]) -> None:
 
 
 def batches(examples: Sequence[Example], recipe: Recipe, *, done: int) -> Iterator[list[Example]]:
-    """The batches of all epochs, without the first `done`."""
+    """The batches of all epochs, without the first `done`: families in any order, each together."""
+    together = families([e.tokens for e in examples])
     for epoch in range(recipe.epochs):
-        order = list(examples)
-        random.Random(f"{recipe.seed} {epoch}").shuffle(order)
+        random.Random(f"{recipe.seed} {epoch}").shuffle(together)
+        order = [examples[place] for family in together for place in family.places]
         for first in range(0, len(order), recipe.batch_sequences):
             if done > 0:
                 done -= 1

@@ -1,4 +1,4 @@
-"""Many sequences in one row, isolated, and the nats of their targets."""
+"""Many sequences in one row, isolated, what they share once, and the nats of their targets."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,6 +7,7 @@ import torch
 
 from finetune.attention import Run, runs_of
 from finetune.chat import Tokens
+from finetune.families import families
 
 SLICE = 64
 """Targets whose logits are looked at together: 1.5 MB in fp32 for a vocabulary of 6,144."""
@@ -14,10 +15,10 @@ SLICE = 64
 
 @dataclass(frozen=True)
 class Packed:
-    """One row of T tokens; `runs` says where its sequences begin and end.
+    """One row of T tokens; `runs` says where its sequences, and families of them, begin and end.
 
     `asking` (targets) are the positions whose logits say the next token, `targets` those tokens, and `owners` the
-    sequence, by its place in what was packed, that each belongs to.
+    sequence, by its place in what was packed, that each belongs to. A position may be asked for several sequences.
     """
 
     input_ids: torch.Tensor
@@ -46,26 +47,36 @@ def fill_rows(lengths: Sequence[int], capacity: int) -> list[list[int]]:
     return rows
 
 
+def rows_of(sequences: Sequence[Tokens], capacity: int) -> list[list[int]]:
+    """Places of sequences grouped into rows of at most `capacity` tokens, each family in one row."""
+    found = families(sequences)
+    rows = fill_rows([len(one.ids) for one in found], capacity)
+    return [[place for at in row for place in found[at].places] for row in rows]
+
+
 def pack(sequences: Sequence[Tokens], device: torch.device | str = "cpu") -> Packed:
-    """One row of these sequences, in their order."""
-    ids = [token for s in sequences for token in (*s.prompt, *s.target)]
-    positions = [at for s in sequences for at in range(len(s))]
-    start = 0
-    asking: list[int] = []
-    owners: list[int] = []
-    for place, sequence in enumerate(sequences):
-        # The logits of position t say token t + 1, so the first target token is asked of the prompt's last.
-        first = start + len(sequence.prompt) - 1
-        asking.extend(range(first, first + len(sequence.target)))
-        owners.extend([place] * len(sequence.target))
-        start += len(sequence)
+    """One row of these sequences: single ones as they are given, families behind them; targets in the order given."""
+    ids: list[int] = []
+    positions: list[int] = []
+    paths: dict[int, list[int]] = {}
+    found = sorted(families(sequences), key=lambda family: family.seen is not None)
+    for family in found:
+        for place, path in zip(family.places, family.paths, strict=True):
+            # The logits of position t say token t + 1, so the first target token is asked of the prompt's last.
+            paths[place] = [len(ids) + at for at in path[len(sequences[place].prompt) - 1 : -1]]
+        ids += family.ids
+        positions += family.depths
     return Packed(
         input_ids=torch.tensor([ids], device=device),
         position_ids=torch.tensor([positions], device=device),
-        runs=runs_of([len(s) for s in sequences], batched=torch.device(device).type == "cpu"),
-        asking=torch.tensor(asking, device=device),
+        runs=runs_of(
+            [len(one.ids) for one in found],
+            [None if one.seen is None else one.seen.to(device) for one in found],
+            batched=torch.device(device).type == "cpu",
+        ),
+        asking=torch.tensor([at for place in range(len(sequences)) for at in paths[place]], device=device),
         targets=torch.tensor([token for s in sequences for token in s.target], device=device),
-        owners=torch.tensor(owners, device=device),
+        owners=torch.tensor([place for place, s in enumerate(sequences) for _ in s.target], device=device),
     )
 
 

@@ -14,7 +14,7 @@ from finetune import base_model
 from finetune.attention import ATTENTION
 from finetune.chat import Tokens, end_tokens
 from finetune.growing_cache import growing_cache
-from finetune.packing import fill_rows, pack, target_nats
+from finetune.packing import pack, rows_of, target_nats
 from serving.loops import FREQUENCY_PENALTY, repeats_itself
 
 WRITING_BATCH = 16
@@ -80,7 +80,7 @@ class Stage:
         """Negative log likelihood of each target under a contender, summed over its tokens, in nats."""
         found = [0.0] * len(sequences)
         with torch.inference_mode(), self._with(name, ATTENTION) as model, self._fast_products():
-            for places in fill_rows([len(s) for s in sequences], tokens_per_pass):
+            for places in rows_of(sequences, tokens_per_pass):
                 row = pack([sequences[at] for at in places], self.model.device)
                 sums = torch.zeros(len(places), device=self.model.device).index_add_(
                     0, row.owners, target_nats(model, row)

@@ -1,5 +1,7 @@
 """Packed rows: sequences that share a row do not see each other, and prompts are cut as serving cuts them."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from peft import LoraConfig
@@ -9,8 +11,9 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, Gemma3TextConfig, 
 from data.prompts import without_examples
 from finetune.attention import ATTENTION, runs_of
 from finetune.chat import Tokens, encode, prompt_ids
+from finetune.families import families
 from finetune.low_rank import LowRankLinear
-from finetune.packing import fill_rows, nats, pack, target_logits, target_nats
+from finetune.packing import fill_rows, nats, pack, rows_of, target_logits, target_nats
 
 ENDS = {2}
 
@@ -51,8 +54,22 @@ def test_a_segment_is_untouched_by_its_neighbours(tiny_base, sequences):
     assert torch.allclose(packed[owners == 1], first, atol=1e-5)
 
 
+APART = [Tokens((1,) * 9, (4, 5, 6, 2)), Tokens((1, 5, 9, 11), (3, 7, 12, 2)), Tokens((1, 6, 4, 4), (8, 9, 2))]
+TURNS = [
+    Tokens((1, 5, 9, 11, 3, 7, 12), (8, 2)),
+    Tokens((1, 6, 4, 4), (8, 9, 2)),
+    Tokens((1, 5, 9, 11), (3, 7, 2)),
+    Tokens((1, 5, 9, 11), (3, 8, 2)),
+    Tokens((1, 5, 9, 11), (3, 7, 2)),
+    Tokens((1, 5, 9, 11, 3, 7, 12, 8, 6), (6, 2)),
+]
+"""A conversation's replies, two of them to the same message and one twice, and another conversation."""
+
+
+@pytest.mark.parametrize("some", [APART, TURNS], ids=["apart", "turns"])
+@pytest.mark.parametrize("batched", [True, False])
 @pytest.mark.parametrize("family", [MistralConfig, Qwen3Config, Gemma3TextConfig])
-def test_other_families_pack_too(family):
+def test_other_families_pack_too(family, batched, some):
     sizes = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4}
     config = family(
         vocab_size=64, num_key_value_heads=2, head_dim=8, max_position_embeddings=64, pad_token_id=0,
@@ -60,18 +77,22 @@ def test_other_families_pack_too(family):
     )  # fmt: skip
     torch.manual_seed(0)
     model = AutoModelForCausalLM.from_config(config).eval()
-    some = [Tokens((1,) * 9, (4, 5, 6, 2)), Tokens((1, 5, 9, 11), (3, 7, 12, 2)), Tokens((1, 6, 4, 4), (8, 9, 2))]
     model.set_attn_implementation("eager")
     alone = [model(torch.tensor([[*s.prompt, *s.target]])).logits[0, len(s.prompt) - 1 : -1] for s in some]
     expected = gradients(model, torch.cat([logits.log_softmax(-1) for logits in alone]), some)
     model.set_attn_implementation(ATTENTION)
     row = pack(some)
+    if not batched:
+        row = replace(row, runs=[replace(run, batched=run.seen is None) for run in row.runs])
     together = target_logits(model, row)
     assert torch.allclose(together, torch.cat(alone), atol=1e-4)
     model.zero_grad()
     target_nats(model, row).sum().backward()
     assert_close({name: p.grad for name, p in model.named_parameters() if p.grad is not None}, expected)
-    assert {len(run.lengths) for run in row.runs} == {1, 2}
+    if some is TURNS:
+        assert [run.lengths for run in row.runs] == [(7,), (15,)]
+    else:
+        assert {len(run.lengths) for run in row.runs} == {1, 2}
 
 
 def gradients(model, log_shares, sequences):
@@ -94,6 +115,17 @@ def test_rows_hold_every_sequence_once_and_stay_within_capacity():
     assert sorted(at for row in rows for at in row) == list(range(len(lengths)))
     assert all(sum(lengths[at] for at in row) <= 2048 or len(row) == 1 for row in rows)
     assert len(rows) == 3
+
+
+def test_what_begins_alike_is_one_family_as_long_as_half_of_it_is_shared():
+    found = families(
+        [Tokens(tuple(one), ()) for one in ("abcdef", "xy", "abcdefgh", "abq", "abcx", "abcdefghabcdefghij")]
+    )
+    assert [one.places for one in found] == [[0, 2], [1], [5, 4, 3]]
+    assert "".join(found[0].ids) == "abcdefgh" and found[0].paths[1] == list(range(8))
+    large = [Tokens((1,) * (900 + 100 * n), (2,)) for n in range(4)]
+    assert [one.places for one in families(large)] == [[1, 0], [2], [3]]
+    assert rows_of(large, 2048) == [[3], [2], [1, 0]]
 
 
 def test_the_target_is_the_text_and_the_end_token(tokenizer):
