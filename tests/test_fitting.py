@@ -8,6 +8,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from finetune.attention import ATTENTION
 from finetune.chat import encode
+from finetune.families import families
 from finetune.fitting import CLIP, Example, step
 from finetune.norms import slice_norms
 from finetune.run_directory import recipe_for
@@ -24,6 +25,7 @@ def test_packed_updates_have_the_losses_of_padded_ones(tiny_base):
         Example(encode(tokenizer, asked(n), answered(n) * (1 + n % 3), limit=256, ends={2}), 0.5 + n % 2)
         for n in range(48)
     ]
+    assert len(families([e.tokens for e in examples])) == 2
     batches = [examples[first : first + 8] for first in range(0, 48, 8)]
     ours = tuned(tiny_base, ATTENTION, lambda model: lora(recipe, model), norms=True)
     plain = tuned(tiny_base, "sdpa", lambda _: LoraConfig(r=16, lora_alpha=32, target_modules="all-linear"))
