@@ -48,6 +48,15 @@ def test_wrong_usage_exits_2(capsys):
     assert "COMMAND" in capsys.readouterr().err
 
 
+def test_a_reader_that_has_seen_enough_is_no_fault(workplace):
+    command = [sys.executable, "-m", "data", "stats", "--json"]
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, text=True)
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_a_day_with_the_command_line(workplace, capsys):
     (workplace / "help").mkdir()
     (workplace / "help" / "brakes.md").write_text("# Brakes\n\nWipe the disc.")
