@@ -183,8 +183,11 @@ def _star() -> Dataset:
         file = Path(folder) / "star.jsonl"
         file.write_text("\n".join(map(json.dumps, spoken)))
         pairs = _pairs(file)
-        random.Random(0).shuffle(pairs.train)
-        return Dataset(train=pairs.train[:STAR_PAIRS], validation=[], held_out=pairs.held_out)
+        threads_of = sorted({pair.thread_id for pair in pairs.train})
+        # Whole conversations, as a night has them.
+        place = {thread: at for at, thread in enumerate(random.Random(0).sample(threads_of, len(threads_of)))}
+        train = sorted(pairs.train, key=lambda pair: place[pair.thread_id])
+        return Dataset(train=train[:STAR_PAIRS], validation=[], held_out=pairs.held_out)
 
 
 def _pairs(file: Path) -> Dataset:
