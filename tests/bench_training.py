@@ -183,7 +183,7 @@ def _star() -> Dataset:
         file = Path(folder) / "star.jsonl"
         file.write_text("\n".join(map(json.dumps, spoken)))
         pairs = _pairs(file)
-        threads_of = sorted({pair.thread_id for pair in pairs.train})
+        threads_of = list(dict.fromkeys(pair.thread_id for pair in pairs.train))
         # Whole conversations, as a night has them.
         place = {thread: at for at, thread in enumerate(random.Random(0).sample(threads_of, len(threads_of)))}
         train = sorted(pairs.train, key=lambda pair: place[pair.thread_id])
