@@ -16,13 +16,14 @@ from peft import PeftModel, get_peft_model_state_dict, set_peft_model_state_dict
 from data.errors import TrainingFailed
 from finetune import base_model, parallel
 from finetune.chat import Tokens
-from finetune.families import families
 from finetune.packing import pack, rows_of, target_nats
 from finetune.run_directory import CHECKPOINT, LOSSES, Recipe
 
 VALIDATIONS_PER_EPOCH = 4
 PATIENCE = 2
 """Validations without a better loss before the training stops."""
+TOGETHER = 8
+"""Pairs of a thread that a batch takes with one another: half of it by default."""
 WARM_UP = 0.05
 CLIP = 1.0
 REPORT_SECONDS = 5.0
@@ -32,10 +33,11 @@ CHECKPOINT_SECONDS = 60.0
 
 @dataclass(frozen=True)
 class Example:
-    """One pair as tokens, with its weight in the loss."""
+    """One pair as tokens, with its weight in the loss and the thread that it is of."""
 
     tokens: Tokens
     weight: float
+    thread_id: str | None = None
 
 
 @dataclass(frozen=True)
@@ -236,11 +238,18 @@ def _log(run_dir: Path, line: dict[str, object]) -> None:
 
 
 def batches(examples: Sequence[Example], recipe: Recipe, *, done: int) -> Iterator[list[Example]]:
-    """The batches of all epochs, without the first `done`: families in any order, each together."""
-    together = families([e.tokens for e in examples])
+    """The batches of all epochs, without the first `done`.
+
+    Threads come in any order, but up to TOGETHER pairs of one stay together: what they share is computed once. Pairs
+    that only begin alike, as those of templates do, do not: a batch of them teaches little.
+    """
+    threads: dict[str | int, list[Example]] = {}
+    for place, one in enumerate(examples):
+        threads.setdefault(one.thread_id or place, []).append(one)
+    together = [some[at : at + TOGETHER] for some in threads.values() for at in range(0, len(some), TOGETHER)]
     for epoch in range(recipe.epochs):
         random.Random(f"{recipe.seed} {epoch}").shuffle(together)
-        order = [examples[place] for family in together for place in family.places]
+        order = [one for some in together for one in some]
         for first in range(0, len(order), recipe.batch_sequences):
             if done > 0:
                 done -= 1

@@ -95,8 +95,9 @@ def encode_pairs(
     tokenizer: PreTrainedTokenizerBase, pairs: Sequence[Pair], *, limit: int, ends: set[int]
 ) -> tuple[list[Example], int]:
     """The pairs as tokens, and how many were left out because their target alone is too long."""
-    encoded = [(encode(tokenizer, p.messages, p.target, limit=limit, ends=ends), p.weight) for p in pairs]
-    return [Example(t, weight) for t, weight in encoded if t is not None], sum(t is None for t, _ in encoded)
+    encoded = [(encode(tokenizer, p.messages, p.target, limit=limit, ends=ends), p) for p in pairs]
+    found = [Example(tokens, p.weight, p.thread_id) for tokens, p in encoded if tokens is not None]
+    return found, len(encoded) - len(found)
 
 
 def lora(recipe: Recipe, model: PreTrainedModel) -> LoraConfig:

@@ -1,5 +1,7 @@
 """The night's updates are those of a plain loop: padded batches, PEFT's own layers, transformers' own attention."""
 
+from itertools import groupby
+
 import pytest
 import torch
 from night_fixtures import SMALL, answered, asked
@@ -7,9 +9,9 @@ from peft import LoraConfig, get_peft_model
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from finetune.attention import ATTENTION
-from finetune.chat import encode
+from finetune.chat import Tokens, encode
 from finetune.families import families
-from finetune.fitting import CLIP, Example, step
+from finetune.fitting import CLIP, Example, batches, step
 from finetune.norms import slice_norms
 from finetune.run_directory import recipe_for
 from finetune.train import lora
@@ -35,6 +37,18 @@ def test_packed_updates_have_the_losses_of_padded_ones(tiny_base):
     expected = [padded_step(plain, batch, weights, optimizer) for batch in batches]
     assert found == pytest.approx(expected, rel=1e-3)
     assert expected[-1] < 0.9 * expected[0]
+
+
+def test_a_batch_takes_a_threads_pairs_together_and_no_others_that_begin_alike(tiny_base):
+    recipe = recipe_for(SMALL.model_copy(update={"batch_sequences": 16, "epochs": 2}), identify(str(tiny_base)))
+    examples = [Example(Tokens((1, 2, 3), (n,)), 1.0, None if n % 3 else f"t{n % 4}") for n in range(120)]
+    orders = [[one for batch in batches(examples, recipe, done=done) for one in batch] for done in (0, 8)]
+    assert orders[0][:120] != orders[1] == orders[0][120:]
+    for order in (orders[0][:120], orders[1]):
+        assert sorted(one.tokens.target for one in order) == sorted(one.tokens.target for one in examples)
+        runs = [(thread, len(list(some))) for thread, some in groupby(order, key=lambda one: one.thread_id)]
+        assert sum(count >= 2 for thread, count in runs if thread) >= 6
+        assert any(count < 30 for thread, count in runs if thread is None)
 
 
 def tuned(base, attention, config, *, norms=False):
