@@ -28,8 +28,7 @@ class Run:
 
     `gathered` (sequences by longest) is the place of each token when all are padded to the longest; padding repeats the
     last token, which a causal mask hides. `kept` are the positions in it that are no padding. Both are None where
-    nothing is padded. `seen` (tokens, tokens) says which token of a family sees which, `depths` (tokens) how
-    many that are.
+    nothing is padded. `seen` (tokens, tokens) says which token of a family sees which; None where it is no family.
     """
 
     lengths: tuple[int, ...]
@@ -37,35 +36,28 @@ class Run:
     gathered: torch.Tensor | None = None
     kept: torch.Tensor | None = None
     seen: torch.Tensor | None = None
-    depths: torch.Tensor | None = None
 
     @property
     def longest(self) -> int:
         return max(self.lengths)
 
 
-def runs_of(lengths: Sequence[int], seen: Sequence[torch.Tensor | None] | None = None, *, batched: bool) -> list[Run]:
-    """The runs of a row with sequences of these lengths; of one sequence each unless `batched`.
-
-    Where `seen` has a mask, there stands a family.
-    """
+def runs_of(lengths: Sequence[int], *, batched: bool) -> list[Run]:
+    """The runs of a row with sequences of these lengths; of one sequence each unless `batched`."""
     grouped: list[list[int]] = []
-    runs: list[Run] = []
-    for length, mask in zip(lengths, seen or [None] * len(lengths), strict=True):
-        if mask is not None:
-            runs += [
-                *_runs(grouped, batched),
-                Run((length,), batched and length <= SHORT, seen=mask, depths=mask.sum(1)),
-            ]
-            grouped = []
-            continue
+    for length in lengths:
         group = grouped[-1] if grouped else []
         shortest, longest = min([length, *group]), max([length, *group])
         if batched and group and longest <= SHORT and shortest >= ALIKE * longest:
             group.append(length)
         else:
             grouped.append([length])
-    return runs + _runs(grouped, batched)
+    return [_run(tuple(group), batched and max(group) <= SHORT) for group in grouped]
+
+
+def family_run(seen: torch.Tensor, *, batched: bool) -> Run:
+    """The run of a family whose tokens see one another so: `seen` (tokens, tokens)."""
+    return Run((len(seen),), batched and len(seen) <= SHORT, seen=seen)
 
 
 def attend_per_segment(
@@ -98,10 +90,6 @@ def attend_per_segment(
 
 
 AttentionInterface.register(ATTENTION, attend_per_segment)
-
-
-def _runs(grouped: Sequence[Sequence[int]], batched: bool) -> list[Run]:
-    return [_run(tuple(group), batched and max(group) <= SHORT) for group in grouped]
 
 
 def _run(lengths: tuple[int, ...], batched: bool) -> Run:
@@ -143,9 +131,10 @@ def _attend_to_batch(
 
 def _seen(run: Run, window: int | None) -> torch.Tensor | None:
     """Which token of a family sees which; None where it is no family."""
-    if run.seen is None or run.depths is None or window is None:
+    if run.seen is None or window is None:
         return run.seen
-    return run.seen & (run.depths[:, None] - run.depths < window)
+    before = run.seen.sum(1)
+    return run.seen & (before[:, None] - before < window)
 
 
 @lru_cache(maxsize=8)

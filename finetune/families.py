@@ -22,15 +22,20 @@ class Family:
     """Sequences, by their `places` in what they were taken from, as one tree of tokens.
 
     `ids` and `depths` (tokens) are the tree's, each token after those it sees; `paths` says, for each place, where in
-    the tree its tokens stand. `seen` (tokens, tokens) is True where the row's token sees the column's; None for one
-    sequence, whose tokens see all that stand before them.
+    the tree its tokens stand.
     """
 
     places: list[int]
     ids: list[int]
     depths: list[int]
     paths: list[list[int]]
-    seen: torch.Tensor | None
+
+    def seen(self) -> torch.Tensor:
+        """(tokens, tokens), True where the row's token sees the column's."""
+        found = torch.zeros(len(self.ids), len(self.ids), dtype=torch.bool)
+        for path in map(torch.tensor, self.paths):
+            found[path[:, None], path] = torch.ones(len(path), len(path), dtype=torch.bool).tril()
+        return found
 
 
 def families(sequences: Sequence[Tokens]) -> list[Family]:
@@ -58,9 +63,6 @@ def shared(one: Sequence[int], other: Sequence[int]) -> int:
 
 
 def _family(places: list[int], ids: Sequence[Sequence[int]]) -> Family:
-    if len(places) == 1:
-        alone = list(ids[places[0]])
-        return Family(places, alone, list(range(len(alone))), [list(range(len(alone)))], None)
     tree: list[int] = []
     depths: list[int] = []
     paths: list[list[int]] = []
@@ -70,7 +72,4 @@ def _family(places: list[int], ids: Sequence[Sequence[int]]) -> Family:
         paths.append([*(paths[-1][:common] if paths else []), *range(len(tree), len(tree) + len(new))])
         tree += ids[place][common:]
         depths += new
-    seen = torch.zeros(len(tree), len(tree), dtype=torch.bool)
-    for path in map(torch.tensor, paths):
-        seen[path[:, None], path] = torch.ones(len(path), len(path), dtype=torch.bool).tril()
-    return Family(places, tree, depths, paths, seen)
+    return Family(places, tree, depths, paths)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import torch
 
-from finetune.attention import Run, runs_of
+from finetune.attention import Run, family_run, runs_of
 from finetune.chat import Tokens
 from finetune.families import families
 
@@ -59,21 +59,23 @@ def pack(sequences: Sequence[Tokens], device: torch.device | str = "cpu") -> Pac
     ids: list[int] = []
     positions: list[int] = []
     paths: dict[int, list[int]] = {}
-    found = sorted(families(sequences), key=lambda family: family.seen is not None)
-    for family in found:
+    found = families(sequences)
+    single = [family for family in found if len(family.places) == 1]
+    several = [family for family in found if len(family.places) > 1]
+    for family in (*single, *several):
         for place, path in zip(family.places, family.paths, strict=True):
             # The logits of position t say token t + 1, so the first target token is asked of the prompt's last.
             paths[place] = [len(ids) + at for at in path[len(sequences[place].prompt) - 1 : -1]]
         ids += family.ids
         positions += family.depths
+    on_cpu = torch.device(device).type == "cpu"
     return Packed(
         input_ids=torch.tensor([ids], device=device),
         position_ids=torch.tensor([positions], device=device),
-        runs=runs_of(
-            [len(one.ids) for one in found],
-            [None if one.seen is None else one.seen.to(device) for one in found],
-            batched=torch.device(device).type == "cpu",
-        ),
+        runs=[
+            *runs_of([len(one.ids) for one in single], batched=on_cpu),
+            *(family_run(one.seen().to(device), batched=on_cpu) for one in several),
+        ],
         asking=torch.tensor([at for place in range(len(sequences)) for at in paths[place]], device=device),
         targets=torch.tensor([token for s in sequences for token in s.target], device=device),
         owners=torch.tensor([place for place, s in enumerate(sequences) for _ in s.target], device=device),

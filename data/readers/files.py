@@ -17,12 +17,24 @@ from data.readers.page import BadDocument, NothingSaid, Reading, Upkeep, name_se
 from data.readers.pdf import read_pdf
 from data.readers.text import decoded, is_rst, read_text
 
+
+def _read_rst(text: str, *, name: str) -> Reading:
+    # Nobody else waits for docutils to be imported, nor needs it.
+    from data.readers.rst import read_rst
+
+    return read_rst(text, name=name)
+
+
+def _read_txt(text: str, *, name: str) -> Reading:
+    return (_read_rst if is_rst(text) else read_text)(text, name=name)
+
+
 TEXTS: dict[str, Callable[..., Reading]] = {
     ".md": read_markdown,
     ".markdown": read_markdown,
     ".mdx": read_markdown,
-    ".rst": lambda text, name: _read_rst(text, name=name),
-    ".txt": lambda text, name: (_read_rst if is_rst(text) else read_text)(text, name=name),
+    ".rst": _read_rst,
+    ".txt": _read_txt,
     ".html": read_html,
     ".htm": read_html,
     ".csv": read_csv,
@@ -143,10 +155,3 @@ def own_upkeep(file: Path, content: bytes) -> Upkeep:
     if TEXTS.get(suffix_of(file) or "") is not read_markdown:
         return Upkeep()
     return upkeep_in(front_matter(decoded(content)))
-
-
-def _read_rst(text: str, *, name: str) -> Reading:
-    # Nobody else waits for docutils to be imported, nor needs it.
-    from data.readers.rst import read_rst
-
-    return read_rst(text, name=name)

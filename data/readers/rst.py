@@ -41,7 +41,7 @@ CODE = name_set("""
 """)
 UNSAID = re.compile(
     r"(toctree|contents|index|highlight|literalinclude|include|raw|meta|todo|todolist|tabularcolumns|codeauthor|"
-    r"sectionauthor|moduleauthor|default-role|role|default-domain|module|currentmodule|program|productionlist|graphviz|"
+    r"sectionauthor|moduleauthor|default-role|role|default-domain|program|productionlist|graphviz|"
     r"digraph|mermaid|plot|math|sectnum|header|footer|title|target-notes|(py:)?(current)?module|auto[a-z]+|"
     r"inheritance-diagram|jinja|comment|testsetup|testcleanup)\Z"
 )
@@ -104,13 +104,13 @@ def _role(
     return [kind(rawtext, said)], []
 
 
-class _Options:
+class _Options(dict[str, Callable[[str | None], str]]):
     """Takes any option as it is written."""
 
     def __bool__(self) -> bool:
         return True
 
-    def __getitem__(self, name: str) -> Callable[[str | None], str]:
+    def __missing__(self, name: str) -> Callable[[str | None], str]:
         return lambda value: value or ""
 
 
@@ -119,7 +119,7 @@ class _Any(Directive):
     optional_arguments = 1
     final_argument_whitespace = True
     has_content = True
-    option_spec = _Options()  # type: ignore[assignment]
+    option_spec = _Options()
 
     def said(self, text: str) -> list[nodes.Node]:
         found, _ = self.state.inline_text(text, self.lineno)
