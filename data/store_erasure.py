@@ -10,14 +10,15 @@ from sqlite_utils import Database
 
 from data.models import BASE, SHARED, Message, Promotion, Task
 from data.permalink import parse_permalink
-from data.scrubbing import USER, Found, fold, holds, scrub
+from data.scrubbing import USER, Found, fold, forms, holds, scrub
 from data.store_chain import link
 from data.store_connection import dumps, immediate, new_id, now, rows
 from data.store_ledger import adapters, append_promotion, promotions, standing
 from data.store_tunings import learned_tunings, leave_tunings
 
-SHORTEST = 20
-"""Characters of a said text by which its copies are looked for; shorter ones are said by anybody."""
+SHORTEST, SENTENCE = 20, 40
+"""Characters of a said text by which its copies are looked for, and of a customer's sentence by which quotes of it are;
+shorter ones are said by anybody."""
 CHAINED = ("ledger_chain", "adapters", "promotions")
 """Tables that name no person, and whose rows are never changed."""
 COMMON = 2
@@ -101,8 +102,10 @@ def _whole(db: Database, found: Found) -> Found:
     found.suggestions |= {one["id"] for one in suggestions}
     found.history |= {one["id"] for one in history}
     for one in (*suggestions, *history):
-        said = [one["draft"], one.get("text"), *_said(json.loads(one["messages"] or "[]"))]
+        turns = _turns(json.loads(one["messages"] or "[]"))
+        said = [one["draft"], one.get("text"), *(text for _, text in turns)]
         found.texts |= {text.strip() for text in said if text and len(text.strip()) >= SHORTEST}
+        found.texts |= {part for speaker, text in turns if speaker == "Customer" for part in _sentences(db, text)}
     # Examples of these threads in the prompts of others, and summaries of channels that they lie in.
     pairs = sorted(found.pairs)
     copied = rows(db, f"select suggestion_id from suggestion_sources where pair_id in ({_marks(pairs)})", pairs)
@@ -116,9 +119,12 @@ def _whole(db: Database, found: Found) -> Found:
         """,
     )
     others = [one for one in others if one["id"] not in found.pairs]
+    said_by_others = [fold(f"{one['messages']}\n{one['draft']}") for one in others]
     for text in sorted(found.texts):
-        escaped = json.dumps(text, ensure_ascii=False)[1:-1]
-        holders = [one for one in others if escaped in one["messages"] or text in one["draft"]]
+        forms_of_it = forms(text)
+        holders = [
+            one for one, said in zip(others, said_by_others, strict=True) if any(form in said for form in forms_of_it)
+        ]
         if len({one["thread_id"] for one in holders}) > COMMON and text not in named:
             found.texts.discard(text)
             continue
@@ -146,14 +152,21 @@ def _whole(db: Database, found: Found) -> Found:
     return found
 
 
-def _said(messages: Sequence[Message]) -> list[str]:
-    """What customers and agents said in the thread of a prompt, without its passages and examples."""
+def _turns(messages: Sequence[Message]) -> list[tuple[str, str]]:
+    """Who (Customer, Agent) said what in the thread of a prompt, without its passages and examples."""
     if not messages:
         return []
     _, mark, thread = messages[-1]["content"].partition("Conversation:\n")
     if not mark:
-        return [messages[-1]["content"].rpartition("Question: ")[2]]
-    return re.split(r"(?:^|\n)(?:Customer|Agent): ", thread)
+        return [("", messages[-1]["content"].rpartition("Question: ")[2])]
+    _, *parts = re.split(r"(?:^|\n)(Customer|Agent): ", thread)
+    return list(zip(parts[::2], parts[1::2], strict=True))
+
+
+def _sentences(db: Database, text: str) -> list[str]:
+    """The long sentences of a text; what stands in the help centre, too, is quoted from there."""
+    parts = [part.strip() for part in re.split(r"(?<=[.!?])\s+|\n+", text)]
+    return [part for part in parts if len(part) >= SENTENCE and not documents_with(db, [part])]
 
 
 def comments_with(db: Database, texts: Iterable[str]) -> int:

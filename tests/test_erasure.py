@@ -187,3 +187,30 @@ def test_a_backup_that_was_moved_is_named(team, capsys):
     (team / "backup.db").rename(team / "elsewhere.db")
     assert erase("--person", "Zorblatt Quemby") == 0
     assert "backup.db: not found" in capsys.readouterr().out
+
+
+def test_a_sentence_of_hers_that_another_ticket_quotes_is_gone_and_one_of_the_help_centre_is_not(team, capsys):
+    said = "The blue kettle that I got for my wedding leaks. It has never been near the sea in all its life!"
+    shared = "A kettle must be descaled every three months with vinegar."
+    with store.connect(team / "var" / "nightshift.db") as db:
+        article = team / "descaling.md"
+        article.write_text(f"# Descaling\n\n{shared}\n")
+        import_knowledge(db, [article])
+        tickets = written(
+            team / "more.jsonl",
+            {"id": "hers", "turns": [customer(f"{said} You wrote: {shared}"), agent("We send you a new one today.")]},
+            {
+                "id": "quotes",
+                "turns": [customer("See: it has never been near the sea in all its life!"), agent("Odd.")],
+            },
+            {"id": "reads", "turns": [customer(f"It says: {shared} Which one?"), agent("Any white vinegar will do.")]},
+        )
+        import_history(db, tickets)
+        tickets.unlink()
+    assert erase("--thread", "hers") == 0
+    capsys.readouterr()
+    assert not holding(team / "var", "never been near the sea", "got for my wedding")
+    with store.connect(team / "var" / "nightshift.db") as db:
+        threads = {pair.thread_id for pair in store.training_pairs(db)}
+        assert "history/reads" in threads and "history/quotes" not in threads
+        assert store_erasure.documents_with(db, [shared])
