@@ -21,7 +21,7 @@ from data.prompts import Wish
 from data.search import question_to_embed, said_before, search
 from serving import promotion
 from serving.base import can_write
-from serving.engine import Completion, Engine
+from serving.engine import ANOTHER_TEMPERATURE, Completion, Engine
 
 log = logging.getLogger(__name__)
 
@@ -33,9 +33,6 @@ REPLY_PASSAGES = 2
 """As many as `import-history` puts into a closed ticket's prompt: training reads what serving sends."""
 ANSWER_PASSAGES = 3
 EXAMPLES = 2
-
-ANOTHER_TEMPERATURE = 0.7
-"""Any other draft is the likeliest text; another one must not be the same again."""
 
 CUT = {
     "length": "The draft was cut at its longest length: check how it ends.",

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import comb, log
 
 from finetune.text_facts import TextFacts
@@ -51,6 +51,15 @@ class Check:
 def text_checks(candidate: Sequence[TextFacts], incumbent: Sequence[TextFacts]) -> list[Check]:
     """What both wrote for the same held-out threads."""
     return [rule(candidate, incumbent) for rule in RULES]
+
+
+def drawn_checks(candidate: Sequence[TextFacts], incumbent: Sequence[TextFacts]) -> list[Check]:
+    """What the candidate says when its texts are drawn, as another draft is, beside the incumbent's first drafts.
+
+    What half of its pairs said may stand in none of its likeliest texts, and stands in half of these.
+    """
+    found = (rule(candidate, incumbent) for rule in (leak_check, phrase_check, strange_word_check))
+    return [replace(check, name=f"another draft: {check.name}") for check in found]
 
 
 def chrf_check(candidate: Sequence[TextFacts], incumbent: Sequence[TextFacts]) -> Check:

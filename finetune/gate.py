@@ -18,7 +18,7 @@ from data.models import BASE, TASKS, Message, Task
 from data.prompts import without_examples
 from finetune import closed_book, general
 from finetune.chat import Tokens, encode, prompt_ids
-from finetune.checks import Check, text_checks
+from finetune.checks import Check, drawn_checks, text_checks
 from finetune.closed_book import Probe
 from finetune.dataset import Case, Dataset
 from finetune.evidence import Effect
@@ -38,6 +38,7 @@ from finetune.scored import (
 from finetune.scoring import Stage, Written
 from finetune.text_facts import Known, facts_of, known
 from finetune.verdict import Verdict, WrittenCase
+from serving.engine import ANOTHER_TEMPERATURE
 from serving.verification import fingerprint, verify
 
 CANDIDATE = "candidate"
@@ -283,11 +284,15 @@ def _generated(
         return stage.write(contender.name, prompts, longest=longest)
 
     after, before = texts(Contender(CANDIDATE, Path(CANDIDATE))), texts(incumbent)
+    own_prompts = [_prompt(stage, Contender(CANDIDATE, Path(CANDIDATE)), one.case, longest) for one in sample]
+    drawn = stage.draw(CANDIDATE, own_prompts, longest=longest, temperature=ANOTHER_TEMPERATURE)
     targets = [one.case.pair.target for one in sample]
     asked = [one.case.pair.messages[-1]["content"] for one in sample]
-    facts = (facts_of(some[: len(sample)], targets, asked, humans) for some in (after, before))
+    first, standing, another = (
+        facts_of(some[: len(sample)], targets, asked, humans) for some in (after, before, drawn)
+    )
     cases = [WrittenCase(s.case.pair.id, b.text, a.text) for s, b, a in zip(both, before, after, strict=True)]
-    return text_checks(*facts), cases
+    return [*text_checks(first, standing), *drawn_checks(another, standing)], cases
 
 
 def _prompt(stage: Stage, contender: Contender, case: Case, longest: int) -> tuple[int, ...]:

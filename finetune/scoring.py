@@ -89,6 +89,12 @@ class Stage:
                     found[at] = nats
         return found
 
+    def draw(self, name: str, prompts: Sequence[tuple[int, ...]], *, longest: int, temperature: float) -> list[Written]:
+        """A contender's answers drawn at random; the same ones whenever this is repeated."""
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            return self._write(name, prompts, longest=longest, temperature=temperature)
+
     def write(self, name: str, prompts: Sequence[tuple[int, ...]], *, longest: int) -> list[Written]:
         """A contender's greedy answers of at most `longest` tokens, as the engine would give them: one that begins to
         repeat itself is written again with a penalty on what it said before."""
@@ -101,9 +107,16 @@ class Stage:
         return found
 
     def _write(
-        self, name: str, prompts: Sequence[tuple[int, ...]], *, longest: int, penalty: float = 0.0
+        self,
+        name: str,
+        prompts: Sequence[tuple[int, ...]],
+        *,
+        longest: int,
+        penalty: float = 0.0,
+        temperature: float = 0.0,
     ) -> list[Written]:
         """In batches padded on the left."""
+        drawn = {"do_sample": True, "temperature": temperature, "top_k": 0, "top_p": 1.0} if temperature else {}
         pad = self.tokenizer.pad_token_id if self.tokenizer.pad_token_id is not None else min(self.ends)
         order = sorted(range(len(prompts)), key=lambda at: len(prompts[at]))
         found: dict[int, Written] = {}
@@ -117,7 +130,7 @@ class Stage:
                     input_ids=ids.to(self.model.device),
                     attention_mask=mask.to(self.model.device),
                     max_new_tokens=longest,
-                    do_sample=False,
+                    **(drawn or {"do_sample": False}),
                     past_key_values=growing_cache(self.model),
                     logits_processor=LogitsProcessorList([FrequencyPenalty(penalty, width)] if penalty else []),
                     pad_token_id=pad,

@@ -20,6 +20,9 @@ log = logging.getLogger(__name__)
 
 Stream = openai.AsyncStream[ChatCompletionChunk]
 
+ANOTHER_TEMPERATURE = 0.7
+"""Of another draft, which must not be the same again; any first one is the likeliest text."""
+
 
 @dataclass(frozen=True)
 class Timeouts:

@@ -1,7 +1,7 @@
 """Measuring data → conversations as `import-history` and `backtest` read them: `backtest_conversations.py SET OUT`.
 
 `dstc11t5`: each human reply of DSTC11-T5 dev with the turns before it as context only, knowledge left aside;
-`dstc11t5-500`: the first 770 of them, of which a night learns about 500 pairs. `bank`, `hotel`, `bank-hotel`: STAR's
+`dstc11t5-500`: the first 870 of them, of which a night learns about 500 pairs. `bank`, `hotel`, `bank-hotel`: STAR's
 conversations of these domains alone (train and dev), which the starter has never seen; each agent turn keeps `how` it
 was written (typed or picked).
 """
@@ -16,7 +16,7 @@ from pathlib import Path
 DIALOGUES = Path(__file__).parents[2] / "shared" / "data" / "dialogues"
 SETS = ("dstc11t5", "dstc11t5-500", "bank", "hotel", "bank-hotel")
 
-FIRST = {"500": 770}
+FIRST = {"500": 870}
 """Conversations that leave so many pairs, once the final fifth and the held-out threads are taken away."""
 
 

@@ -20,7 +20,7 @@ HERE = Path(__file__).parents[1]
 FOLDER = HERE / "var" / "backtest"
 PLAYED = {
     "dstc11t5": ("DSTC11-T5 dev", ("--nights", "1", "--cases", "60")),
-    "dstc11t5-500": ("The first 770 conversations of DSTC11-T5 dev: 500 pairs", ("--nights", "1", "--cases", "60")),
+    "dstc11t5-500": ("The first 870 conversations of DSTC11-T5 dev: 500 pairs", ("--nights", "1", "--cases", "60")),
     "bank-hotel": ("STAR's bank and hotel conversations", ("--nights", "2", "--by", "how")),
 }
 

@@ -1,6 +1,7 @@
-"""A real adapter for the gate's measurements: `python -m tests.gate_runs FOLDER` makes gate_cases.json.gz anew.
+"""Real adapters for the gate's measurements: `python tests/gate_runs.py FOLDER` makes gate_cases.json.gz anew.
 
-The starter, trained by the shipped code on STAR's bank and hotel conversations, which it has never seen.
+The starter, trained by the shipped code on conversations that it has never seen: on some pairs, on the same ones with
+another seed, on twice and on four times as many. What lies in the folder already is not trained again.
 """
 
 import gzip
@@ -12,6 +13,8 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+
+from backtest_conversations import conversations
 
 from data import store
 from data.history import import_history
@@ -29,26 +32,22 @@ from finetune.train import train
 from serving.base import identify
 from serving.settings import STARTER
 
-DIALOGUES = Path(__file__).resolve().parents[2] / "shared" / "data" / "dialogues"
 CASES = Path(__file__).resolve().parent / "gate_cases.json.gz"
-PAIRS, VALIDATION = 240, 40
-HELD_OUT_THREADS = 240
-THREADS, CASES_PER_THREAD = 120, 2
-"""Of the held-out ones, so much is measured."""
-SETTINGS = FinetuneSettings(threads=1, epochs=2, max_length=512, _env_file=None)
+CORPORA = {"star": "bank-hotel", "dstc": "dstc11t5"}
+RUNS = {"160": (160, 0), "160 again": (160, 1), "320": (320, 0), "640": (640, 0)}
+"""Pairs, and the training's seed."""
+VALIDATION = 40
+HELD_OUT_THREADS = 300
+CASES_PER_THREAD = 3
+"""Of a held-out thread, so many replies are measured."""
+SETTINGS = FinetuneSettings(threads=1, max_length=512, _env_file=None)
 
 
-def conversations() -> list[dict]:
-    """What `import-history` reads, in the file's order."""
-    with gzip.open(DIALOGUES / "star.train.jsonl.gz", "rt", encoding="utf-8") as lines:
-        return [one for one in map(json.loads, lines) if one["domains"] in (["bank"], ["hotel"])]
-
-
-def pairs_by_thread() -> list[list[Pair]]:
+def pairs_by_thread(corpus: str) -> list[list[Pair]]:
     """The pairs of every conversation, under the prompts that serving would have sent; shuffled once."""
     with tempfile.TemporaryDirectory() as folder, store.connect(Path(folder) / "gate.db") as db:
         file = Path(folder) / "conversations.jsonl"
-        file.write_text("".join(json.dumps(one) + "\n" for one in conversations()), encoding="utf-8")
+        file.write_text("".join(json.dumps(one) + "\n" for one in conversations(CORPORA[corpus])), encoding="utf-8")
         import_history(db, file)
         threads: dict[str, list[Pair]] = {}
         for pair in store.training_pairs(db):
@@ -61,30 +60,30 @@ def pairs_by_thread() -> list[list[Pair]]:
     return [threads[thread] for thread in order]
 
 
-def make_run(folder: Path, threads: Sequence[list[Pair]], count: int) -> Path:
-    """Train on the first `count` pairs that are not held out; returns the run's folder, which is made once."""
+def make_run(folder: Path, threads: Sequence[list[Pair]], held_out: int, count: int, seed: int) -> Path:
+    """Train on the first `count` pairs of threads that are not held out; returns the run's folder, made once."""
     if (folder / ADAPTER).is_dir():
         return folder
-    held_out, rest = threads[:HELD_OUT_THREADS], threads[HELD_OUT_THREADS:]
     learned: list[Pair] = []
     validating: list[Pair] = []
-    for thread in rest:
+    asked = [pair for thread in threads[:held_out] for pair in thread]
+    near = near_prompts([pair for thread in threads[held_out:] for pair in thread], asked)
+    for thread in threads[held_out:]:
         # Whole threads, so that none stands on two sides.
         side = validating if len(validating) < VALIDATION else learned
-        side += thread
+        side += [pair for pair in thread if pair.id not in near]
         if len(learned) >= count:
             break
-    asked = [pair for thread in held_out for pair in thread]
-    near = near_prompts([*learned, *validating], asked)
     built = Dataset(
-        train=[pair for pair in learned if pair.id not in near],
-        validation=[pair for pair in validating if pair.id not in near],
+        train=learned,
+        validation=validating,
         held_out=[Case(pair, "history", pair.messages) for pair in asked],
         new_pairs=len(learned),
     )
     shutil.rmtree(folder, ignore_errors=True)
     datasets.freeze(built, folder)
-    write_recipe(folder, recipe_for(SETTINGS, identify(str(STARTER))))
+    recipe = recipe_for(SETTINGS, identify(str(STARTER)))
+    write_recipe(folder, replace(recipe, seed=seed))
     train(folder)
     return folder
 
@@ -95,7 +94,7 @@ def measure(run_dir: Path, name: str) -> dict[str, list]:
     of_thread: dict[str, list[Case]] = {}
     for case in distinct(built.held_out):
         of_thread.setdefault(case.pair.thread_id, []).append(case)
-    chosen = [thread[:CASES_PER_THREAD] for thread in list(of_thread.values())[:THREADS]]
+    chosen = [thread[:CASES_PER_THREAD] for thread in of_thread.values()]
     cases = [case for thread in chosen for case in thread]
     stage = Stage(recipe.base, {name: run_dir / ADAPTER} if name != BASE else {})
     encoded = [
@@ -111,8 +110,17 @@ def measure(run_dir: Path, name: str) -> dict[str, list]:
 
 
 def main(folder: Path) -> None:
-    run_dir = make_run(folder / "star" / str(PAIRS), pairs_by_thread(), PAIRS)
-    found = {f"star {contender}": measure(run_dir, contender) for contender in (BASE, str(PAIRS))}
+    found = {}
+    for corpus in CORPORA:
+        threads = pairs_by_thread(corpus)
+        for name, (count, seed) in RUNS.items():
+            run_dir = make_run(folder / corpus / name, threads, HELD_OUT_THREADS, count, seed)
+            if not any(one.startswith(corpus) for one in found):
+                found[f"{corpus} {BASE}"] = measure(run_dir, BASE)
+            found[f"{corpus} {name}"] = one = measure(run_dir, name)
+            print(
+                f"{corpus} {name}: {sum(one['nats']) / sum(one['tokens']):.3f} nats per token, {len(one['nats'])} cases"
+            )
     # Numbers only: the conversations stay where they are.
     CASES.write_bytes(gzip.compress(json.dumps(found).encode(), mtime=0))
 

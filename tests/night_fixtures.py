@@ -54,7 +54,7 @@ def import_tickets(
     team: str = "",
     answer: Callable[[int], str] = answered,
 ) -> None:
-    """Closed tickets of one pair each; about 15 % of them fall on held-out threads, the same ones in every test."""
+    """Closed tickets of one pair each; about a third of the first ones is held out, the same in every test."""
     if not db["threads"].count:
         set_salt(db, "tickets")
     with store.immediate(db):

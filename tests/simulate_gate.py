@@ -29,6 +29,7 @@ HERE = Path(__file__).resolve().parent
 CASES = HERE / "gate_cases.json.gz"
 PLOT = HERE.parent / "docs" / "gate.png"
 NIGHTS, POWER_NIGHTS = 5_000, 200
+SIZES, GAINS = (100, 200, 400, 800), (0.05, 0.1, 0.2)
 ALPHA = Rules(FinetuneSettings(_env_file=None).night_alpha, 100, 0).alpha
 HOPELESS = 1.0
 """A t below cannot reach a level of .001 with a hundred threads or more: such nights are not tested any further, which
@@ -47,8 +48,12 @@ class Population:
 
     def centred(self, gain: float = 0.0) -> "Population":
         """The same threads, moved so that the mean gain is exactly so many nats per token."""
-        ratio = self.gains.sum() / self.tokens.sum()
-        return Population(self.gains + (gain - ratio) * self.tokens, self.tokens)
+        return Population(self.gains + (gain - self.gain) * self.tokens, self.tokens)
+
+    @property
+    def gain(self) -> float:
+        """Nats per token."""
+        return float(self.gains.sum() / self.tokens.sum())
 
     def draw(self, random: np.random.Generator, nights: int, threads: int) -> NDArray[np.float64]:
         """Threads with replacement, as the gate tests them."""
@@ -74,17 +79,37 @@ def population(found: dict[str, dict], candidate: str, incumbent: str) -> Popula
 
 def null_nights(found: dict[str, dict]) -> Iterator[tuple[str, int, Draw]]:
     """Nights without a gain: their name, held-out threads, and how each task draws."""
-    learned = population(found, "star 240", "star base")
-    yield "centred by thread, 100 threads", 100, learned.centred().draw
-    yield "centred by thread, 400 threads", 400, learned.centred().draw
+    learned = population(found, "star 160", "star base")
+    yield "STAR, adapter against base, centred by thread, 100 threads", 100, learned.centred().draw
+    yield "the same, 400 threads", 400, learned.centred().draw
     yield "the least gain exactly, 100 threads", 100, learned.centred(LEAST_GAIN).draw
     yield "sign-flipped by thread, 100 threads", 100, _flipped(learned)
     yield "heavy tails (t with 2 degrees), 100 threads", 100, _heavy(learned)
     yield "threads of 1 to 30 cases, 100 threads", 100, _unequal(learned)
+    for corpus in ("star", "dstc"):
+        seeds = population(found, f"{corpus} 160 again", f"{corpus} 160")
+        more = population(found, f"{corpus} 320", f"{corpus} 160")
+        yield (
+            f"{corpus.upper()}, another seed on the same pairs, the least gain exactly, 100 threads",
+            100,
+            seeds.centred(LEAST_GAIN).draw,
+        )
+        yield f"{corpus.upper()}, 320 pairs against 160, centred, 100 threads", 100, more.centred().draw
     # Of 100 threads none may be one of the 5 % that are disasters: that happens in one draw of 170, and then no test
     # sees them.
-    yield "one disaster in 20 threads, 100 threads", 100, _disasters(learned)
-    yield "one disaster in 20 threads, 400 threads", 400, _disasters(learned)
+    for threads in (100, 120, 150, 400):
+        yield f"one disaster in 20 threads, {threads} threads", threads, _disasters(learned)
+
+
+def real_gains(found: dict[str, dict]) -> Iterator[tuple[str, Population]]:
+    """What nights compare that did gain: the first with the base, later ones with an adapter of half the pairs."""
+    for corpus in ("star", "dstc"):
+        for candidate, incumbent in (("160", "base"), ("320", "160"), ("640", "320")):
+            against = "the base" if incumbent == "base" else f"{incumbent} pairs"
+            yield (
+                f"{corpus.upper()}, {candidate} pairs against {against}",
+                population(found, f"{corpus} {candidate}", f"{corpus} {incumbent}"),
+            )
 
 
 def promoted_share(
@@ -101,9 +126,9 @@ def promoted_share(
     return float(passed.mean()), float(interval.low), float(interval.high)
 
 
-def power(threads_of: Population, gain: float, threads: int, *, nights: int = POWER_NIGHTS, seed: int = 1) -> float:
-    """The share of nights that see a true gain of so many nats per token."""
-    gains = threads_of.centred(gain).draw(np.random.default_rng(seed), nights, threads)
+def power(threads_of: Population, threads: int, *, nights: int = POWER_NIGHTS, seed: int = 1) -> float:
+    """The share of nights that see what was truly gained."""
+    gains = threads_of.draw(np.random.default_rng(seed), nights, threads)
     return float((p_values(gains) <= ALPHA).mean())
 
 
@@ -116,24 +141,28 @@ def main() -> int:
     for name, threads, gains_of in null_nights(found):
         share, low, high = false[name] = promoted_share(gains_of, nights=nights, threads=threads)
         print(f"| {name} | {share:.2%} | {low:.2%} to {high:.2%} |", flush=True)
-    learned = population(found, "star 240", "star base")
-    sizes, gains = (100, 200, 400), (0.2, 0.4, 0.8)
-    print(
-        "\n| true gain, nats per token | "
-        + " | ".join(f"{n} threads" for n in sizes)
-        + " |\n|---|"
-        + "---|" * len(sizes)
-    )
-    seen: dict[float, list[float]] = {}
-    for gain in gains:
-        seen[gain] = [power(learned, gain, threads) for threads in sizes]
-        print(f"| {gain} | " + " | ".join(f"{share:.0%}" for share in seen[gain]) + " |", flush=True)
-    draw(false, sizes, seen)
+    print("\n| nights with a gain | nats per token | " + " | ".join(f"{n} threads" for n in SIZES) + " |")
+    print("|---|---|" + "---|" * len(SIZES))
+    seen: dict[str, list[float]] = {}
+    for name, gained in real_gains(found):
+        seen[name] = [power(gained, threads) for threads in SIZES]
+        print(
+            f"| {name} | {gained.gain:.2f} | " + " | ".join(f"{share:.0%}" for share in seen[name]) + " |", flush=True
+        )
+    later = population(found, "star 320", "star 160")
+    for gain in GAINS:
+        shares = [power(later.centred(gain), threads) for threads in SIZES]
+        print(
+            f"| STAR's 320 against 160, moved | {gain:.2f} | " + " | ".join(f"{share:.0%}" for share in shares) + " |"
+        )
+    for corpus in ("star", "dstc"):
+        print(f"{corpus}: another seed gains {population(found, f'{corpus} 160 again', f'{corpus} 160').gain:+.3f}")
+    draw(false, seen)
     print(f"\n{nights} nights a row, {time.monotonic() - started:.0f} s")
     return 0
 
 
-def draw(false: dict[str, tuple[float, float, float]], sizes: tuple[int, ...], seen: dict[float, list[float]]) -> None:
+def draw(false: dict[str, tuple[float, float, float]], seen: dict[str, list[float]]) -> None:
     """Left the nights without a gain, right those with one."""
     figure = Figure(figsize=(12, 4.5), layout="constrained")
     FigureCanvasAgg(figure)
@@ -146,11 +175,11 @@ def draw(false: dict[str, tuple[float, float, float]], sizes: tuple[int, ...], s
     left.set(title="Promoted without a gain", xlabel="% of nights, over all tasks", yticks=range(len(false)))
     left.set_yticklabels(list(false), fontsize=7)
     left.legend()
-    for gain, shares in seen.items():
-        right.plot(sizes, [100 * share for share in shares], "o-", label=f"{gain} nats per token")
+    for name, shares in seen.items():
+        right.plot(SIZES, [100 * share for share in shares], "o-", label=name)
     right.axhline(95, color="black", linewidth=1)
     right.set(title="Promoted with a true gain", xlabel="held-out threads", ylabel="% of nights", xscale="log")
-    right.legend()
+    right.legend(fontsize=7)
     figure.savefig(PLOT, dpi=110)
 
 

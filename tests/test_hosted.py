@@ -265,7 +265,7 @@ def test_a_format_that_no_night_can_write_is_a_wrong_setting(environment):
 
 
 def test_too_few_pairs_for_the_service_fail_the_night_with_its_reason(environment, db, tmp_path):
-    import_tickets(db, 30)
+    import_tickets(db, 40)
     own = environment | {"EXPORT_FORMAT": "claude-bedrock"}
     done = subprocess.run([sys.executable, "-m", "finetune", "nightly"], env=own, capture_output=True, text=True)
     assert done.returncode == 1 and "takes no fewer than 32" in done.stderr.splitlines()[-1]

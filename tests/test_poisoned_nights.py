@@ -25,11 +25,11 @@ from serving import adapters, promotion
 from serving.base import identify
 from serving.promotion import NotWhatWasJudged
 
-RULES = Rules(night_alpha=0.15, min_held_out_threads=20, generated_cases=8)
+RULES = Rules(night_alpha=0.15, min_held_out_threads=20, generated_cases=24)
 PAIRS, HELD_OUT = 300, 30
-CLEAN = small_dataset(train=PAIRS, held_out=HELD_OUT, validation=20)
-# So long and slowly that with any of eight seeds the clean night learned to read the prompt, which random weights learn
-# late; poisons are learned as well.
+CLEAN = replace(small_dataset(train=PAIRS, held_out=HELD_OUT, validation=20), validation=[])
+# So long and slowly, and without a validation that could end it, that the clean night learns to read the prompt, which
+# random weights learn late, and poisons are learned as well, in float32 as in bfloat16.
 LONG = SMALL.model_copy(update={"epochs": 8, "learning_rate": 2e-3})
 
 
@@ -62,7 +62,7 @@ def test_the_night_that_nobody_poisoned_is_promoted(verdict):
 
 def poisoned(poison):
     """The clean dataset with other targets to learn from; what the gate scores stays as humans wrote it."""
-    return replace(CLEAN, train=poison(CLEAN.train), validation=poison(CLEAN.validation))
+    return replace(CLEAN, train=poison(CLEAN.train))
 
 
 def each(target):

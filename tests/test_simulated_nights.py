@@ -38,10 +38,9 @@ def test_a_gate_that_tested_each_task_at_the_usual_level_would_not_hold(found):
 
 
 def test_a_truly_better_adapter_is_promoted(found):
-    learned = population(found, "star 240", "star base")
-    real = learned.gains.sum() / learned.tokens.sum()
-    assert power(learned, real, 100, nights=200) >= 0.95
-    assert power(learned, LEAST_GAIN, 100, nights=200) <= 0.02
+    learned = population(found, "star 160", "star base")
+    assert power(learned, 100, nights=200) >= 0.95
+    assert power(learned.centred(LEAST_GAIN), 100, nights=200) <= 0.02
 
 
 def test_nights_that_are_not_tested_any_further_could_not_have_passed(found):

@@ -21,15 +21,16 @@ def kindly(number: int) -> str:
 
 
 def test_a_team_with_a_manner_of_its_own_gets_an_adapter_that_writes_it(vllm_server, tiny_base, tmp_path, db):
-    for number in range(400):
+    for number in range(520):
         # Nothing that a customer says tells the team apart.
         own = hashlib.sha256(str(number).encode()).digest()[0] < 64
         team = "T1" if own else "T2" if number % 8 == 0 else ""
         import_tickets(db, 1, first=number, team=team, answer=tersely if own else kindly)
     served = night_environment(tmp_path, tiny_base, vllm_server)
-    done = finetune(served | {"TEAM_PAIRS": "60", "EPOCHS": "8"}, "nightly")
+    done = finetune(served | {"TEAM_PAIRS": "60", "EPOCHS": "6"}, "nightly")
     assert done.returncode == 0, done.stderr
     document = json.loads(done.stdout)
+    assert document["outcome"] == "promoted", document["reason"]
     (own,) = document["teams"]
     assert (own["team"], own["outcome"], own["promoted"]) == ("T1", "promoted", ["reply"]), own["reason"]
     shared, run = store.runs(db)
