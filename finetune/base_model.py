@@ -27,6 +27,10 @@ SMALL_BASE = 50_000_000
 RATES = (5e-3, 2e-4)
 """Small and other: LoRA Without Regret puts LoRA's rate at ten times that of full fine-tuning."""
 
+EPOCHS = (4, 2)
+"""Small and other: on 480 replies of DSTC11-T5 and of STAR the starter came to 3.33 and .69 nats per token on unseen
+ones in four, to 3.66 and .74 in two."""
+
 
 def device() -> torch.device:
     """The GPU when there is one."""
@@ -47,6 +51,11 @@ def scoring_dtype() -> torch.dtype:
 def default_rate(model: PreTrainedModel | PeftModel) -> float:
     """The peak learning rate for a model of this size."""
     return RATES[0] if model.num_parameters() < SMALL_BASE else RATES[1]
+
+
+def default_epochs(parameters: int) -> int:
+    """Passes over the pairs, at most, for a model of this size."""
+    return EPOCHS[0] if parameters < SMALL_BASE else EPOCHS[1]
 
 
 def load_tokenizer(base: Base) -> PreTrainedTokenizerBase:

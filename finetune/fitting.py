@@ -19,7 +19,8 @@ from finetune.chat import Tokens
 from finetune.packing import pack, rows_of, target_nats
 from finetune.run_directory import CHECKPOINT, LOSSES, Recipe
 
-VALIDATIONS_PER_EPOCH = 4
+VALIDATIONS = 8
+"""In a training of all its epochs."""
 PATIENCE = 2
 """Validations without a better loss before the training stops."""
 TOGETHER = 12
@@ -77,17 +78,17 @@ def fit(
     """
     weights = [p for p in model.parameters() if p.requires_grad]
     rate = recipe.learning_rate or base_model.default_rate(model)
+    epochs = recipe.epochs or base_model.default_epochs(model.num_parameters())
     optimizer = torch.optim.AdamW(weights, lr=rate, weight_decay=0.0)
-    per_epoch = math.ceil(len(examples) / recipe.batch_sequences)
-    planned = per_epoch * recipe.epochs
-    validate_every = math.ceil(per_epoch / VALIDATIONS_PER_EPOCH)
+    planned = math.ceil(len(examples) / recipe.batch_sequences) * epochs
+    validate_every = math.ceil(planned / VALIDATIONS)
     at, kept = _resume(run_dir, model, optimizer)
     if at.update == 0:
         at.best = at.before = validation_loss(model, validation, recipe) if validation else None
         _log(run_dir, {"update": 0, "validation_loss": at.before})
     stopped, begin, reported, saved = "all epochs", replace(at), at.seconds, at.seconds
     started = time.monotonic() - at.seconds
-    for batch in batches(examples, recipe, done=at.update):
+    for batch in batches(examples, recipe, epochs, done=at.update):
         factor = rate_factor(_share(at.update, planned, at.seconds, recipe))
         for group in optimizer.param_groups:
             group["lr"] = rate * factor
@@ -237,7 +238,7 @@ def _log(run_dir: Path, line: dict[str, object]) -> None:
             print(json.dumps(line), file=log)
 
 
-def batches(examples: Sequence[Example], recipe: Recipe, *, done: int) -> Iterator[list[Example]]:
+def batches(examples: Sequence[Example], recipe: Recipe, epochs: int, *, done: int) -> Iterator[list[Example]]:
     """The batches of all epochs, without the first `done`.
 
     Threads come in any order, but up to TOGETHER pairs of one stay together: what they share is computed once. Pairs
@@ -247,7 +248,7 @@ def batches(examples: Sequence[Example], recipe: Recipe, *, done: int) -> Iterat
     for place, one in enumerate(examples):
         threads.setdefault(one.thread_id or place, []).append(one)
     together = [some[at : at + TOGETHER] for some in threads.values() for at in range(0, len(some), TOGETHER)]
-    for epoch in range(recipe.epochs):
+    for epoch in range(epochs):
         random.Random(f"{recipe.seed} {epoch}").shuffle(together)
         order = [one for some in together for one in some]
         for first in range(0, len(order), recipe.batch_sequences):

@@ -44,9 +44,10 @@ def plan(dataset: Dataset, base: Base, settings: FinetuneSettings) -> Plan:
     def tokens(messages: list, target: str) -> int:
         return min(settings.max_length, len(prompt_ids(tokenizer, messages)) + len(tokenizer(target)["input_ids"]))
 
-    training = settings.epochs * sum(tokens(p.messages, p.target) for p in dataset.train)
-    scoring = sum(_scored_tokens(case, tokens) for case in dataset.held_out)
     parameters = parameter_count(base)
+    epochs = settings.epochs or base_model.default_epochs(parameters)
+    training = epochs * sum(tokens(p.messages, p.target) for p in dataset.train)
+    scoring = sum(_scored_tokens(case, tokens) for case in dataset.held_out)
     training_rate = PEAK_SHARE * matmul_rate(base_model.training_dtype()) / (TRAINING_FLOPS * parameters)
     scoring_rate = PEAK_SHARE * matmul_rate(base_model.scoring_dtype()) / (SCORING_FLOPS * parameters)
     recipe, free = recipe_for(settings, base), memory.free_memory(base_model.device())

@@ -37,7 +37,7 @@ class Recipe:
     lora_alpha: int
     lora_dropout: float
     learning_rate: float | None
-    epochs: int
+    epochs: int | None
     batch_sequences: int
     max_length: int
     tokens_per_pass: int

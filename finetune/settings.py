@@ -46,8 +46,8 @@ class FinetuneSettings(BaseSettings):
     """Dropout before the adapter's weights: 0.05 takes a fifth of a CPU's time; early stopping does its work."""
     learning_rate: float | None = Field(default=None, gt=0)
     """Peak rate; empty: 5e-3 for a base below 50M parameters, else 2e-4."""
-    epochs: int = Field(default=2, ge=1)
-    """Passes over the pairs, at most; early stopping may end sooner."""
+    epochs: int | None = Field(default=None, ge=1)
+    """Passes over the pairs; early stopping may end sooner. Empty: 4 for a base below 50M parameters, else 2."""
     batch_sequences: int = Field(default=16, ge=1)
     """Sequences per update."""
     max_length: int = Field(default=2048, ge=64)

@@ -208,7 +208,7 @@ def _packed(recipe: Recipe, pairs: Dataset) -> tuple[float, list[float]]:
 
 def _in_order(examples: Sequence[Example], recipe: Recipe) -> list[Example]:
     """As the night's first epoch takes them, so that losses can be compared update by update."""
-    return [one for batch in batches(examples, recipe, done=0) for one in batch]
+    return [one for batch in batches(examples, recipe, 1, done=0) for one in batch]
 
 
 def _by_quarter(losses: Sequence[float]) -> list[float]:

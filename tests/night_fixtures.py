@@ -35,6 +35,10 @@ SMALL = FinetuneSettings(
     _env_file=None,
 )
 
+# So long and slowly, on pairs without a validation that could end it, that random weights learn to read their prompt,
+# which they learn late, in float32 as in bfloat16.
+LONG = SMALL.model_copy(update={"epochs": 8, "learning_rate": 2e-3})
+
 
 def asked(number: int) -> list[Message]:
     thing = WRONG[number % len(WRONG)]

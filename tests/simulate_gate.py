@@ -104,7 +104,7 @@ def null_nights(found: dict[str, dict]) -> Iterator[tuple[str, int, Draw]]:
 def real_gains(found: dict[str, dict]) -> Iterator[tuple[str, Population]]:
     """What nights compare that did gain: the first with the base, later ones with an adapter of half the pairs."""
     for corpus in ("star", "dstc"):
-        for candidate, incumbent in (("160", "base"), ("320", "160"), ("640", "320")):
+        for candidate, incumbent in (("160", "base"), ("320", "160")):
             against = "the base" if incumbent == "base" else f"{incumbent} pairs"
             yield (
                 f"{corpus.upper()}, {candidate} pairs against {against}",

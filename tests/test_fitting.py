@@ -42,7 +42,7 @@ def test_packed_updates_have_the_losses_of_padded_ones(tiny_base):
 def test_a_batch_takes_a_threads_pairs_together_and_no_others_that_begin_alike(tiny_base):
     recipe = recipe_for(SMALL.model_copy(update={"batch_sequences": 16, "epochs": 2}), identify(str(tiny_base)))
     examples = [Example(Tokens((1, 2, 3), (n,)), 1.0, None if n % 3 else f"t{n % 4}") for n in range(120)]
-    orders = [[one for batch in batches(examples, recipe, done=done) for one in batch] for done in (0, 8)]
+    orders = [[one for batch in batches(examples, recipe, 2, done=done) for one in batch] for done in (0, 8)]
     assert orders[0][:120] != orders[1] == orders[0][120:]
     for order in (orders[0][:120], orders[1]):
         assert sorted(one.tokens.target for one in order) == sorted(one.tokens.target for one in examples)

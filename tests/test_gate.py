@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from night_fixtures import SMALL, WRONG, answered, asked, pair, prepare_run, small_dataset
+from night_fixtures import LONG, SMALL, WRONG, answered, asked, pair, prepare_run, small_dataset
 
 from data import store, store_supervision
 from data.errors import BrokenAdapter
@@ -28,9 +28,9 @@ LEVEL = 0.001
 NIGHTS = 2_000
 BASE = Contender("base")
 PARTS = ("train", "validation")
-PAIRS = 150
+PAIRS = 300
 """With fewer the tiny base learns the manner of the house and not yet to read the prompt."""
-RULES = Rules(night_alpha=0.15, min_held_out_threads=20, generated_cases=4)
+RULES = Rules(night_alpha=0.15, min_held_out_threads=20, generated_cases=24)
 
 
 def nothing_gained(kind, nights, threads):
@@ -197,7 +197,8 @@ def test_a_candidate_that_loops_is_seen_and_chance_seldom_refuses(candidate, inc
 
 @pytest.fixture(scope="module")
 def run(tiny_base, tmp_path_factory):
-    run_dir = prepare_run(tmp_path_factory.mktemp("gate"), tiny_base, small_dataset(train=PAIRS, held_out=30))
+    dataset = small_dataset(train=PAIRS, held_out=30, validation=0)
+    run_dir = prepare_run(tmp_path_factory.mktemp("gate"), tiny_base, dataset, LONG)
     train(run_dir)
     return run_dir
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from night_fixtures import SMALL, answered, asked, pair, prepare_run, small_dataset
+from night_fixtures import LONG, answered, asked, pair, prepare_run, small_dataset
 from safetensors.torch import load_file, save_file
 
 from data import store
@@ -27,10 +27,7 @@ from serving.promotion import NotWhatWasJudged
 
 RULES = Rules(night_alpha=0.15, min_held_out_threads=20, generated_cases=24)
 PAIRS, HELD_OUT = 300, 30
-CLEAN = replace(small_dataset(train=PAIRS, held_out=HELD_OUT, validation=20), validation=[])
-# So long and slowly, and without a validation that could end it, that the clean night learns to read the prompt, which
-# random weights learn late, and poisons are learned as well, in float32 as in bfloat16.
-LONG = SMALL.model_copy(update={"epochs": 8, "learning_rate": 2e-3})
+CLEAN = small_dataset(train=PAIRS, held_out=HELD_OUT, validation=0)
 
 
 def trained(folder, base, dataset, settings=LONG):
