@@ -32,3 +32,12 @@ def test_a_text_that_repeats_itself_is_written_again_with_a_penalty(tmp_path, ga
     (written,) = stage.write(BASE, [ids], longest=60)
     assert repeats_itself(first.text) and (written == first) is not helps
     assert repeats_itself(written.text) is not helps
+
+
+def test_drawn_texts_are_no_likeliest_ones_and_the_same_whenever_they_are_drawn(tmp_path):
+    stage = Stage(identify(str(make_tiny_base(tmp_path, seed=0))), {})
+    ids = [prompt_ids(stage.tokenizer, [Message(role="user", content=f"Hello {n}")]) for n in range(4)]
+    drawn = stage.draw(BASE, ids, longest=20, temperature=0.7)
+    torch.rand(3)
+    assert stage.draw(BASE, ids, longest=20, temperature=0.7) == drawn
+    assert drawn != stage.write(BASE, ids, longest=20)
