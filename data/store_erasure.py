@@ -101,11 +101,13 @@ def _whole(db: Database, found: Found) -> Found:
     history = rows(db, f"select id, messages, target as draft from history_pairs where {in_threads}", threads)
     found.suggestions |= {one["id"] for one in suggestions}
     found.history |= {one["id"] for one in history}
+    sentences: set[str] = set()
     for one in (*suggestions, *history):
         turns = _turns(json.loads(one["messages"] or "[]"))
         said = [one["draft"], one.get("text"), *(text for _, text in turns)]
         found.texts |= {text.strip() for text in said if text and len(text.strip()) >= SHORTEST}
-        found.texts |= {part for speaker, text in turns if speaker == "Customer" for part in _sentences(db, text)}
+        sentences.update(part for speaker, text in turns if speaker == "Customer" for part in _long_sentences(text))
+    found.texts |= _not_in_help_centre(db, sentences)
     # Examples of these threads in the prompts of others, and summaries of channels that they lie in.
     pairs = sorted(found.pairs)
     copied = rows(db, f"select suggestion_id from suggestion_sources where pair_id in ({_marks(pairs)})", pairs)
@@ -163,10 +165,15 @@ def _turns(messages: Sequence[Message]) -> list[tuple[str, str]]:
     return list(zip(parts[::2], parts[1::2], strict=True))
 
 
-def _sentences(db: Database, text: str) -> list[str]:
-    """The long sentences of a text; what stands in the help centre, too, is quoted from there."""
+def _long_sentences(text: str) -> list[str]:
     parts = [part.strip() for part in re.split(r"(?<=[.!?])\s+|\n+", text)]
-    return [part for part in parts if len(part) >= SENTENCE and not documents_with(db, [part])]
+    return [part for part in parts if len(part) >= SENTENCE]
+
+
+def _not_in_help_centre(db: Database, sentences: Iterable[str]) -> set[str]:
+    """What stands in the help centre, too, is quoted from there."""
+    documents = "\n".join(fold(one["text"]) for one in rows(db, "select text from documents"))
+    return {one for one in sentences if fold(one) not in documents}
 
 
 def comments_with(db: Database, texts: Iterable[str]) -> int:
