@@ -87,17 +87,15 @@ def null_nights(found: dict[str, dict]) -> Iterator[tuple[str, int, Draw]]:
     yield "heavy tails (t with 2 degrees), 100 threads", 100, _heavy(learned)
     yield "threads of 1 to 30 cases, 100 threads", 100, _unequal(learned)
     for corpus in ("star", "dstc"):
+        name = corpus.upper()
         seeds = population(found, f"{corpus} 160 again", f"{corpus} 160")
         more = population(found, f"{corpus} 320", f"{corpus} 160")
-        yield (
-            f"{corpus.upper()}, another seed on the same pairs, the least gain exactly, 100 threads",
-            100,
-            seeds.centred(LEAST_GAIN).draw,
-        )
-        yield f"{corpus.upper()}, 320 pairs against 160, centred, 100 threads", 100, more.centred().draw
+        yield f"{name}, another seed on the same pairs, centred, 100 threads", 100, seeds.centred().draw
+        yield f"{name}, another seed, the least gain exactly, 100 threads", 100, seeds.centred(LEAST_GAIN).draw
+        yield f"{name}, 320 pairs against 160, centred, 100 threads", 100, more.centred().draw
     # Of 100 threads none may be one of the 5 % that are disasters: that happens in one draw of 170, and then no test
     # sees them.
-    for threads in (100, 120, 150, 400):
+    for threads in (100, 150, 200, 400):
         yield f"one disaster in 20 threads, {threads} threads", threads, _disasters(learned)
 
 
@@ -141,6 +139,9 @@ def main() -> int:
     for name, threads, gains_of in null_nights(found):
         share, low, high = false[name] = promoted_share(gains_of, nights=nights, threads=threads)
         print(f"| {name} | {share:.2%} | {low:.2%} to {high:.2%} |", flush=True)
+    for corpus in ("star", "dstc"):
+        seeds = population(found, f"{corpus} 160 again", f"{corpus} 160")
+        print(f"\nAnother seed on the same pairs of {corpus.upper()} gains {seeds.gain:+.3f} nats per token.")
     print("\n| nights with a gain | nats per token | " + " | ".join(f"{n} threads" for n in SIZES) + " |")
     print("|---|---|" + "---|" * len(SIZES))
     seen: dict[str, list[float]] = {}
@@ -151,12 +152,10 @@ def main() -> int:
         )
     later = population(found, "star 320", "star 160")
     for gain in GAINS:
-        shares = [power(later.centred(gain), threads) for threads in SIZES]
+        shares = seen[f"{gain} nats per token"] = [power(later.centred(gain), threads) for threads in SIZES]
         print(
             f"| STAR's 320 against 160, moved | {gain:.2f} | " + " | ".join(f"{share:.0%}" for share in shares) + " |"
         )
-    for corpus in ("star", "dstc"):
-        print(f"{corpus}: another seed gains {population(found, f'{corpus} 160 again', f'{corpus} 160').gain:+.3f}")
     draw(false, seen)
     print(f"\n{nights} nights a row, {time.monotonic() - started:.0f} s")
     return 0
@@ -178,7 +177,8 @@ def draw(false: dict[str, tuple[float, float, float]], seen: dict[str, list[floa
     for name, shares in seen.items():
         right.plot(SIZES, [100 * share for share in shares], "o-", label=name)
     right.axhline(95, color="black", linewidth=1)
-    right.set(title="Promoted with a true gain", xlabel="held-out threads", ylabel="% of nights", xscale="log")
+    right.set(title="Promoted with a true gain", xlabel="held-out threads", ylabel="% of nights", xticks=SIZES)
+    right.set_ylim(bottom=0)
     right.legend(fontsize=7)
     figure.savefig(PLOT, dpi=110)
 
