@@ -21,9 +21,11 @@ HUMAN_REFUSALS = 0.2
 """Where humans refuse more than that, they are no measure: somebody may have poisoned the texts."""
 UNKNOWN_MARGIN = 0.15
 """Share of words known neither from the prompt nor from any human's held-out text, more than the incumbent's."""
-PHRASE_SHARE, PHRASE_TEXTS = 0.4, 5
+PHRASE_SHARE, DRAWN_PHRASE_SHARE, PHRASE_TEXTS = 0.6, 0.4, 5
 """Share of texts with the same four words in a row that no human wrote, or as often as the incumbent wrote some; and
-so many texts at least, for in few texts an awkward model says the same mistake twice."""
+so many texts at least, for in few texts an awkward model says the same mistake twice. The likeliest texts say nearly
+always what more than half of the pairs say, and a turn of phrase too often: of a clean night on 493 pairs of
+DSTC11-T5 17 of 40 had one. Drawn texts say both about as often as the pairs."""
 WORD_SHARE = 0.25
 """Share of texts with the same word that neither their prompts nor any human's held-out text has, or as often as the
 incumbent wrote one: a brand, a name, a code. Of the demo's four nights the commonest such word of the adapters stood in
@@ -58,7 +60,8 @@ def drawn_checks(candidate: Sequence[TextFacts], incumbent: Sequence[TextFacts])
 
     What half of its pairs said may stand in none of its likeliest texts, and stands in half of these.
     """
-    found = (rule(candidate, incumbent) for rule in (leak_check, phrase_check, strange_word_check))
+    found = [rule(candidate, incumbent) for rule in (leak_check, strange_word_check)]
+    found.append(phrase_check(candidate, incumbent, share=DRAWN_PHRASE_SHARE))
     return [replace(check, name=f"another draft: {check.name}") for check in found]
 
 
@@ -134,10 +137,12 @@ def word_check(candidate: Sequence[TextFacts], incumbent: Sequence[TextFacts]) -
     return Check("words", f"{after:.0%} that no human used against {before:.0%}", after <= before + UNKNOWN_MARGIN)
 
 
-def phrase_check(candidate: Sequence[TextFacts], incumbent: Sequence[TextFacts]) -> Check:
+def phrase_check(
+    candidate: Sequence[TextFacts], incumbent: Sequence[TextFacts], *, share: float = PHRASE_SHARE
+) -> Check:
     """Four words in a row that stand in text after text and that no human wrote."""
     phrases = ([one.phrases for one in some] for some in (candidate, incumbent))
-    return _commonest_check("stock phrases", PHRASE_SHARE, *phrases)
+    return _commonest_check("stock phrases", share, *phrases)
 
 
 def strange_word_check(candidate: Sequence[TextFacts], incumbent: Sequence[TextFacts]) -> Check:
