@@ -27,7 +27,7 @@ def test_a_team_with_a_manner_of_its_own_gets_an_adapter_that_writes_it(vllm_ser
         team = "T1" if own else "T2" if number % 8 == 0 else ""
         import_tickets(db, 1, first=number, team=team, answer=tersely if own else kindly)
     served = night_environment(tmp_path, tiny_base, vllm_server)
-    done = finetune(served | {"TEAM_PAIRS": "60", "EPOCHS": "4"}, "nightly")
+    done = finetune(served | {"TEAM_PAIRS": "60", "EPOCHS": "9", "REPLAY_SHARE": "0.2"}, "nightly")
     assert done.returncode == 0, done.stderr
     document = json.loads(done.stdout)
     assert document["outcome"] == "promoted", document["reason"]
