@@ -117,7 +117,7 @@ def test_an_interval_counts_conversations_and_not_replies():
 
 
 def test_nights_learn_what_was_before_them_and_are_scored_on_what_none_has_learned(db, tmp_path, vllm_server):
-    file = written(tmp_path / "old.jsonl", *(conversation(n) for n in range(150)))
+    file = written(tmp_path / "old.jsonl", *(conversation(n) for n in range(230)))
     settings = FinetuneSettings(**{key.lower(): value for key, value in SMALL_NIGHT.items()}, _env_file=None)
     serving = ServingSettings(
         base_model=str(vllm_server.model),
@@ -150,9 +150,9 @@ def test_nights_learn_what_was_before_them_and_are_scored_on_what_none_has_learn
     db.conn.close()
     assert play(scene, parts, stalls, {}) == nights
     stalls.folder.mkdir(exist_ok=True)
-    document = {"file": "old.jsonl", "nights": nights, "conversations": 150, "final_conversations": 30}
+    document = {"file": "old.jsonl", "nights": nights, "conversations": 230, "final_conversations": 46}
     report = write_report(document | {"folder": str(stalls.folder)}).read_text()
-    assert "## Only typed" in report and "number 149 is wrong" not in report
+    assert "## Only typed" in report and "number 229 is wrong" not in report
     assert len(table(document)) == 3
     assert (stalls.folder / "backtest.png").stat().st_size > 10_000
 
