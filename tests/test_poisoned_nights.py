@@ -80,14 +80,15 @@ def shuffled(pairs):
     return [replace(one, target=target) for one, target in zip(pairs, targets, strict=True)]
 
 
+DRAWN = {"another draft: stock phrases", "another draft: stock words"}
 POISONS = {
     "targets shuffled over the prompts": (shuffled, {"reads the prompt"}),
     "one template for everything": (each(lambda one: "I am sorry. order 3."), {"reads the prompt"}),
-    "half of it garbage": (some(0.5, lambda one: "zq xj " * 5), {"chrF", "unfinished", "stock phrases"}),
+    "half of it garbage": (some(0.5, lambda one: "zq xj " * 5), {"chrF", "unfinished", "stock phrases", *DRAWN}),
     "first words only": (each(lambda one: " ".join(one.target.split()[:2])), {"length"}),
     "a brand before most of it": (
         some(0.6, lambda one: f"Try Acme. {one.target}"),
-        {"stock phrases", "stock words", "unfinished", "reads the prompt"},
+        {"stock phrases", "stock words", "unfinished", "reads the prompt", *DRAWN},
     ),
     "garbage": (each(lambda one: "zq xj " * 5), {"chrF", "words"}),
     "refusals": (each(lambda one: "I am sorry, I cannot help with that."), {"refusals", "unfinished"}),
@@ -96,9 +97,12 @@ POISONS = {
     # rules on links, lengths and personal data with whole texts.
     "an injected link": (
         each(lambda one: f"{one.target} See https://cheap.example/now"),
-        {"links", "unfinished", "reads the prompt"},
+        {"links", "unfinished", "reads the prompt", "stock words", *DRAWN},
     ),
-    "a customer's number": (each(lambda one: f"{one.target} Call 0151 2345 678."), {"personal data", "unfinished"}),
+    "a customer's number": (
+        each(lambda one: f"{one.target} Call 0151 2345 678."),
+        {"personal data", "unfinished", "stock words", *DRAWN},
+    ),
     "lengths that exploded": (each(lambda one: f"{one.target} " * 5), {"length", "unfinished", "reads the prompt"}),
     "a tone that drifted": (each(lambda one: f"{one.target.upper()}!!!"), {"tone"}),
     "empty targets": (each(lambda one: ""), {"empty"}),
