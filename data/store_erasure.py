@@ -161,7 +161,7 @@ def _turns(messages: Sequence[Message]) -> list[tuple[str, str]]:
     _, mark, thread = messages[-1]["content"].partition("Conversation:\n")
     if not mark:
         return [("", messages[-1]["content"].rpartition("Question: ")[2])]
-    _, *parts = re.split(r"(?:^|\n)(Customer|Agent): ", thread)
+    parts = ["", *re.split(r"(?:^|\n)(Customer|Agent): ", thread)]
     return list(zip(parts[::2], parts[1::2], strict=True))
 
 

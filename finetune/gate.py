@@ -35,7 +35,7 @@ from finetune.scored import (
     strata,
     threads,
 )
-from finetune.scoring import Stage, Written
+from finetune.scoring import Stage
 from finetune.text_facts import Known, facts_of, known
 from finetune.verdict import Verdict, WrittenCase
 from serving.engine import ANOTHER_TEMPERATURE
@@ -279,13 +279,13 @@ def _generated(
     both = [*sample, *(one for one in worst if one not in sample)]
     longest = min(LONGEST_TEXT, round(TEXT_ROOM * max(one.tokens for one in sample)))
 
-    def texts(contender: Contender) -> list[Written]:
-        prompts = [_prompt(stage, contender, one.case, longest) for one in both]
-        return stage.write(contender.name, prompts, longest=longest)
+    def prompts(contender: Contender) -> list[tuple[int, ...]]:
+        return [_prompt(stage, contender, one.case, longest) for one in both]
 
-    after, before = texts(Contender(CANDIDATE, Path(CANDIDATE))), texts(incumbent)
-    own_prompts = [_prompt(stage, Contender(CANDIDATE, Path(CANDIDATE)), one.case, longest) for one in sample]
-    drawn = stage.draw(CANDIDATE, own_prompts, longest=longest, temperature=ANOTHER_TEMPERATURE)
+    before = stage.write(incumbent.name, prompts(incumbent), longest=longest)
+    own = prompts(Contender(CANDIDATE, Path(CANDIDATE)))
+    after = stage.write(CANDIDATE, own, longest=longest)
+    drawn = stage.draw(CANDIDATE, own[: len(sample)], longest=longest, temperature=ANOTHER_TEMPERATURE)
     targets = [one.case.pair.target for one in sample]
     asked = [one.case.pair.messages[-1]["content"] for one in sample]
     first, standing, another = (

@@ -116,7 +116,8 @@ class Stage:
         temperature: float = 0.0,
     ) -> list[Written]:
         """In batches padded on the left."""
-        drawn = {"do_sample": True, "temperature": temperature, "top_k": 0, "top_p": 1.0} if temperature else {}
+        sampled = {"do_sample": True, "temperature": temperature, "top_k": 0, "top_p": 1.0}
+        how = sampled if temperature else {"do_sample": False}
         pad = self.tokenizer.pad_token_id if self.tokenizer.pad_token_id is not None else min(self.ends)
         order = sorted(range(len(prompts)), key=lambda at: len(prompts[at]))
         found: dict[int, Written] = {}
@@ -130,7 +131,7 @@ class Stage:
                     input_ids=ids.to(self.model.device),
                     attention_mask=mask.to(self.model.device),
                     max_new_tokens=longest,
-                    **(drawn or {"do_sample": False}),
+                    **how,
                     past_key_values=growing_cache(self.model),
                     logits_processor=LogitsProcessorList([FrequencyPenalty(penalty, width)] if penalty else []),
                     pad_token_id=pad,

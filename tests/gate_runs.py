@@ -115,12 +115,10 @@ def main(folder: Path) -> None:
         threads = pairs_by_thread(corpus)
         for name, (count, seed) in RUNS.items():
             run_dir = make_run(folder / corpus / name, threads, HELD_OUT_THREADS, count, seed)
-            if not any(one.startswith(corpus) for one in found):
-                found[f"{corpus} {BASE}"] = measure(run_dir, BASE)
-            found[f"{corpus} {name}"] = one = measure(run_dir, name)
-            print(
-                f"{corpus} {name}: {sum(one['nats']) / sum(one['tokens']):.3f} nats per token, {len(one['nats'])} cases"
-            )
+            found[f"{corpus} {name}"] = measure(run_dir, name)
+        found[f"{corpus} {BASE}"] = measure(run_dir, BASE)
+    for name, one in found.items():
+        print(f"{name}: {sum(one['nats']) / sum(one['tokens']):.3f} nats per token, {len(one['nats'])} cases")
     # Numbers only: the conversations stay where they are.
     CASES.write_bytes(gzip.compress(json.dumps(found).encode(), mtime=0))
 

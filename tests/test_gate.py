@@ -12,7 +12,7 @@ from data import store, store_supervision
 from data.errors import BrokenAdapter
 from data.models import TASKS, Example
 from data.prompts import with_examples
-from finetune.checks import loop_check, text_checks
+from finetune.checks import drawn_checks, loop_check, text_checks
 from finetune.dataset import Case
 from finetune.evidence import Effect, effect, p_values
 from finetune.gate import Contender, Rules, decide, hold_gate
@@ -108,11 +108,11 @@ def test_texts_that_became_worse_in_form_do_not_pass():
         assert name in failed(texts, good, human)
 
 
-def failed(candidate, incumbent, human, *, prompt="Where is my parcel?", trained=()):
+def failed(candidate, incumbent, human, *, prompt="Where is my parcel?", trained=(), rules=text_checks):
     """The names of the checks that the candidate's texts do not hold."""
     humans = known(human, trained)
     facts = [facts_of(texts, human, [prompt] * len(human), humans) for texts in (candidate, incumbent)]
-    return {check.name for check in text_checks(*facts) if not check.passed}
+    return {check.name for check in rules(*facts) if not check.passed}
 
 
 SAID = "I am sorry about the parcel, we send a new one."
@@ -150,6 +150,15 @@ def test_what_the_customer_or_another_human_said_may_be_said_again():
     names = {"personal data", "links", "words"}
     assert not names & failed(texts, good, human, trained=[text])
     assert not names & failed(texts, good, [SAID] * 10, prompt=text, trained=[text])
+
+
+def test_a_phrase_in_half_of_the_texts_does_not_pass_where_they_are_drawn():
+    human = [SAID] * 10
+    good = [Written(one, ended=True) for one in human]
+    for times, names in ((5, {"another draft: stock phrases"}), (4, set())):
+        texts = [Written(f"{SAID} We send a new parcel, parcel.", ended=True)] * times + good[times:]
+        assert failed(texts, good, human, rules=drawn_checks) == names
+        assert not failed(texts, good, human) & {"stock phrases", "stock words"}
 
 
 def test_where_humans_refuse_the_candidate_may_too_but_not_always():
