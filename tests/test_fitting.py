@@ -35,7 +35,8 @@ def test_packed_updates_have_the_losses_of_padded_ones(tiny_base):
     found = [step(ours, batch, recipe, weights, optimizer) for batch in batches]
     weights, optimizer = learned(plain)
     expected = [padded_step(plain, batch, weights, optimizer) for batch in batches]
-    assert found == pytest.approx(expected, rel=1e-3)
+    # In float64: AdamW makes whole steps of the last bits of float32, which differ between processors.
+    assert found == pytest.approx(expected, rel=1e-5)
     assert expected[-1] < 0.9 * expected[0]
 
 
@@ -52,7 +53,7 @@ def test_a_batch_takes_a_threads_pairs_together_and_no_others_that_begin_alike(t
 
 
 def tuned(base, attention, config, *, norms=False):
-    model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32, attn_implementation=attention)
+    model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float64, attn_implementation=attention)
     if norms:
         slice_norms(model)
     torch.manual_seed(0)
@@ -67,7 +68,7 @@ def learned(model):
 def padded_step(model, batch, weights, optimizer):
     width = max(len(e.tokens) for e in batch)
     ids, mask, targets = (torch.zeros(len(batch), width, dtype=torch.long) for _ in range(3))
-    weight = torch.zeros(len(batch), width)
+    weight = torch.zeros(len(batch), width, dtype=torch.float64)
     for row, e in enumerate(batch):
         whole = torch.tensor([*e.tokens.prompt, *e.tokens.target])
         ids[row, : len(whole)], mask[row, : len(whole)] = whole, 1
