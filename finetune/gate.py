@@ -23,15 +23,15 @@ from finetune.closed_book import Probe
 from finetune.dataset import Case, Dataset
 from finetune.evidence import Effect
 from finetune.learned import check_manifest, learned_threads
+from finetune.misled import Misled, reading_checks
 from finetune.run_directory import Recipe
 from finetune.scored import (
-    Misled,
     Scored,
     case_checks,
     clustered_effect,
     distinct,
     loss,
-    reading_check,
+    newest,
     strata,
     threads,
 )
@@ -145,7 +145,8 @@ def _judge(
     checks, written = ([], [])
     if rules.generated_cases:
         checks, written = _generated(stage, human, worst, incumbent, rules.generated_cases, _known(dataset))
-    checks += [reading_check(_misled(stage, human, incumbent, recipe)), forgets]
+    latest = {one.case.pair.thread_id for one in newest(human)}
+    checks += [*reading_checks(_misled(stage, human, incumbent, recipe), latest), forgets]
     checks += case_checks(scored, seen, dataset.agents)
     recalled, recited = closed_book.hold(stage, task, rules.probes, candidate=CANDIDATE, incumbent=incumbent.name)
     checks += recalled

@@ -22,10 +22,6 @@ STRATUM_MARGIN = 0.1
 MIN_STRATUM_THREADS = 10
 NEWEST_SHARE = 0.2
 """Of the held-out threads, so many are the newest: an adapter that fits what was asked last year only is no gain."""
-READING_LEVEL = 0.05
-READING_SHARE = 0.5
-"""Under another thread's prompt the candidate's loss must rise by so much of what the incumbent's rises by, or of its
-own: where replies are near templates, a good adapter has little left to lose."""
 ONE_AGENT = 0.9
 """The share of the evidence from which on it is called one agent's."""
 
@@ -41,18 +37,6 @@ class Scored:
     base: float
 
 
-@dataclass(frozen=True)
-class Misled:
-    """A case with the nats of its target under its own prompt and under another thread's."""
-
-    thread_id: str
-    tokens: int
-    candidate: float
-    candidate_misled: float
-    incumbent: float
-    incumbent_misled: float
-
-
 def distinct(cases: Iterable[Case]) -> list[Case]:
     """The cases that have a target, each prompt and target once: a thread that was copied is one piece of evidence."""
     found: dict[tuple[str, str], Case] = {}
@@ -64,7 +48,7 @@ def distinct(cases: Iterable[Case]) -> list[Case]:
 
 def clustered_effect(scored: Sequence[Scored], other: str, *, least: float = LEAST_GAIN) -> Effect:
     """The candidate's gain over a contender ("incumbent" or "base"), summed per thread first."""
-    return _by_thread(((s.case.pair.thread_id, getattr(s, other) - s.candidate, s.tokens) for s in scored), least)
+    return by_thread(((s.case.pair.thread_id, getattr(s, other) - s.candidate, s.tokens) for s in scored), least)
 
 
 def loss(scored: Sequence[Scored], contender: str) -> float:
@@ -77,30 +61,18 @@ def threads(scored: Iterable[Scored]) -> int:
     return len({one.case.pair.thread_id for one in scored})
 
 
-def reading_check(misled: Sequence[Misled]) -> Check:
-    """Whether the candidate reads what it answers: another thread's prompt must make the target less likely.
-
-    Targets that were shuffled over their prompts teach the house's manner, and that the prompt says nothing.
-    """
-    found = _by_thread(((one.thread_id, one.candidate_misled - one.candidate, one.tokens) for one in misled), 0.0)
-    tokens = sum(one.tokens for one in misled)
-    before = sum(one.incumbent_misled - one.incumbent for one in misled) / tokens
-    own = sum(one.candidate for one in misled) / tokens
-    return Check(
-        "reads the prompt",
-        f"{found.mean:+.2f} on {own:.2f} nats per token with another thread's prompt, against {before:+.2f}",
-        found.p <= READING_LEVEL and found.mean >= READING_SHARE * min(before, own),
-    )
-
-
 def case_checks(scored: Sequence[Scored], seen: set[str], trained_agents: Mapping[str, int]) -> list[Check]:
     """The kinds of cases that must not get worse while all together get better."""
     human = [one for one in scored if one.case.kind != "accepted"]
     accepted = [one for one in scored if one.case.kind == "accepted"]
     unseen = [one for one in human if one.case.pair.target.strip() not in seen]
     checks = [stratum_check("targets not seen in training", unseen)] if threads(unseen) >= MIN_STRATUM_THREADS else []
-    if threads(latest := newest(human)) >= MIN_STRATUM_THREADS:
-        checks.append(stratum_check("newest threads", latest))
+    latest = newest(human)
+    ids = {one.case.pair.thread_id for one in latest}
+    older = [one for one in human if one.case.pair.thread_id not in ids]
+    for name, some in (("newest threads", latest), ("older threads", older)):
+        if threads(some) >= MIN_STRATUM_THREADS:
+            checks.append(stratum_check(name, some))
     if threads(accepted) >= MIN_STRATUM_THREADS:
         checks.append(accepted_check(accepted, human))
     return [*checks, *agent_checks(human, trained_agents)]
@@ -165,7 +137,8 @@ def agent_checks(human: Sequence[Scored], trained: Mapping[str, int]) -> list[Ch
     return [Check("more than one agent", found, of_busiest >= ONE_AGENT)]
 
 
-def _by_thread(gains: Iterable[tuple[str, float, int]], least: float) -> Effect:
+def by_thread(gains: Iterable[tuple[str, float, int]], least: float) -> Effect:
+    """The effect of gains (thread, nats, tokens), summed per thread first."""
     summed: dict[str, float] = defaultdict(float)
     tokens: dict[str, int] = defaultdict(int)
     for thread, gain, count in gains:

@@ -25,6 +25,7 @@ from serving import adapters, promotion
 from serving.base import identify
 from serving.promotion import NotWhatWasJudged
 
+BARE = Contender("base")
 RULES = Rules(night_alpha=0.15, min_held_out_threads=20, generated_cases=24)
 PAIRS, HELD_OUT = 300, 30
 CLEAN = small_dataset(train=PAIRS, held_out=HELD_OUT, validation=0)
@@ -36,10 +37,9 @@ def trained(folder, base, dataset, settings=LONG):
     return run_dir
 
 
-def judged(run_dir, dataset, candidate=None):
-    found = hold_gate(
-        dataset, read_recipe(run_dir), candidate or run_dir / "adapter", dict.fromkeys(TASKS, Contender("base")), RULES
-    )
+def judged(run_dir, dataset, candidate=None, incumbent=BARE):
+    candidate = candidate or run_dir / "adapter"
+    found = hold_gate(dataset, read_recipe(run_dir), candidate, dict.fromkeys(TASKS, incumbent), RULES)
     return next(one for one in found if one.task == "reply")
 
 
@@ -80,6 +80,7 @@ def shuffled(pairs):
     return [replace(one, target=target) for one, target in zip(pairs, targets, strict=True)]
 
 
+GARBAGE = ("zq", "xj", "vorp", "brint", "mosk", "kwab", "lith", "trass", "pelk", "quim", "sarv", "fleg")
 DRAWN = {"another draft: stock phrases", "another draft: stock words"}
 POISONS = {
     "targets shuffled over the prompts": (shuffled, {"reads the prompt"}),
@@ -117,6 +118,21 @@ def test_a_poisoned_night_is_not_promoted_and_says_what_became_worse(name, tiny_
     assert not found.passed
     no_gain = found.reason.startswith("No proof of a gain")
     assert no_gain or rules & {one.name for one in found.checks if not one.passed}, (found.reason, found.losses)
+
+
+def test_garbage_among_the_held_out_texts_does_not_pay_for_the_rest(honest, tiny_base, tmp_path):
+    drawn = random.Random(7)
+
+    def garbled(one, share):
+        return replace(one, target=" ".join(drawn.choices(GARBAGE, k=8))) if drawn.random() < share else one
+
+    more = small_dataset(train=PAIRS, held_out=3 * HELD_OUT, validation=0)
+    held_out = [replace(case, pair=garbled(case.pair, 0.2)) for case in more.held_out]
+    dataset = replace(more, train=[garbled(one, 0.2) for one in more.train], held_out=held_out)
+    found = judged(trained(tmp_path, tiny_base, dataset), dataset, incumbent=Contender("night-1", honest / "adapter"))
+    assert found.against_incumbent.mean > 0 and not found.passed
+    refused = {one.name for one in found.checks if not one.passed}
+    assert refused & {"reads the prompt", "reads the newest threads", "reads where it gained the most"}, found.reason
 
 
 def changed(honest, tmp_path, change):
@@ -277,4 +293,12 @@ def test_what_old_threads_gain_does_not_pay_for_what_the_newest_lose(lost: float
     latest = [scored("", 1_000 + n, -lost) for n in range(25)]
     # In whatever order they come.
     found = {check.name: check.passed for check in case_checks([*latest, *old], {answered(n) for n in range(2000)}, {})}
-    assert found == {"newest threads": passes}
+    assert found == {"newest threads": passes, "older threads": True}
+
+
+@pytest.mark.parametrize("lost, passes", [(0.0, True), (2.0, False)])
+def test_what_last_nights_threads_gain_does_not_pay_for_what_the_others_lose(lost: float, passes: bool):
+    old = [scored("", n, -lost) for n in range(100)]
+    latest = [scored("", 1_000 + n, 50.0) for n in range(25)]
+    found = {check.name: check.passed for check in case_checks([*latest, *old], {answered(n) for n in range(2000)}, {})}
+    assert found == {"newest threads": True, "older threads": passes}

@@ -1,0 +1,87 @@
+"""Whether the candidate reads what it answers: another thread's prompt must make a target less likely. Pure.
+
+Targets that were shuffled over their prompts teach the house's manner, and that the prompt says nothing; garbage and
+templates are learned without a prompt, too. Asked of all threads, of the newest, for what was poisoned last night is
+among them, and of those that bring the gain, for what few threads gain hugely may pay for the rest.
+"""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from finetune.checks import Check
+from finetune.evidence import Effect
+from finetune.scored import MIN_STRATUM_THREADS, by_thread
+
+LEVEL = 0.05
+SHARE = 0.5
+"""Under another thread's prompt the candidate's loss must rise by so much of what the incumbent's rises by, or of its
+own: where replies are near templates, a good adapter has little left to lose. Of the newest threads and of those that
+bring the gain, by so much of what it rises by over all."""
+GAIN_SHARE = 0.5
+"""So great a share of the gain is brought by the threads that gained the most. Chance is among what put them there,
+so that they are refused only where it is shown (LEVEL) that too little rises."""
+
+
+@dataclass(frozen=True)
+class Misled:
+    """A case with the nats of its target under its own prompt and under another thread's."""
+
+    thread_id: str
+    tokens: int
+    candidate: float
+    candidate_misled: float
+    incumbent: float
+    incumbent_misled: float
+
+
+def reading_checks(misled: Sequence[Misled], newest: Collection[str]) -> list[Check]:
+    """The rules, for one case of each thread. `newest`: the ids of the newest threads, of which few may be here."""
+    before = sum(one.incumbent_misled - one.incumbent for one in misled) / _tokens(misled)
+    found, needed = _rise(misled), _needed(misled, before)
+    checks = [_check("reads the prompt", misled, before, passed=found.p <= LEVEL and found.mean >= needed)]
+    latest, gained = [one for one in misled if one.thread_id in newest], bringing_the_gain(misled)
+    if len(latest) >= MIN_STRATUM_THREADS:
+        of_latest = _rise(latest)
+        passed = of_latest.p <= LEVEL and of_latest.mean >= _needed(latest, found.mean)
+        checks.append(_check("reads the newest threads", latest, found.mean, passed=passed))
+    if MIN_STRATUM_THREADS <= len(gained) < len(misled):
+        passed = _missing(gained, _needed(gained, found.mean)).p > LEVEL
+        checks.append(_check("reads where it gained the most", gained, found.mean, passed=passed))
+    return checks
+
+
+def bringing_the_gain(misled: Sequence[Misled]) -> list[Misled]:
+    """The fewest cases that bring half of the gain, in nats."""
+    gains = [(max(0.0, one.incumbent - one.candidate), one) for one in misled]
+    missing = GAIN_SHARE * sum(gain for gain, _ in gains)
+    found: list[Misled] = []
+    for gain, one in sorted(gains, key=lambda pair: pair[0], reverse=True):
+        if missing <= 0 and len(found) >= MIN_STRATUM_THREADS:
+            break
+        found.append(one)
+        missing -= gain
+    return found
+
+
+def _check(name: str, some: Sequence[Misled], beside: float, *, passed: bool) -> Check:
+    own = sum(one.candidate for one in some) / _tokens(some)
+    found = f"{_rise(some).mean:+.2f} on {own:.2f} nats per token with another thread's prompt, against {beside:+.2f}"
+    return Check(name, f"{found}, in {len(some)} threads", passed)
+
+
+def _needed(some: Sequence[Misled], beside: float) -> float:
+    return SHARE * min(beside, sum(one.candidate for one in some) / _tokens(some))
+
+
+def _rise(some: Sequence[Misled]) -> Effect:
+    return by_thread(((one.thread_id, one.candidate_misled - one.candidate, one.tokens) for one in some), 0.0)
+
+
+def _missing(some: Sequence[Misled], needed: float) -> Effect:
+    """What is missing to a rise of so many nats per token."""
+    rises = ((one, one.candidate_misled - one.candidate) for one in some)
+    return by_thread(((one.thread_id, needed * one.tokens - rise, one.tokens) for one, rise in rises), 0.0)
+
+
+def _tokens(some: Sequence[Misled]) -> int:
+    return sum(one.tokens for one in some)
