@@ -78,7 +78,7 @@ def fit(
     """
     weights = [p for p in model.parameters() if p.requires_grad]
     rate = recipe.learning_rate or base_model.default_rate(model)
-    epochs = recipe.epochs or base_model.default_epochs(model.num_parameters())
+    epochs = recipe.epochs or base_model.default_epochs(model.num_parameters(), len(examples))
     optimizer = torch.optim.AdamW(weights, lr=rate, weight_decay=0.0)
     planned = math.ceil(len(examples) / recipe.batch_sequences) * epochs
     validate_every = math.ceil(planned / VALIDATIONS)

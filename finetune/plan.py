@@ -45,7 +45,7 @@ def plan(dataset: Dataset, base: Base, settings: FinetuneSettings) -> Plan:
         return min(settings.max_length, len(prompt_ids(tokenizer, messages)) + len(tokenizer(target)["input_ids"]))
 
     parameters = parameter_count(base)
-    epochs = settings.epochs or base_model.default_epochs(parameters)
+    epochs = settings.epochs or base_model.default_epochs(parameters, len(dataset.train))
     training = epochs * sum(tokens(p.messages, p.target) for p in dataset.train)
     scoring = sum(_scored_tokens(case, tokens) for case in dataset.held_out)
     training_rate = PEAK_SHARE * matmul_rate(base_model.training_dtype()) / (TRAINING_FLOPS * parameters)
