@@ -30,9 +30,9 @@ RATES = (5e-3, 2e-4)
 EPOCHS = (2, 4)
 """The fewest, which suit any but a small base, and the most."""
 SEEN_PAIRS = 2500
-"""A small base is shown the pairs so often that it sees so many. On 480 replies of DSTC11-T5 and of STAR the starter came
-to 3.33 and .69 nats per token on unseen ones in four epochs, to 3.66 and .74 in two; on 1,207 of STAR, mostly templates,
-four cost what people typed .7 nats per token, and on 2,614 the gate's general set 2."""
+"""A small base is shown the pairs so often that it sees so many. On 480 replies of DSTC11-T5 and of STAR the starter
+came to 3.33 and .69 nats per token on unseen ones in four epochs, to 3.66 and .74 in two; on 1,207 of STAR, mostly
+templates, four cost what people typed .7 nats per token, and on 2,614 the gate's general set 2."""
 
 
 def device() -> torch.device:

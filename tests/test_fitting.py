@@ -9,6 +9,7 @@ from peft import LoraConfig, get_peft_model
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from finetune.attention import ATTENTION
+from finetune.base_model import default_epochs
 from finetune.chat import Tokens, encode
 from finetune.families import families
 from finetune.fitting import CLIP, Example, batches, step
@@ -82,3 +83,8 @@ def padded_step(model, batch, weights, optimizer):
     optimizer.step()
     optimizer.zero_grad()
     return loss.item()
+
+
+def test_a_small_base_is_shown_few_pairs_more_often_than_many_and_another_twice():
+    assert [default_epochs(12_000_000, pairs) for pairs in (0, 480, 933, 1_250, 10_000)] == [4, 4, 3, 2, 2]
+    assert default_epochs(600_000_000, 480) == 2
