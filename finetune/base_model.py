@@ -32,7 +32,7 @@ EPOCHS = (2, 4)
 SEEN_PAIRS = 2500
 """A small base is shown the pairs so often that it sees so many. On 480 replies of DSTC11-T5 and of STAR the starter
 came to 3.33 and .69 nats per token on unseen ones in four epochs, to 3.66 and .74 in two; on 1,207 of STAR, mostly
-templates, four cost what people typed .7 nats per token, and on 2,614 the gate's general set 2."""
+templates, four cost what people typed .3 nats per token, and on 2,614 the gate's general set refused them."""
 
 
 def device() -> torch.device:
