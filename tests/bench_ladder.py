@@ -7,6 +7,7 @@ var/ladder and not computed again; docs/ladder.md and docs/ladder.png are drawn 
 
 import argparse
 import random
+import shutil
 import sys
 import tempfile
 from pathlib import Path
@@ -60,6 +61,8 @@ def main() -> int:
     for size in arguments.pairs:
         if not (folder / f"{size}.json").exists():
             folder.mkdir(parents=True, exist_ok=True)
+            # Of an interrupted one.
+            shutil.rmtree(folder / f"run-{size}", ignore_errors=True)
             write_json(folder / f"{size}.json", scored(folder, pool, size, unseen, settings, base))
     found = [read_json(path) for path in folder.glob("*.json")]
     found.sort(key=lambda one: one["pairs"])
