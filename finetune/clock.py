@@ -1,13 +1,14 @@
 """Start the night on its schedule, each in a process of its own, so that one night cannot burden the next."""
 
 import logging
+import os
 import signal
 import subprocess
 import sys
-from types import FrameType
+from threading import Event
 from zoneinfo import ZoneInfo
 
-from apscheduler.schedulers.blocking import BlockingScheduler
+from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.cron import CronTrigger
 from apscheduler.triggers.interval import IntervalTrigger
 
@@ -29,25 +30,26 @@ def trigger(settings: FinetuneSettings) -> CronTrigger:
 
 def run_clock(settings: FinetuneSettings) -> None:
     """Run until SIGTERM or SIGINT, which also end a night at work: the next one marks it interrupted."""
-    scheduler = BlockingScheduler(timezone=ZoneInfo(settings.time_zone))
+    scheduler = BackgroundScheduler(timezone=ZoneInfo(settings.time_zone))
     scheduler.add_job(_night, trigger(settings), max_instances=1, coalesce=True, misfire_grace_time=LATE_SECONDS)
     # At once, and not only with the next night: the supervisors wait for it in the morning.
     scheduler.add_job(_owed)
     scheduler.add_job(_look, IntervalTrigger(minutes=LOOK_MINUTES), max_instances=1, coalesce=True)
-
-    def stop(number: int, frame: FrameType | None) -> None:
-        raise SystemExit(0)
-
-    signal.signal(signal.SIGTERM, stop)
+    # Through a pipe: an exception raised in the midst of the scheduler's own work has left it waiting for ever.
+    told, tell = os.pipe()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: os.write(tell, b"."))
     log.info("nights start at %s %s", settings.schedule, settings.time_zone)
-    try:
-        scheduler.start()
-    finally:
-        for night in _at_work:
-            night.terminate()
+    scheduler.start()
+    os.read(told, 1)
+    _ended.set()
+    for night in list(_at_work):
+        night.terminate()
+    scheduler.shutdown()
 
 
 _at_work: list[subprocess.Popen[bytes]] = []
+_ended = Event()
 
 
 def _night() -> None:
@@ -67,6 +69,8 @@ def _look() -> None:
 def _status(command: str) -> int:
     with subprocess.Popen([sys.executable, "-m", "finetune", command]) as night:
         _at_work.append(night)
+        if _ended.is_set():
+            night.terminate()
         try:
             return night.wait()
         finally:

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -297,9 +298,12 @@ def test_a_wrong_setting_is_named(environment, name, value):
     assert done.stderr.startswith(name + " cannot be used")
 
 
-def test_the_clock_ends_cleanly(environment):
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("later", [0.0, 0.02, 0.3])
+def test_the_clock_ends_cleanly_whatever_it_is_doing(environment, number, later):
     command = [sys.executable, "-m", "finetune", "clock"]
     with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as clock:
         assert "nights start at 02:00 UTC" in clock.stderr.readline()
-        clock.terminate()
+        time.sleep(later)
+        clock.send_signal(number)
         assert clock.wait(timeout=PATIENCE) == 0
