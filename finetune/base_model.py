@@ -27,8 +27,8 @@ SMALL_BASE = 50_000_000
 RATES = (5e-3, 2e-4)
 """Small and other: LoRA Without Regret puts LoRA's rate at ten times that of full fine-tuning."""
 
-EPOCHS = (2, 4)
-"""The fewest, which suit any but a small base, and the most."""
+FEWEST_EPOCHS, MOST_EPOCHS = 2, 4
+"""The fewest suit any but a small base."""
 SEEN_PAIRS = 2500
 """A small base is shown the pairs so often that it sees so many. On 480 replies of DSTC11-T5 and of STAR the starter
 came to 3.33 and .69 nats per token on unseen ones in four epochs, to 3.66 and .74 in two; on 1,207 of STAR, mostly
@@ -59,8 +59,8 @@ def default_rate(model: PreTrainedModel | PeftModel) -> float:
 def default_epochs(parameters: int, pairs: int) -> int:
     """Passes over so many pairs, at most, for a model of this size."""
     if parameters >= SMALL_BASE:
-        return EPOCHS[0]
-    return max(EPOCHS[0], min(EPOCHS[1], round(SEEN_PAIRS / max(1, pairs))))
+        return FEWEST_EPOCHS
+    return max(FEWEST_EPOCHS, min(MOST_EPOCHS, round(SEEN_PAIRS / max(1, pairs))))
 
 
 def load_tokenizer(base: Base) -> PreTrainedTokenizerBase:

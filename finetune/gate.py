@@ -145,8 +145,7 @@ def _judge(
     checks, written = ([], [])
     if rules.generated_cases:
         checks, written = _generated(stage, human, worst, incumbent, rules.generated_cases, _known(dataset))
-    latest = {one.case.pair.thread_id for one in newest(human)}
-    checks += [*reading_checks(_misled(stage, human, incumbent, recipe), latest), forgets]
+    checks += [*reading_checks(_misled(stage, human, incumbent, recipe), newest(human)), forgets]
     checks += case_checks(scored, seen, dataset.agents)
     recalled, recited = closed_book.hold(stage, task, rules.probes, candidate=CANDIDATE, incumbent=incumbent.name)
     checks += recalled

@@ -37,16 +37,16 @@ class Misled:
 def reading_checks(misled: Sequence[Misled], newest: Collection[str]) -> list[Check]:
     """The rules, for one case of each thread. `newest`: the ids of the newest threads, of which few may be here."""
     before = sum(one.incumbent_misled - one.incumbent for one in misled) / _tokens(misled)
-    found, needed = _rise(misled), _needed(misled, before)
-    checks = [_check("reads the prompt", misled, before, passed=found.p <= LEVEL and found.mean >= needed)]
+    whole = _rise(misled)
+    checks = [_check("reads the prompt", misled, whole, before, passed=_reads(misled, whole, before))]
     latest, gained = [one for one in misled if one.thread_id in newest], bringing_the_gain(misled)
     if len(latest) >= MIN_STRATUM_THREADS:
-        of_latest = _rise(latest)
-        passed = of_latest.p <= LEVEL and of_latest.mean >= _needed(latest, found.mean)
-        checks.append(_check("reads the newest threads", latest, found.mean, passed=passed))
+        rise = _rise(latest)
+        passed = _reads(latest, rise, whole.mean)
+        checks.append(_check("reads the newest threads", latest, rise, whole.mean, passed=passed))
     if MIN_STRATUM_THREADS <= len(gained) < len(misled):
-        passed = _missing(gained, _needed(gained, found.mean)).p > LEVEL
-        checks.append(_check("reads where it gained the most", gained, found.mean, passed=passed))
+        passed = _missing(gained, _needed(gained, whole.mean)).p > LEVEL
+        checks.append(_check("reads where it gained the most", gained, _rise(gained), whole.mean, passed=passed))
     return checks
 
 
@@ -63,14 +63,21 @@ def bringing_the_gain(misled: Sequence[Misled]) -> list[Misled]:
     return found
 
 
-def _check(name: str, some: Sequence[Misled], beside: float, *, passed: bool) -> Check:
-    own = sum(one.candidate for one in some) / _tokens(some)
-    found = f"{_rise(some).mean:+.2f} on {own:.2f} nats per token with another thread's prompt, against {beside:+.2f}"
+def _check(name: str, some: Sequence[Misled], rise: Effect, beside: float, *, passed: bool) -> Check:
+    found = f"{rise.mean:+.2f} on {_own(some):.2f} nats per token with another thread's prompt, against {beside:+.2f}"
     return Check(name, f"{found}, in {len(some)} threads", passed)
 
 
+def _reads(some: Sequence[Misled], rise: Effect, beside: float) -> bool:
+    return rise.p <= LEVEL and rise.mean >= _needed(some, beside)
+
+
 def _needed(some: Sequence[Misled], beside: float) -> float:
-    return SHARE * min(beside, sum(one.candidate for one in some) / _tokens(some))
+    return SHARE * min(beside, _own(some))
+
+
+def _own(some: Sequence[Misled]) -> float:
+    return sum(one.candidate for one in some) / _tokens(some)
 
 
 def _rise(some: Sequence[Misled]) -> Effect:

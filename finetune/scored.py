@@ -68,9 +68,8 @@ def case_checks(scored: Sequence[Scored], seen: set[str], trained_agents: Mappin
     unseen = [one for one in human if one.case.pair.target.strip() not in seen]
     checks = [stratum_check("targets not seen in training", unseen)] if threads(unseen) >= MIN_STRATUM_THREADS else []
     latest = newest(human)
-    ids = {one.case.pair.thread_id for one in latest}
-    older = [one for one in human if one.case.pair.thread_id not in ids]
-    for name, some in (("newest threads", latest), ("older threads", older)):
+    for name, new in (("newest threads", True), ("older threads", False)):
+        some = [one for one in human if (one.case.pair.thread_id in latest) is new]
         if threads(some) >= MIN_STRATUM_THREADS:
             checks.append(stratum_check(name, some))
     if threads(accepted) >= MIN_STRATUM_THREADS:
@@ -81,10 +80,11 @@ def case_checks(scored: Sequence[Scored], seen: set[str], trained_agents: Mappin
 def strata(scored: Sequence[Scored], seen: set[str]) -> dict[str, dict[str, float]]:
     """The kinds of cases that a verdict tells apart: how many, and both contenders' losses in nats per token."""
     human = [one for one in scored if one.case.kind != "accepted"]
+    latest = newest(human)
     kinds = {
         "target seen in training": [one for one in human if one.case.pair.target.strip() in seen],
         "target not seen": [one for one in human if one.case.pair.target.strip() not in seen],
-        "newest threads": newest(human),
+        "newest threads": [one for one in human if one.case.pair.thread_id in latest],
         "accepted unchanged": [one for one in scored if one.case.kind == "accepted"],
     }
     return {
@@ -94,15 +94,14 @@ def strata(scored: Sequence[Scored], seen: set[str]) -> dict[str, dict[str, floa
     }
 
 
-def newest(scored: Sequence[Scored]) -> list[Scored]:
-    """The cases of the newest fifth of the threads, by when the last of a thread's texts was written."""
+def newest(scored: Sequence[Scored]) -> set[str]:
+    """The ids of the newest fifth of the threads, by when the last of a thread's texts was written."""
     written: dict[str, str] = {}
     for one in scored:
         thread = one.case.pair.thread_id
         written[thread] = max(written.get(thread, ""), one.case.pair.created_at)
     order = sorted(written, key=lambda thread: (written[thread], thread))
-    latest = set(order[len(order) - int(len(order) * NEWEST_SHARE) :])
-    return [one for one in scored if one.case.pair.thread_id in latest]
+    return set(order[len(order) - int(len(order) * NEWEST_SHARE) :])
 
 
 def stratum_check(name: str, some: Sequence[Scored]) -> Check:

@@ -10,6 +10,7 @@ import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import psutil
 import pytest
 from bot_fixtures import ModelServer
 from filelock import FileLock
@@ -299,11 +300,14 @@ def test_a_wrong_setting_is_named(environment, name, value):
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-@pytest.mark.parametrize("later", [0.0, 0.02, 0.3])
-def test_the_clock_ends_cleanly_whatever_it_is_doing(environment, number, later):
+@pytest.mark.parametrize("at_work", [False, True])
+def test_the_clock_ends_cleanly_and_with_it_what_it_started(environment, number, at_work):
     command = [sys.executable, "-m", "finetune", "clock"]
     with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as clock:
         assert "nights start at 02:00 UTC" in clock.stderr.readline()
-        time.sleep(later)
+        started, deadline = [], time.monotonic() + PATIENCE
+        while at_work and not (started := psutil.Process(clock.pid).children()):
+            assert clock.poll() is None and time.monotonic() < deadline
         clock.send_signal(number)
         assert clock.wait(timeout=PATIENCE) == 0
+        assert not any(child.is_running() for child in started)
