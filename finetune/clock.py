@@ -35,7 +35,7 @@ def run_clock(settings: FinetuneSettings) -> None:
     # At once, and not only with the next night: the supervisors wait for it in the morning.
     scheduler.add_job(_owed)
     scheduler.add_job(_look, IntervalTrigger(minutes=LOOK_MINUTES), max_instances=1, coalesce=True)
-    # Through a pipe: an exception raised in the midst of the scheduler's own work has left it waiting for ever.
+    # Through a pipe: what a handler raises while APScheduler submits a job, SystemExit too, it logs, and goes on.
     told, tell = os.pipe()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: os.write(tell, b"."))

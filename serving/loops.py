@@ -3,10 +3,11 @@
 LONGEST_PIECE = 200
 """Characters of the piece that comes again: up to two or three sentences."""
 TIMES = 3
-PROSE, NUMBERS, LAYOUT = 40, 80, 200
-"""So many characters of a repeated piece are a loop: in words, where `ha ha ha` and `XXXX XXXX XXXX` are shorter; in
-other signs, where a row of zeros or stars may be longer; in code and tables, whose rules, cells and brackets repeat
-themselves rightly. To wait costs little: a model that loops goes on to the longest length."""
+WORD, PROSE, NUMBERS, LAYOUT = 20, 40, 80, 200
+"""So many characters of a repeated piece are a loop: within a word, of different letters; in words, where `ha ha ha`
+and `XXXX XXXX XXXX` are shorter; in other signs, where a row of zeros or stars may be longer; in code and tables, whose
+rules, cells and brackets repeat themselves rightly. To wait costs little: a model that loops goes on to the longest
+length."""
 
 FREQUENCY_PENALTY = 1.0
 """What a text that began to repeat itself is written again with: so much is taken from a token's logit for each time
@@ -29,12 +30,12 @@ def without_loop(text: str) -> str | None:
 
 def repeats_itself(text: str) -> bool:
     """Whether a text would be cut while it is written."""
-    return any(without_loop(text[:end]) is not None for end in range(PROSE, len(text) + 1))
+    return any(without_loop(text[:end]) is not None for end in range(WORD, len(text) + 1))
 
 
 def _loop_begin(text: str, length: int) -> int | None:
     """Where the end of the text begins to repeat every `length` characters; None when that is not far enough back."""
-    least = max(TIMES * length, PROSE)
+    least = max(TIMES * length, WORD)
     if len(text) < least or text[-least:-length] != text[-least + length :]:
         return None
     begin = len(text) - least
@@ -47,6 +48,8 @@ def _loop_begin(text: str, length: int) -> int | None:
 def _least(piece: str, in_code: bool) -> int:
     if in_code or not MARKS.isdisjoint(piece) or RULES.issuperset(piece):
         return LAYOUT
+    if piece.isalpha() and len(set(piece)) > 1:
+        return WORD
     return PROSE if any(map(str.isalpha, piece)) else NUMBERS
 
 

@@ -29,6 +29,8 @@ SENTENCE = "I am sorry to hear that your parcel has not come yet."
         ("| a | b |\n" * 21, "| a | b |"),
         ("Wait" + "\n" * 300, "Wait"),
         ("a" * 40, "a"),
+        # Within a word, where twenty letters are enough.
+        ("Sorry about the re" + "ar" * 10, "Sorry about the rear"),
     ],
 )
 def test_a_loop_is_cut_to_its_first_instance(text, cut):
@@ -36,6 +38,7 @@ def test_a_loop_is_cut_to_its_first_instance(text, cut):
 
 
 REAL = [
+    "Hahahahaha, aaaaaaaaaaaaaaaaaaaargh! We ship to Llanfairpwllgwyngyllgogerychwyrndrobwllllantysiliogogogoch.",
     "Your order 1000000000 was shipped with 0000-0000-0000-0000-0000 on 2026-11-11 at 11:11:11.",
     "Ha ha ha ha, that is a good one! We will send you a new bell, bell, bell today.",
     "No, no, no, no: you need not send it back. It is very, very, very kind of you to ask.",
