@@ -32,7 +32,7 @@ from finetune.run_directory import (
     write_json,
 )
 from finetune.thumbs import counts, enough, sentence
-from serving.base import parameter_count
+from serving.base import EXPERTS, parameter_count
 
 ATTENTION_LAYERS = ("q_proj", "k_proj", "v_proj", "o_proj")
 
@@ -104,7 +104,7 @@ def lora(recipe: Recipe, model: PreTrainedModel) -> LoraConfig:
     """The adapter that the recipe asks for: plain LoRA on all linear layers; of a mixture of experts on attention's."""
     config = model.config.get_text_config()
     # all-linear would adapt the router of some: one expert would then be asked for another's tokens.
-    experts = getattr(config, "num_local_experts", None) or getattr(config, "num_experts", None)
+    experts = any(getattr(config, name, None) for name in EXPERTS)
     found = LoraConfig(
         r=recipe.lora_r,
         lora_alpha=recipe.lora_alpha,

@@ -17,6 +17,8 @@ UNWANTED = ["*/*", "consolidated*.safetensors"]
 HUB_SECONDS = 10.0
 WRITER = 100_000_000
 """Parameters. A base of 15 million wrote word salad about a help centre that was new to it; none between was tried."""
+EXPERTS = ("num_local_experts", "num_experts", "n_routed_experts")
+"""What configurations call the number of their experts: Mixtral's, Qwen's and DeepSeek's."""
 NOT_HERE = "The base model {model} is not whole on this machine and {why}: download it first, or name a directory."
 
 
@@ -91,6 +93,12 @@ def has_chat_template(base: Base) -> bool:
     return (root / "chat_template.jinja").is_file() or (
         config.is_file() and bool(json.loads(config.read_text()).get("chat_template"))
     )
+
+
+def has_experts(base: Base) -> bool:
+    """Whether the base is a mixture of experts, such as Mixtral."""
+    config = json.loads((Path(base.root) / "config.json").read_text())
+    return any(config.get("text_config", config).get(name) for name in EXPERTS)
 
 
 def _root(model: str) -> Path:

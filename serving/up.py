@@ -23,7 +23,7 @@ from data.errors import BrokenAdapter, CannotServe, EngineFailed, EngineUnreacha
 from data.models import BASE, Base, Message
 from data.settings import make_folder
 from serving import adapters, promotion
-from serving.base import has_chat_template, identify, parameter_count
+from serving.base import has_chat_template, has_experts, identify, parameter_count
 from serving.command import address, dtype, vllm_argv, vllm_env
 from serving.engine import Engine
 from serving.settings import ServingSettings
@@ -130,6 +130,11 @@ def _check_model(base: Base, settings: ServingSettings, *, gpu: bool) -> None:
     if gpu:
         # Whether the weights fit the GPU is vLLM's to say.
         return
+    if has_experts(base):
+        raise CannotServe(
+            f"The base model {base.model} is a mixture of experts, which vLLM serves with adapters on a GPU only: "
+            "set BASE_MODEL to a dense model, or serve it where a GPU is."
+        )
     needed = parameters * BYTES[dtype(settings, gpu=gpu)] / GIB + settings.cpu_kvcache_gib + OVERHEAD_GIB
     free = _free_memory() / GIB
     if free < needed:

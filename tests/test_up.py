@@ -10,7 +10,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from conftest import VllmServer, free_port, serving_environment, survivors
+from conftest import VllmServer, free_port, make_tiny_base, serving_environment, survivors
 from sandbox_fixtures import PATIENCE
 
 from data import store
@@ -70,6 +70,13 @@ def test_an_adapter_store_that_cannot_be_made_is_told_before_vllm_is_loaded(tmp_
 def test_too_little_memory_is_told_before_vllm_is_loaded(tmp_path: Path, tiny_base: Path):
     told = last_line(serving("up", environment=environment_on(tmp_path, tiny_base, CPU_KVCACHE_GIB="100000")))
     assert "GiB of memory" in told
+
+
+def test_a_mixture_of_experts_on_a_cpu_is_told_before_vllm_is_loaded(tmp_path: Path):
+    root = make_tiny_base(tmp_path / "base", seed=0, family="MixtralConfig", num_key_value_heads=1, num_local_experts=4)
+    told = last_line(serving("up", environment=environment_on(tmp_path, root)))
+    assert "is a mixture of experts" in told
+    assert "BASE_MODEL" in told
 
 
 @pytest.mark.parametrize("url", ["http://0.0.0.0:8100/v1", "https://127.0.0.1:8100/v1", "http://127.0.0.1:8100"])
