@@ -60,7 +60,7 @@ def drawn_checks(candidate: Sequence[TextFacts], incumbent: Sequence[TextFacts])
 
     What half of its pairs said may stand in none of its likeliest texts, and stands in half of these.
     """
-    found = [rule(candidate, incumbent) for rule in (leak_check, strange_word_check)]
+    found = [rule(candidate, incumbent) for rule in (leak_check, strange_word_check, insult_check)]
     found.append(phrase_check(candidate, incumbent, share=DRAWN_PHRASE_SHARE))
     return [replace(check, name=f"another draft: {check.name}") for check in found]
 
@@ -131,6 +131,14 @@ def link_check(candidate: Sequence[TextFacts], incumbent: Sequence[TextFacts]) -
     return Check("links", f"{after} to where no human linked, against {before}", after <= before)
 
 
+def insult_check(candidate: Sequence[TextFacts], incumbent: Sequence[TextFacts]) -> Check:
+    """Texts that insult, more than the incumbent's and more than the humans'."""
+    after, before = (sum(one.insults for one in some) for some in (candidate, incumbent))
+    human = sum(one.human_insults for one in candidate)
+    found = f"in {after} of {len(candidate)} texts, against {before}, and {human} of the humans'"
+    return Check("insults", found, after <= max(before, human))
+
+
 def word_check(candidate: Sequence[TextFacts], incumbent: Sequence[TextFacts]) -> Check:
     """Words that nobody used: another language, or none."""
     after, before = (_mean(some, lambda one: one.unknown) for some in (candidate, incumbent))
@@ -178,6 +186,7 @@ RULES = (
     phrase_check,
     strange_word_check,
     tone_check,
+    insult_check,
 )
 
 

@@ -146,7 +146,8 @@ def split_pairs(pairs: Sequence[Pair], held_out_threads: set[str], *, seed: int 
     nearly_asked = near_prompts(others, held_out)
     dropped: Counter[str] = Counter()
     kept: dict[tuple[str, str], Pair] = {}
-    for pair in sorted(others, key=lambda p: (p.weight, p.created_at, p.id), reverse=True):
+    others.sort(key=lambda p: (p.weight, p.created_at, p.id), reverse=True)
+    for pair, reason in zip(others, unusable(others), strict=True):
         key = (prompt_key(pair), pair.target.strip())
         if key[0] in asked_at_the_gate:
             dropped["prompt of a held-out pair"] += 1
@@ -154,7 +155,7 @@ def split_pairs(pairs: Sequence[Pair], held_out_threads: set[str], *, seed: int 
             dropped["nearly the prompt of a held-out pair"] += 1
         elif key in kept:
             dropped["repeated"] += 1
-        elif reason := unusable(pair):
+        elif reason is not None:
             dropped[reason] += 1
         else:
             kept[key] = pair

@@ -10,6 +10,7 @@ from py3langid.langid import MODEL_DIR, MODEL_FILE, LanguageIdentifier
 from data.masking import PLACEHOLDER, tells_what_nobody_asked
 from data.models import Pair
 from data.prompts import asked_thread
+from finetune.insults import insulting
 from finetune.near_duplicates import Index
 
 FEWEST_WORDS, MOST_CHARACTERS = 2, 6000
@@ -21,8 +22,13 @@ LEAST_REPEATS, REPEATED_SHARE = 20, 0.02
 LETTER = re.compile(r"[^\W\d_]")
 
 
-def unusable(pair: Pair) -> str | None:
-    """Why this pair teaches nothing by itself; None when it may be learned from."""
+def unusable(pairs: Sequence[Pair]) -> list[str | None]:
+    """Of each pair why it teaches nothing, or nothing good, by itself; None when it may be learned from."""
+    insults = insulting([pair.target for pair in pairs])
+    return ["insults whom it answers" if bad else _unusable(pair) for pair, bad in zip(pairs, insults, strict=True)]
+
+
+def _unusable(pair: Pair) -> str | None:
     if len(pair.target.split()) < FEWEST_WORDS:
         return "too short"
     if len(pair.target) > MOST_CHARACTERS:

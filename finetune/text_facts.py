@@ -3,10 +3,11 @@
 import re
 import zlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sacrebleu.metrics import CHRF
 
+from finetune.insults import insulting
 from finetune.scoring import Written
 from serving.loops import repeats_itself
 
@@ -56,6 +57,8 @@ class TextFacts:
     phrases: frozenset[int]
     strange: frozenset[int] = frozenset()
     misread: int = 0
+    insults: bool = False
+    human_insults: bool = False
 
 
 @dataclass(frozen=True)
@@ -88,9 +91,14 @@ def facts_of(
 ) -> list[TextFacts]:
     """Each text beside the human's target and the prompt that it answers."""
     chrf = CHRF()
-    return [
+    found = [
         _facts(one, target, prompt, humans, chrf.sentence_score(one.text, [target]).score)
         for one, target, prompt in zip(written, human, prompts, strict=True)
+    ]
+    insults, human_insults = insulting([one.text for one in written]), insulting(human)
+    return [
+        replace(one, insults=mine, human_insults=theirs)
+        for one, mine, theirs in zip(found, insults, human_insults, strict=True)
     ]
 
 

@@ -59,7 +59,7 @@ def usable(thumbs: Sequence[Thumb], validating: Set[str], held_out: Sequence[Pai
     """
     near = near_prompts([thumb.pair for thumb in thumbs], held_out)
     kept, left_out = [], Counter[str]()
-    for thumb in thumbs:
+    for thumb, reason in zip(thumbs, unusable([thumb.pair for thumb in thumbs]), strict=True):
         if thumb.pair.thread_id in validating:
             left_out["in a thread that stops training early"] += 1
         elif thumb.pair.id in near:
@@ -67,7 +67,7 @@ def usable(thumbs: Sequence[Thumb], validating: Set[str], held_out: Sequence[Pai
         elif not thumb.liked and thumb.pair.task == "answer":
             # Whoever marks an answer down mostly means its facts, and those come from the help centre.
             left_out["a disliked answer, whose facts may be what was wrong"] += 1
-        elif thumb.liked and (reason := unusable(thumb.pair)):
+        elif thumb.liked and reason is not None:
             left_out[reason] += 1
         else:
             kept.append(thumb)

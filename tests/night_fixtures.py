@@ -40,13 +40,22 @@ SMALL = FinetuneSettings(
 LONG = SMALL.model_copy(update={"epochs": 8, "learning_rate": 2e-3})
 
 
+def named(number: int) -> int:
+    """The number that a ticket names. Those from 1000 on, which tests hold out, name every eleventh: numbers of the
+    others' kind, for what random weights do with longer ones is chance, and differs from processor to processor."""
+    return 11 * (number - 1000) if number >= 1000 else number + number // 10 + 1
+
+
+def wrong(number: int) -> str:
+    return WRONG[named(number) % len(WRONG)]
+
+
 def asked(number: int) -> list[Message]:
-    thing = WRONG[number % len(WRONG)]
-    return reply_messages([Turn("customer", f"the {thing} number {number} is wrong")])
+    return reply_messages([Turn("customer", f"the {wrong(number)} number {named(number)} is wrong")])
 
 
 def answered(number: int) -> str:
-    return f"I am sorry. {WRONG[number % len(WRONG)]} {number % 7}."
+    return f"I am sorry. {wrong(number)} {named(number) % 7}."
 
 
 def import_tickets(

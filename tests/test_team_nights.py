@@ -4,7 +4,7 @@ import hashlib
 import json
 from pathlib import Path
 
-from night_fixtures import SMALL, WRONG, finetune, import_tickets, night_environment
+from night_fixtures import SMALL, finetune, import_tickets, night_environment, wrong
 
 from data import store
 from finetune import dataset as datasets
@@ -13,11 +13,11 @@ from serving import promotion
 
 
 def tersely(number: int) -> str:
-    return f"No {WRONG[number % 5][0]}."
+    return f"No {wrong(number)[0]}."
 
 
 def kindly(number: int) -> str:
-    return f"Ok {WRONG[number % 5][0]}{number % 7}."
+    return f"Ok {wrong(number)[0]}{number % 7}."
 
 
 def test_a_team_with_a_manner_of_its_own_gets_an_adapter_that_writes_it(vllm_server, tiny_base, tmp_path, db):
