@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 
 import pytest
-from night_fixtures import SMALL, SMALL_NIGHT, WRONG, answered
+from night_fixtures import SMALL, SMALL_NIGHT, answered, named, wrong
 
 from data import store
 from data.errors import BadFile, CannotServe
@@ -27,7 +27,7 @@ FIELDS = {
 
 def conversation(number: int, **more: object) -> dict[str, object]:
     # The answer names what is wrong: a gate would refuse who answers without reading.
-    said = f"the {WRONG[number % len(WRONG)]} number {number} is wrong"
+    said = f"the {wrong(number)} number {named(number)} is wrong"
     turns = [{"role": "customer", "text": said}, {"role": "agent", "text": answered(number), "how": "typed"}]
     return {"id": number, "turns": turns, **more}
 
@@ -152,7 +152,7 @@ def test_nights_learn_what_was_before_them_and_are_scored_on_what_none_has_learn
     stalls.folder.mkdir(exist_ok=True)
     document = {"file": "old.jsonl", "nights": nights, "conversations": 230, "final_conversations": 46}
     report = write_report(document | {"folder": str(stalls.folder)}).read_text()
-    assert "## Only typed" in report and "number 229 is wrong" not in report
+    assert "## Only typed" in report and "number 252 is wrong" not in report
     assert len(table(document)) == 3
     assert (stalls.folder / "backtest.png").stat().st_size > 10_000
 
