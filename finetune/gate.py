@@ -4,26 +4,23 @@ Target: the loss of every human-written target, candidate against incumbent and 
 would really get. Beside it, with stated margins: generated texts, kinds of cases, and general skills (docs/gate.md).
 """
 
-import hashlib
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple
 
 import torch
 
-from data.errors import BrokenAdapter
 from data.models import BASE, TASKS, Message, Task
 from data.prompts import without_examples
 from finetune import closed_book, general
-from finetune.chat import Tokens, encode, prompt_ids
+from finetune.chat import encode, prompt_ids
 from finetune.checks import Check, drawn_checks, text_checks
 from finetune.closed_book import Probe
 from finetune.dataset import Case, Dataset
 from finetune.evidence import Effect
 from finetune.learned import check_manifest, learned_threads
-from finetune.misled import Misled, reading_checks
+from finetune.likelihoods import CANDIDATE, Contender, general_nats, one_per_thread, score
+from finetune.misled import reading_checks
 from finetune.run_directory import Recipe
 from finetune.scored import (
     Scored,
@@ -41,9 +38,6 @@ from finetune.verdict import Verdict, WrittenCase
 from serving.engine import ANOTHER_TEMPERATURE
 from serving.verification import fingerprint, verify
 
-CANDIDATE = "candidate"
-MISLED_CASES = 200
-"""Cases that are also scored with another thread's prompt."""
 WORST_WRITTEN = 5
 """Of the cases that got worse the most, so many are written too."""
 WORST_TOLD = 50
@@ -51,13 +45,6 @@ WORST_TOLD = 50
 LONGEST_TEXT = 160
 """Tokens of a generated text, at most; humans' longest may ask for less."""
 TEXT_ROOM = 1.5
-
-
-class Contender(NamedTuple):
-    """An adapter's name and its folder; the base has none."""
-
-    name: str
-    directory: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -134,7 +121,7 @@ def _judge(
     dataset: Dataset,
     forgets: Check,
 ) -> Verdict:
-    scored = _score(stage, cases, incumbent, recipe)
+    scored, misled = score(stage, cases, incumbent, recipe)
     human = [one for one in scored if one.case.kind != "accepted"]
     if threads(human) < rules.min_held_out_threads:
         return _insufficient(task, [one.case for one in scored], leaked, incumbent, rules)
@@ -145,7 +132,7 @@ def _judge(
     checks, written = ([], [])
     if rules.generated_cases:
         checks, written = _generated(stage, human, worst, incumbent, rules.generated_cases, _known(dataset))
-    checks += [*reading_checks(_misled(stage, human, incumbent, recipe), newest(human)), forgets]
+    checks += [*reading_checks(misled, newest(human)), forgets]
     checks += case_checks(scored, seen, dataset.agents)
     recalled, recited = closed_book.hold(stage, task, rules.probes, candidate=CANDIDATE, incumbent=incumbent.name)
     checks += recalled
@@ -197,75 +184,6 @@ def _known(dataset: Dataset) -> Known:
     )
 
 
-def _score(stage: Stage, cases: Sequence[Case], incumbent: Contender, recipe: Recipe) -> list[Scored]:
-    limit = min(recipe.max_length, stage.context)
-    encoded: list[tuple[Case, Tokens, Tokens]] = []
-    for case in cases:
-        with_base, with_adapter = (
-            encode(stage.tokenizer, messages, case.pair.target, limit=limit, ends=stage.ends)
-            for messages in (case.base_messages, without_examples(case.pair.messages))
-        )
-        if with_base and with_adapter:
-            encoded.append((case, with_base, with_adapter))
-    as_base, as_adapter = [b for _, b, _ in encoded], [a for _, _, a in encoded]
-    candidate = _nats(stage, CANDIDATE, as_adapter, recipe.tokens_per_pass)
-    base = _nats(stage, BASE, as_base, recipe.tokens_per_pass)
-    standing = base if incumbent.directory is None else _nats(stage, incumbent.name, as_adapter, recipe.tokens_per_pass)
-    return [
-        Scored(case, len(tokens.target), *nats)
-        for (case, tokens, _), *nats in zip(encoded, candidate, standing, base, strict=True)
-    ]
-
-
-def _nats(stage: Stage, name: str, sequences: Sequence[Tokens], tokens_per_pass: int) -> list[float]:
-    found = stage.nats(name, sequences, tokens_per_pass=tokens_per_pass)
-    if not all(map(math.isfinite, found)):
-        raise BrokenAdapter(f"Under the contender {name} a held-out text has no loss that is a number: train it anew.")
-    return found
-
-
-def _misled(stage: Stage, human: Sequence[Scored], incumbent: Contender, recipe: Recipe) -> list[Misled]:
-    """A sample of the cases, each with its own prompt and with that of the next one's thread."""
-    limit, size = min(recipe.max_length, stage.context), recipe.tokens_per_pass
-
-    def answering(case: Case, target: str) -> Tokens | None:
-        return encode(stage.tokenizer, without_examples(case.pair.messages), target, limit=limit, ends=stage.ends)
-
-    sample = _one_per_thread(human)[:MISLED_CASES]
-    strange = [
-        answering(other.case, one.case.pair.target)
-        for one, other in zip(sample, [*sample[1:], *sample[:1]], strict=True)
-    ]
-    pairs = [(one, tokens) for one, tokens in zip(sample, strange, strict=True) if tokens]
-    misled = [tokens for _, tokens in pairs]
-    # What their own prompts say is known, but for a base, which was asked with its examples.
-    own = [one.incumbent for one, _ in pairs]
-    if incumbent.directory is None:
-        asked = [answering(one.case, one.case.pair.target) for one, _ in pairs]
-        own = _nats(stage, BASE, [tokens for tokens in asked if tokens], size)
-    columns = _nats(stage, CANDIDATE, misled, size), own, _nats(stage, incumbent.name, misled, size)
-    return [
-        Misled(one.case.pair.thread_id, one.tokens, one.candidate, *nats)
-        for (one, _), *nats in zip(pairs, *columns, strict=True)
-    ]
-
-
-def general_nats(stage: Stage, name: str) -> float:
-    """Nats per token of the fixed general set under a contender."""
-    encoded = [
-        encode(stage.tokenizer, messages, target, limit=stage.context, ends=stage.ends)
-        for messages, target in general.CASES
-    ]
-    fitting = [tokens for tokens in encoded if tokens is not None]
-    return sum(_nats(stage, name, fitting, stage.context)) / sum(len(tokens.target) for tokens in fitting)
-
-
-def _one_per_thread(human: Sequence[Scored]) -> list[Scored]:
-    """One case of each thread, the same ones whenever it is repeated."""
-    by_hash = sorted(human, key=lambda one: hashlib.sha256(one.case.pair.id.encode()).digest())
-    return list({one.case.pair.thread_id: one for one in by_hash}.values())
-
-
 def _generated(
     stage: Stage,
     human: Sequence[Scored],
@@ -275,7 +193,7 @@ def _generated(
     humans: Known,
 ) -> tuple[list[Check], list[WrittenCase]]:
     """Texts of candidate and incumbent for a sample of threads, which is judged, and for the worst cases."""
-    sample = _one_per_thread(human)[:count]
+    sample = [human[at] for at in one_per_thread([one.case for one in human])][:count]
     both = [*sample, *(one for one in worst if one not in sample)]
     longest = min(LONGEST_TEXT, round(TEXT_ROOM * max(one.tokens for one in sample)))
 
