@@ -47,7 +47,8 @@ class FinetuneSettings(BaseSettings):
     learning_rate: float | None = Field(default=None, gt=0)
     """Peak rate; empty: 5e-3 for a base below 50M parameters, else 2e-4."""
     epochs: int | None = Field(default=None, ge=1)
-    """Passes over the pairs; early stopping may end sooner. Empty: 4 for a base below 50M parameters, else 2."""
+    """Passes over the pairs; early stopping may end sooner. Empty: 2, and up to 4 for a base below 50M parameters that
+    has few pairs."""
     batch_sequences: int = Field(default=16, ge=1)
     """Sequences per update."""
     max_length: int = Field(default=2048, ge=64)
