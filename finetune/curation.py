@@ -1,27 +1,34 @@
 """What became of the store's decisions on the way into a dataset, as JSON and as lines that a person reads."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import asdict
 from typing import Any
+from urllib.parse import urlsplit
 
 from sqlite_utils import Database
 
 from data import store_circumstances
-from data.edits import edit_of
+from data.edits import LINK, edit_of
 from data.store_circumstances import Circumstances
 from finetune.filters import language_of
 from finetune.weighing import Weighed
 
 DISPUTED_SHOWN = 5
+HOSTS_SHOWN = 20
 QUARTERS = {"least": 0.0, "median": 0.5, "greatest": 1.0}
 
 
 def told(
-    db: Database, weighed: Weighed, circumstances: Mapping[str, Circumstances], masked: Mapping[str, int]
+    db: Database,
+    weighed: Weighed,
+    circumstances: Mapping[str, Circumstances],
+    masked: Mapping[str, int],
+    known: Collection[str],
 ) -> dict[str, Any]:
-    """The facts: what was not learned from and why, what was masked, languages and lengths, how much agents edit, who
-    only accepts, where raters disagree."""
+    """The facts: what was not learned from and why, what was masked, languages, lengths and links, how much agents
+    edit, who only accepts, where raters disagree. `known` are the pairs of the last finished run."""
     weights = [p.weight for p in weighed.pairs]
     targets = {p.id: p.target for p in weighed.pairs}
     edits = Counter(
@@ -30,6 +37,8 @@ def told(
         if c.kind == "edited" and c.draft is not None and c.pair_id in targets
     )
     languages = Counter(language_of(p.target) or "not told" for p in weighed.pairs)
+    hosts = Counter(host for p in weighed.pairs for host in _hosts(p.target))
+    linked_before = {host for p in weighed.pairs if p.id in known for host in _hosts(p.target)}
     words = sorted(len(p.target.split()) for p in weighed.pairs)
     disputed = store_circumstances.disagreements(db)
     return {
@@ -37,6 +46,8 @@ def told(
         "masked": dict(sorted(masked.items())),
         "languages": dict(languages.most_common()),
         "words": {name: words[int(share * (len(words) - 1))] for name, share in QUARTERS.items()} if words else {},
+        "hosts": dict(hosts.most_common()),
+        "new_hosts": sorted(hosts.keys() - linked_before) if known else [],
         "edits": dict(edits),
         "weights": {
             "sum": round(sum(weights), 2),
@@ -61,6 +72,11 @@ def lines(found: Mapping[str, Any]) -> Iterator[str]:
     yield from _counted("Languages of the targets", found["languages"])
     if found["words"]:
         yield "Words of a target: {least} to {greatest}, {median} in the middle.".format(**found["words"])
+    if hosts := found.get("hosts"):
+        new = {host: f"{host} (new)" for host in found["new_hosts"]}
+        # New ones first, however rare: what leads where nobody linked before is worth a look.
+        shown = sorted(hosts, key=lambda host: host not in new)[:HOSTS_SHOWN]
+        yield from _counted("Links of the targets lead to", {host: hosts[host] for host in shown}, names=new)
     yield from _counted("Edits", found["edits"], names={"none": "of nothing", "touch": "touches (10 % or less)"})
     weights = found["weights"]
     yield f"Weights: {weights['least']:.3g} to {weights['greatest']:.3g}, {weights['sum']:,.1f} together."
@@ -75,6 +91,15 @@ def lines(found: Mapping[str, Any]) -> Iterator[str]:
     for one in found["most_disputed"]:
         where = f"{one['channel_id']}/{one['thread_ts']}" if one["thread_ts"] else one["channel_id"]
         yield f"  {one['up']} up, {one['down']} down: suggestion {one['suggestion_id']} in {where}"
+
+
+def _hosts(text: str) -> set[str]:
+    found = set()
+    for link in LINK.findall(text):
+        # What is no address, such as a bracket of IPv6 that is not closed, is no link.
+        with suppress(ValueError):
+            found.add(urlsplit(link if "://" in link else f"//{link}").hostname)
+    return {host.removeprefix("www.").rstrip(".") for host in found if host}
 
 
 def _counted(title: str, counts: Mapping[str, int], *, names: Mapping[str, str] | None = None) -> Iterator[str]:

@@ -124,7 +124,7 @@ def build(
         train=weighed.pairs,
         held_out=cases,
         new_pairs=sum(p.id not in known for p in learned),
-        curation=curation.told(db, weighed, circumstances, masked) | {"thumbs_left_out": dict(+left_out)},
+        curation=curation.told(db, weighed, circumstances, masked, known) | {"thumbs_left_out": dict(+left_out)},
         agents=dict(Counter(circumstances[p.id].decided_by for p in learned if p.id in circumstances)),
         thumbs=[replace(thumb, pair=pair) for thumb, pair in zip(thumbs, texts, strict=True)],
         preferences=real_edits(db, split.train, held_out, until=now),

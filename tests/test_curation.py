@@ -160,6 +160,23 @@ def test_no_personal_data_reaches_the_frozen_files_also_not_of_held_out_threads_
     assert json.loads(files["manifest.json"])["curation"] == built.curation
 
 
+def test_where_links_lead_is_told_and_what_is_new_comes_first(db):
+    with store.immediate(db):
+        for number in range(60):
+            link = "www.evil.example/x?y=1." if number % 6 == 0 else f"<https://Help.Shop.example/a/{number}>"
+            customer = f"My bike number {number * 31} squeals since {number * 7} days."
+            pair = HistoryPair(0, "reply", reply_messages([Turn("customer", customer)]), f"See {link} for {number}.")
+            store.record_history(db, f"history/{number}", team_id="", created_at=store.now(), pairs=[pair])
+    first = build(db)
+    evil, shop = (first.curation["hosts"][host] for host in ("evil.example", "help.shop.example"))
+    assert evil + shop == len(first.train) and evil < shop
+    told = f"Links of the targets lead to: {shop} help.shop.example, {evil} evil.example."
+    assert told in list(curation.lines(first.curation)), "in a first night all is new"
+    second = build(db, known={p.id for p in first.train if "evil" not in p.target})
+    told = f"Links of the targets lead to: {evil} evil.example (new), {shop} help.shop.example."
+    assert told in list(curation.lines(second.curation))
+
+
 def test_names_that_an_export_or_slack_knows_are_masked_and_forgotten_with_the_texts(db, tmp_path):
     turns = [
         {"role": "customer", "text": "Xqazl needs a new brake for order LB-20417.", "name": "Xqazl Brp"},
