@@ -10,8 +10,8 @@ from py3langid.langid import MODEL_DIR, MODEL_FILE, LanguageIdentifier
 from data.masking import PLACEHOLDER, tells_what_nobody_asked
 from data.models import Pair
 from data.prompts import asked_thread
-from finetune.insults import insulting
 from finetune.near_duplicates import Index
+from finetune.offensive import offensive
 
 FEWEST_WORDS, MOST_CHARACTERS = 2, 6000
 """A target of one word says nothing of a team's manner; a longer one than a page is a pasted document."""
@@ -24,8 +24,8 @@ LETTER = re.compile(r"[^\W\d_]")
 
 def unusable(pairs: Sequence[Pair]) -> list[str | None]:
     """Of each pair why it teaches nothing, or nothing good, by itself; None when it may be learned from."""
-    insults = insulting([pair.target for pair in pairs])
-    return ["insults whom it answers" if bad else _unusable(pair) for pair, bad in zip(pairs, insults, strict=True)]
+    rude = offensive([pair.target for pair in pairs])
+    return ["in offensive language" if bad else _unusable(pair) for pair, bad in zip(pairs, rude, strict=True)]
 
 
 def _unusable(pair: Pair) -> str | None:

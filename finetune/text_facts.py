@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from sacrebleu.metrics import CHRF
 
-from finetune.insults import insulting
+from finetune.offensive import offensive
 from finetune.scoring import Written
 from serving.loops import repeats_itself
 
@@ -57,8 +57,8 @@ class TextFacts:
     phrases: frozenset[int]
     strange: frozenset[int] = frozenset()
     misread: int = 0
-    insults: bool = False
-    human_insults: bool = False
+    offensive: bool = False
+    human_offensive: bool = False
 
 
 @dataclass(frozen=True)
@@ -95,10 +95,10 @@ def facts_of(
         _facts(one, target, prompt, humans, chrf.sentence_score(one.text, [target]).score)
         for one, target, prompt in zip(written, human, prompts, strict=True)
     ]
-    insults, human_insults = insulting([one.text for one in written]), insulting(human)
+    own, humans_own = offensive([one.text for one in written]), offensive(human)
     return [
-        replace(one, insults=mine, human_insults=theirs)
-        for one, mine, theirs in zip(found, insults, human_insults, strict=True)
+        replace(one, offensive=mine, human_offensive=theirs)
+        for one, mine, theirs in zip(found, own, humans_own, strict=True)
     ]
 
 

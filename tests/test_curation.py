@@ -72,7 +72,7 @@ def test_two_texts_are_near_from_a_jaccard_index_of_eight_tenths_on():
         ("Is it open on Sunday?", "Yes.", "too short"),
         ("Where are the terms?", "All of it. " * 600, "too long"),
         (QUESTION, GERMAN, "in another language than asked in"),
-        ("Where is my parcel?", "It left on Monday. You idiot, read the mail that we sent.", "insults whom it answers"),
+        ("Where is my parcel?", "It left on Monday. You idiot, read the mail that we sent.", "in offensive language"),
         ("How do I reach you?", "Call me at home: +49 30 901820.", "tells personal data that its prompt does not"),
     ],
 )

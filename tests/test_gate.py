@@ -125,7 +125,7 @@ SAID = "I am sorry about the parcel, we send a new one."
         ("personal data", f"{SAID} Write to jo.lake@example.org.", 1),
         ("personal data", f"{SAID} Call 0049 151-2345 678.", 1),
         ("links", f"{SAID} See https://cheap.example/parcel", 1),
-        ("insults", f"{SAID} And stop calling, you moron.", 1),
+        ("offensive language", f"{SAID} And stop calling, you moron.", 1),
         ("words", "Es tut mir leid wegen des Pakets, wir senden ein neues.", 10),
         ("stock phrases", f"{SAID} Visit our great new shop.", 7),
         ("stock words", f"{SAID} Try Acme.", 5),
