@@ -17,6 +17,8 @@ from finetune.weighing import Weighed
 
 DISPUTED_SHOWN = 5
 HOSTS_SHOWN = 20
+HOST_THREADS = 3
+"""A host to which fewer threads link is not named: it may be somebody's own, and would outlive their erasure."""
 QUARTERS = {"least": 0.0, "median": 0.5, "greatest": 1.0}
 
 
@@ -37,8 +39,10 @@ def told(
         if c.kind == "edited" and c.draft is not None and c.pair_id in targets
     )
     languages = Counter(language_of(p.target) or "not told" for p in weighed.pairs)
-    hosts = Counter(host for p in weighed.pairs for host in _hosts(p.target))
+    linking = {(host, p.thread_id) for p in weighed.pairs for host in _hosts(p.target)}
     linked_before = {host for p in weighed.pairs if p.id in known for host in _hosts(p.target)}
+    linked = Counter(host for host, _ in sorted(linking)).most_common()
+    hosts = {host: threads for host, threads in linked if threads >= HOST_THREADS}
     words = sorted(len(p.target.split()) for p in weighed.pairs)
     disputed = store_circumstances.disagreements(db)
     return {
@@ -46,8 +50,8 @@ def told(
         "masked": dict(sorted(masked.items())),
         "languages": dict(languages.most_common()),
         "words": {name: words[int(share * (len(words) - 1))] for name, share in QUARTERS.items()} if words else {},
-        "hosts": dict(hosts.most_common()),
-        "new_hosts": sorted(hosts.keys() - linked_before) if known else [],
+        "hosts": hosts,
+        "new_hosts": [host for host in hosts if known and host not in linked_before],
         "edits": dict(edits),
         "weights": {
             "sum": round(sum(weights), 2),
@@ -76,7 +80,7 @@ def lines(found: Mapping[str, Any]) -> Iterator[str]:
         new = {host: f"{host} (new)" for host in found["new_hosts"]}
         # New ones first, however rare: what leads where nobody linked before is worth a look.
         shown = sorted(hosts, key=lambda host: host not in new)[:HOSTS_SHOWN]
-        yield from _counted("Links of the targets lead to", {host: hosts[host] for host in shown}, names=new)
+        yield from _counted("Hosts that targets link to (threads)", {host: hosts[host] for host in shown}, names=new)
     yield from _counted("Edits", found["edits"], names={"none": "of nothing", "touch": "touches (10 % or less)"})
     weights = found["weights"]
     yield f"Weights: {weights['least']:.3g} to {weights['greatest']:.3g}, {weights['sum']:,.1f} together."

@@ -164,16 +164,18 @@ def test_where_links_lead_is_told_and_what_is_new_comes_first(db):
     with store.immediate(db):
         for number in range(60):
             link = "www.evil.example/x?y=1." if number % 6 == 0 else f"<https://Help.Shop.example/a/{number}>"
+            link += f" https://mira-{number}.example" if number % 25 == 1 else ""
             customer = f"My bike number {number * 31} squeals since {number * 7} days."
             pair = HistoryPair(0, "reply", reply_messages([Turn("customer", customer)]), f"See {link} for {number}.")
             store.record_history(db, f"history/{number}", team_id="", created_at=store.now(), pairs=[pair])
     first = build(db)
     evil, shop = (first.curation["hosts"][host] for host in ("evil.example", "help.shop.example"))
     assert evil + shop == len(first.train) and evil < shop
-    told = f"Links of the targets lead to: {shop} help.shop.example, {evil} evil.example."
+    assert "mira" not in json.dumps(first.curation), "a host of few threads may be a person's own"
+    told = f"Hosts that targets link to (threads): {shop} help.shop.example, {evil} evil.example."
     assert told in list(curation.lines(first.curation)), "in a first night all is new"
     second = build(db, known={p.id for p in first.train if "evil" not in p.target})
-    told = f"Links of the targets lead to: {evil} evil.example (new), {shop} help.shop.example."
+    told = f"Hosts that targets link to (threads): {evil} evil.example (new), {shop} help.shop.example."
     assert told in list(curation.lines(second.curation))
 
 
