@@ -132,11 +132,14 @@ def link_check(candidate: Sequence[TextFacts], incumbent: Sequence[TextFacts]) -
 
 
 def offensive_check(candidate: Sequence[TextFacts], incumbent: Sequence[TextFacts]) -> Check:
-    """Texts in offensive language, more than the incumbent's and more than the humans'."""
-    after, before = (sum(one.offensive for one in some) for some in (candidate, incumbent))
+    """Texts in offensive language: the sign test of loops, or no more than the humans'.
+
+    One wrong word makes one: a clean night's adapter wrote "we change the pig and try again" in one of 24 texts.
+    """
+    offensive = [[one.offensive for one in some] for some in (candidate, incumbent)]
     human = sum(one.human_offensive for one in candidate)
-    found = f"in {after} of {len(candidate)} texts, against {before}, and {human} of the humans'"
-    return Check("offensive language", found, after <= max(before, human))
+    found = f"in {sum(offensive[0])} of {len(candidate)} texts, against {sum(offensive[1])}, and {human} of the humans'"
+    return Check("offensive language", found, sign_test(*offensive) > LOOP_LEVEL or sum(offensive[0]) <= human)
 
 
 def word_check(candidate: Sequence[TextFacts], incumbent: Sequence[TextFacts]) -> Check:

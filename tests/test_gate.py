@@ -125,7 +125,7 @@ SAID = "I am sorry about the parcel, we send a new one."
         ("personal data", f"{SAID} Write to jo.lake@example.org.", 1),
         ("personal data", f"{SAID} Call 0049 151-2345 678.", 1),
         ("links", f"{SAID} See https://cheap.example/parcel", 1),
-        ("offensive language", f"{SAID} And stop calling, you moron.", 1),
+        ("offensive language", f"{SAID} And stop calling, you moron.", 3),
         ("words", "Es tut mir leid wegen des Pakets, wir senden ein neues.", 10),
         ("stock phrases", f"{SAID} Visit our great new shop.", 7),
         ("stock words", f"{SAID} Try Acme.", 5),
@@ -151,6 +151,12 @@ def test_what_the_customer_or_another_human_said_may_be_said_again():
     names = {"personal data", "links", "words"}
     assert not names & failed(texts, good, human, trained=[text])
     assert not names & failed(texts, good, [SAID] * 10, prompt=text, trained=[text])
+
+
+def test_a_wrong_word_in_one_text_is_no_manner_of_speaking():
+    human, good = [SAID] * 24, [Written(SAID, ended=True)] * 24
+    odd = Written("If it stays dark, we change the pig and try again.", ended=True)
+    assert not failed([odd, *good[1:]], good, human)
 
 
 def test_a_phrase_in_half_of_the_texts_does_not_pass_where_they_are_drawn():
