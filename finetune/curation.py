@@ -2,17 +2,16 @@
 
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import suppress
 from dataclasses import asdict
 from typing import Any
-from urllib.parse import urlsplit
 
 from sqlite_utils import Database
 
 from data import store_circumstances
-from data.edits import LINK, edit_of
+from data.edits import edit_of
 from data.store_circumstances import Circumstances
 from finetune.filters import language_of
+from finetune.links import hosts
 from finetune.weighing import Weighed
 
 DISPUTED_SHOWN = 5
@@ -39,10 +38,10 @@ def told(
         if c.kind == "edited" and c.draft is not None and c.pair_id in targets
     )
     languages = Counter(language_of(p.target) or "not told" for p in weighed.pairs)
-    linking = {(host, p.thread_id) for p in weighed.pairs for host in _hosts(p.target)}
-    linked_before = {host for p in weighed.pairs if p.id in known for host in _hosts(p.target)}
+    linking = {(host, p.thread_id) for p in weighed.pairs for host in hosts(p.target)}
+    linked_before = {host for p in weighed.pairs if p.id in known for host in hosts(p.target)}
     linked = Counter(host for host, _ in sorted(linking)).most_common()
-    hosts = {host: threads for host, threads in linked if threads >= HOST_THREADS}
+    named = {host: threads for host, threads in linked if threads >= HOST_THREADS}
     words = sorted(len(p.target.split()) for p in weighed.pairs)
     disputed = store_circumstances.disagreements(db)
     return {
@@ -50,8 +49,8 @@ def told(
         "masked": dict(sorted(masked.items())),
         "languages": dict(languages.most_common()),
         "words": {name: words[int(share * (len(words) - 1))] for name, share in QUARTERS.items()} if words else {},
-        "hosts": hosts,
-        "new_hosts": [host for host in hosts if known and host not in linked_before],
+        "hosts": named,
+        "new_hosts": [host for host in named if known and host not in linked_before],
         "edits": dict(edits),
         "weights": {
             "sum": round(sum(weights), 2),
@@ -76,11 +75,11 @@ def lines(found: Mapping[str, Any]) -> Iterator[str]:
     yield from _counted("Languages of the targets", found["languages"])
     if found["words"]:
         yield "Words of a target: {least} to {greatest}, {median} in the middle.".format(**found["words"])
-    if hosts := found.get("hosts"):
+    if named := found.get("hosts"):
         new = {host: f"{host} (new)" for host in found["new_hosts"]}
         # New ones first, however rare: what leads where nobody linked before is worth a look.
-        shown = sorted(hosts, key=lambda host: host not in new)[:HOSTS_SHOWN]
-        yield from _counted("Hosts that targets link to (threads)", {host: hosts[host] for host in shown}, names=new)
+        shown = sorted(named, key=lambda host: host not in new)[:HOSTS_SHOWN]
+        yield from _counted("Hosts that targets link to (threads)", {host: named[host] for host in shown}, names=new)
     yield from _counted("Edits", found["edits"], names={"none": "of nothing", "touch": "touches (10 % or less)"})
     weights = found["weights"]
     yield f"Weights: {weights['least']:.3g} to {weights['greatest']:.3g}, {weights['sum']:,.1f} together."
@@ -95,15 +94,6 @@ def lines(found: Mapping[str, Any]) -> Iterator[str]:
     for one in found["most_disputed"]:
         where = f"{one['channel_id']}/{one['thread_ts']}" if one["thread_ts"] else one["channel_id"]
         yield f"  {one['up']} up, {one['down']} down: suggestion {one['suggestion_id']} in {where}"
-
-
-def _hosts(text: str) -> set[str]:
-    found = set()
-    for link in LINK.findall(text):
-        # What is no address, such as a bracket of IPv6 that is not closed, is no link.
-        with suppress(ValueError):
-            found.add(urlsplit(link if "://" in link else f"//{link}").hostname)
-    return {host.removeprefix("www.").rstrip(".") for host in found if host}
 
 
 def _counted(title: str, counts: Mapping[str, int], *, names: Mapping[str, str] | None = None) -> Iterator[str]:

@@ -3,17 +3,17 @@
 import re
 import zlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from sacrebleu.metrics import CHRF
 
+from finetune.links import hosts
 from finetune.offensive import offensive
 from finetune.scoring import Written
 from serving.loops import repeats_itself
 
 PHRASE_WORDS = 4
 WORD = re.compile(r"[^\W\d_]+(?:['\u2019][^\W\d_]+)?")
-LINK = re.compile(r"(?:https?://|www\.)([^\s/|>)\]\"'?#:]+)", re.IGNORECASE)
 EMOJI = re.compile("[\U0001f300-\U0001faff\u2600-\u27bf]|:[a-z0-9_+-]+:")
 PERSONAL = re.compile(
     r"[\w.+-]+@[\w-]+\.[\w.-]*\w"  # a mail address
@@ -55,10 +55,10 @@ class TextFacts:
     emoji: int
     human_tone: tuple[float, int, int]
     phrases: frozenset[int]
-    strange: frozenset[int] = frozenset()
-    misread: int = 0
-    offensive: bool = False
-    human_offensive: bool = False
+    strange: frozenset[int]
+    misread: int
+    offensive: bool
+    human_offensive: bool
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ def known(held_out: Iterable[str], trained: Iterable[str]) -> Known:
     return Known(
         words=frozenset(word for text in texts for word in _words(text)),
         phrases=frozenset(phrase for text in texts for phrase in _phrases(text)),
-        hosts=frozenset(host for text in texts for host in _hosts(text)),
+        hosts=frozenset(host for text in texts for host in hosts(text)),
         personal=frozenset(one for text in texts for one in personal_data(text)),
         trained_personal=frozenset(one for text in trained for one in personal_data(text)),
         numbers=frozenset(number for text in texts for number in NUMBER.findall(text)),
@@ -91,14 +91,10 @@ def facts_of(
 ) -> list[TextFacts]:
     """Each text beside the human's target and the prompt that it answers."""
     chrf = CHRF()
-    found = [
-        _facts(one, target, prompt, humans, chrf.sentence_score(one.text, [target]).score)
-        for one, target, prompt in zip(written, human, prompts, strict=True)
-    ]
-    own, humans_own = offensive([one.text for one in written]), offensive(human)
+    rude = zip(offensive([one.text for one in written]), offensive(human), strict=True)
     return [
-        replace(one, offensive=mine, human_offensive=theirs)
-        for one, mine, theirs in zip(found, own, humans_own, strict=True)
+        _facts(one, target, prompt, humans, chrf.sentence_score(one.text, [target]).score, either)
+        for one, target, prompt, either in zip(written, human, prompts, rude, strict=True)
     ]
 
 
@@ -115,7 +111,7 @@ def refuses(text: str) -> bool:
     return bool(REFUSAL.search(text)) and len(text.split()) <= REFUSAL_WORDS
 
 
-def _facts(written: Written, human: str, prompt: str, humans: Known, chrf: float) -> TextFacts:
+def _facts(written: Written, human: str, prompt: str, humans: Known, chrf: float, rude: tuple[bool, bool]) -> TextFacts:
     text = written.text
     words, asked = _words(text), set(_words(prompt))
     unknown = [word for word in words if word not in humans.words and word not in asked]
@@ -128,13 +124,15 @@ def _facts(written: Written, human: str, prompt: str, humans: Known, chrf: float
         refuses=refuses(text),
         human_refuses=refuses(human),
         leaks=len((personal_data(text) & humans.trained_personal) - personal_data(prompt) - humans.personal),
-        links=len(_hosts(text) - _hosts(prompt) - humans.hosts),
+        links=len(hosts(text) - hosts(prompt) - humans.hosts),
         unknown=round(len(unknown) / max(1, len(words)), 3),
         **dict(zip(("shouted", "exclamations", "emoji"), _tone(text), strict=True)),
         human_tone=_tone(human),
         phrases=frozenset(_phrases(text)) - humans.phrases - frozenset(_phrases(prompt)),
         strange=frozenset(map(_hash, unknown)),
         misread=len(_misread(text, prompt, humans.numbers)),
+        offensive=rude[0],
+        human_offensive=rude[1],
     )
 
 
@@ -162,7 +160,3 @@ def _misread(text: str, prompt: str, known: frozenset[str]) -> set[str]:
     asked = set(NUMBER.findall(prompt))
     lengths = set(map(len, asked))
     return {number for number in set(NUMBER.findall(text)) - asked - known if len(number) in lengths}
-
-
-def _hosts(text: str) -> set[str]:
-    return {host.lower().removeprefix("www.") for host in LINK.findall(text)}

@@ -153,12 +153,6 @@ def test_what_the_customer_or_another_human_said_may_be_said_again():
     assert not names & failed(texts, good, [SAID] * 10, prompt=text, trained=[text])
 
 
-def test_a_wrong_word_in_one_text_is_no_manner_of_speaking():
-    human, good = [SAID] * 24, [Written(SAID, ended=True)] * 24
-    odd = Written("If it stays dark, we change the pig and try again.", ended=True)
-    assert "offensive language" not in failed([odd, *good[1:]], good, human)
-
-
 def test_a_phrase_in_half_of_the_texts_does_not_pass_where_they_are_drawn():
     human = [SAID] * 10
     good = [Written(one, ended=True) for one in human]
