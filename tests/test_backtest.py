@@ -9,6 +9,7 @@ from night_fixtures import SMALL, SMALL_NIGHT, answered, named, wrong
 
 from data import store
 from data.errors import BadFile, CannotServe
+from data.models import BASE
 from data.store_backtest import set_salt
 from finetune.__main__ import main
 from finetune.backtest import Scene, Stalls, Wanted, backtest, play
@@ -131,7 +132,7 @@ def test_nights_learn_what_was_before_them_and_are_scored_on_what_none_has_learn
     wanted = Wanted(file, nights=2, cases=12, by="how")
     scene = Scene(db, base, settings.model_copy(update={"runs_dir": stalls.runs}), serving, wanted)
     parts = read_parts(file, nights=2, by="how")
-    # As `backtest` does: with threads drawn anew each time, the gate's few cases refuse one night in ten or so.
+    # As `backtest` does.
     set_salt(db, "backtest")
     nights = play(scene, parts, stalls, vllm_server.environment)
     final = {f"history/{one.conversation.id}" for one in parts.final}
@@ -141,8 +142,16 @@ def test_nights_learn_what_was_before_them_and_are_scored_on_what_none_has_learn
     assert nights[0]["pairs"] < nights[1]["pairs"]
     last = nights[1]
     assert last["candidate_loss"] < 0.7 * last["base_loss"] == nights[0]["base_loss"] * 0.7
-    assert last["promoted"] == last["served"] and last["promoted"] in {one.name for one in store.adapters(db)}
-    assert last["loss"] == pytest.approx(last["candidate_loss"], rel=1e-3)
+    # Random weights garble a text now and then, so the gate may refuse either night, but hardly both: what is promoted
+    # is served and scored, and whoever is refused leaves the one before in place.
+    promoted = [night["promoted"] for night in nights if night["promoted"]]
+    assert promoted and {one.name for one in store.adapters(db)} >= set(promoted)
+    served, loss = BASE, nights[0]["fewshot_loss"]
+    for night in nights:
+        if night["promoted"]:
+            served, loss = night["promoted"], night["candidate_loss"]
+        assert night["served"] == served
+        assert night["loss"] == pytest.approx(loss, rel=1e-3)
     assert last["loss_ci"][0] < last["loss"] < last["loss_ci"][1]
     assert last["by"]["typed"]["loss"] == last["loss"] and last["cases"] == 12
     assert nights[0]["next_slice"]["loss"] != nights[0]["loss"]
