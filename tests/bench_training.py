@@ -2,9 +2,9 @@
 
 Four ways in one run, three rounds each, medians: packed as the night packs; Trainer with every batch padded to the
 longest pair of the set, and each to its own longest; Trainer with batches of like lengths. Same base, adapter, dtype,
-rate, batches of 16 and threads. Two sets of pairs: the demo's closed tickets, and, where ../shared/data is there,
-conversations of STAR, which people wrote. Then the share of the matmul peak on a random base thirty times the size.
-THREADS=1 for a busy machine.
+rate, batches of 16 and threads. Three sets of pairs: the demo's closed tickets, and, where ../shared/data is there,
+conversations of STAR and of DSTC11-T5, which people wrote. Then the share of the matmul peak on a random base thirty
+times the size. THREADS=1 for a busy machine.
 """
 
 import gc
@@ -16,11 +16,13 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 
 import torch
+from backtest_conversations import DIALOGUES, conversations
 from peft import get_peft_model
 from torch.utils.data import Dataset as TorchDataset
 from transformers import (
@@ -51,8 +53,8 @@ from finetune.train import encode_pairs, lora, train
 from serving.base import identify
 from serving.settings import STARTER
 
-TICKETS, STAR_CONVERSATIONS, STAR_PAIRS, ROUNDS = 200, 60, 160, 3
-STAR = Path(__file__).parents[2] / "shared" / "data" / "dialogues" / "star.train.jsonl.gz"
+TICKETS, PAIRS, ROUNDS = 200, 160, 3
+STAR_CONVERSATIONS, DSTC_CONVERSATIONS = 60, 400
 IGNORED = -100
 QUARTERS = 4
 
@@ -80,10 +82,11 @@ def main() -> int:
     torch.set_num_threads(recipe.threads)
     found = {"threads": recipe.threads, "dtype": str(base_model.training_dtype())}
     sets = {"the demo's closed tickets": _tickets()}
-    if STAR.exists():
-        sets["STAR's conversations"] = _star()
+    if DIALOGUES.exists():
+        sets["STAR's conversations"] = _conversations(_star())
+        sets["DSTC11-T5's conversations"] = _conversations(islice(conversations("dstc11t5"), DSTC_CONVERSATIONS))
     else:
-        print("../shared/data is not here: STAR's conversations are left out", flush=True)
+        print("../shared/data is not here: the conversations of STAR and DSTC11-T5 are left out", flush=True)
     for name, pairs in sets.items():
         found[name] = _compare(name, pairs, recipe)
     found["larger base"] = _larger(recipe)
@@ -174,20 +177,26 @@ def _tickets() -> Dataset:
         return _pairs(tickets)
 
 
-def _star() -> Dataset:
-    """Pairs of conversations that people wrote; of the training split."""
-    with tempfile.TemporaryDirectory() as folder, gzip.open(STAR, "rt") as lines:
-        spoken = [json.loads(next(lines)) for _ in range(STAR_CONVERSATIONS)]
-        for one in spoken:
-            one["turns"] = [{"role": t["role"], "text": t["text"]} for t in one["turns"] if t.get("text")]
-        file = Path(folder) / "star.jsonl"
+def _star() -> Iterator[dict]:
+    """Conversations of the training split."""
+    with gzip.open(DIALOGUES / "star.train.jsonl.gz", "rt") as lines:
+        for line in islice(lines, STAR_CONVERSATIONS):
+            one = json.loads(line)
+            turns = [{"role": t["role"], "text": t["text"]} for t in one["turns"] if t.get("text")]
+            yield one | {"turns": turns}
+
+
+def _conversations(spoken: Iterable[dict]) -> Dataset:
+    """Pairs of conversations that people wrote."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "conversations.jsonl"
         file.write_text("\n".join(map(json.dumps, spoken)))
         pairs = _pairs(file)
-        threads_of = list(dict.fromkeys(pair.thread_id for pair in pairs.train))
-        # Whole conversations, as a night has them.
-        place = {thread: at for at, thread in enumerate(random.Random(0).sample(threads_of, len(threads_of)))}
-        train = sorted(pairs.train, key=lambda pair: place[pair.thread_id])
-        return Dataset(train=train[:STAR_PAIRS], validation=[], held_out=pairs.held_out)
+    threads_of = list(dict.fromkeys(pair.thread_id for pair in pairs.train))
+    # Whole conversations, as a night has them.
+    place = {thread: at for at, thread in enumerate(random.Random(0).sample(threads_of, len(threads_of)))}
+    train = sorted(pairs.train, key=lambda pair: place[pair.thread_id])
+    return Dataset(train=train[:PAIRS], validation=[], held_out=pairs.held_out)
 
 
 def _pairs(file: Path) -> Dataset:
