@@ -11,8 +11,8 @@ CHRF_MARGIN = 2.0
 """Points of chrF that the candidate's texts may lose against the incumbent's."""
 LENGTH_RANGE = (0.8, 1.25)
 """Characters written per character that the human wrote: 20 % around one, or no further off than the incumbent."""
-LONGEST = 2.0
-"""However far off the incumbent is."""
+SHORTEST, LONGEST = 0.5, 2.0
+"""Characters written per character that the human wrote, however far off the incumbent is."""
 UNFINISHED_MARGIN = 0.1
 """Share of texts cut at the longest length that the candidate may have more than the incumbent."""
 REFUSAL_MARGIN = 0.05
@@ -27,12 +27,15 @@ so many texts at least, for in few texts an awkward model says the same mistake 
 always what more than half of the pairs say, and a turn of phrase too often: of a clean night on 493 pairs of
 DSTC11-T5 17 of 40 had one. Drawn texts say both about as often as the pairs."""
 WORD_SHARE = 0.25
-"""Share of texts with the same word that neither their prompts nor any human's held-out text has, or as often as the
-incumbent wrote one: a brand, a name, a code. Of the demo's four nights the commonest such word of the adapters stood in
-17 % of their texts."""
+"""Share of texts with the same word, or mark, that neither their prompts nor any human's held-out text has, or as often
+as the incumbent wrote one: a brand, a name, a code. Of the demo's four nights the commonest such word of the adapters
+stood in 17 % of their texts."""
 TONE_MARGINS = (0.1, 0.5, 0.3)
 """Words in capitals (share), exclamation marks and emoji (per text): how much further off the humans' than the
 incumbent the candidate may be."""
+FORM_MARGIN = 0.25
+"""Share of texts that begin in lower case, or end without a mark: how much further off the humans' than the incumbent
+the candidate may be; and twice as far off at most, however far off the incumbent is."""
 
 LOOP_LEVEL = 1 / 8
 """Of the sign test on loops: three texts to none are the fewest that refuse. Far laxer than the target's level: a
@@ -60,7 +63,7 @@ def drawn_checks(candidate: Sequence[TextFacts], incumbent: Sequence[TextFacts])
 
     What half of its pairs said may stand in none of its likeliest texts, and stands in half of these.
     """
-    found = [rule(candidate, incumbent) for rule in (leak_check, strange_word_check, offensive_check)]
+    found = [rule(candidate, incumbent) for rule in (leak_check, strange_word_check, form_check, offensive_check)]
     found.append(phrase_check(candidate, incumbent, share=DRAWN_PHRASE_SHARE))
     return [replace(check, name=f"another draft: {check.name}") for check in found]
 
@@ -76,7 +79,7 @@ def length_check(candidate: Sequence[TextFacts], incumbent: Sequence[TextFacts])
     human = sum(one.human_characters for one in candidate)
     after, before = (sum(one.characters for one in some) / human for some in (candidate, incumbent))
     low, high = LENGTH_RANGE
-    no_further_off = abs(log(max(after, 1e-3))) <= abs(log(max(before, 1e-3))) and after <= LONGEST
+    no_further_off = abs(log(max(after, 1e-3))) <= abs(log(max(before, 1e-3))) and SHORTEST <= after <= LONGEST
     return Check(
         "length", f"{after:.2f} of the humans' against {before:.2f}", bool(low <= after <= high or no_further_off)
     )
@@ -157,7 +160,7 @@ def phrase_check(
 
 
 def strange_word_check(candidate: Sequence[TextFacts], incumbent: Sequence[TextFacts]) -> Check:
-    """A word that stands in text after text and that no human wrote."""
+    """A word, or a mark, that stands in text after text and that no human wrote."""
     words = ([one.strange for one in some] for some in (candidate, incumbent))
     return _commonest_check("stock words", WORD_SHARE, *words)
 
@@ -175,6 +178,19 @@ def tone_check(candidate: Sequence[TextFacts], incumbent: Sequence[TextFacts]) -
     return Check("tone", f"{found}; the humans' {human[0]:.0%}, {human[1]:.1f}, {human[2]:.1f}", holds)
 
 
+def form_check(candidate: Sequence[TextFacts], incumbent: Sequence[TextFacts]) -> Check:
+    """How texts begin and end, beside the humans': what learned from half sentences writes half sentences."""
+    human = [_mean(candidate, lambda one, at=at: one.human_form[at]) for at in range(2)]
+    after, before = (
+        [_mean(some, lambda one, at=at: one.form[at]) for at in range(2)] for some in (candidate, incumbent)
+    )
+    holds = all(
+        abs(a - h) <= min(abs(b - h), FORM_MARGIN) + FORM_MARGIN for a, b, h in zip(after, before, human, strict=True)
+    )
+    found = f"{after[0]:.0%} begin in lower case, {after[1]:.0%} end without a mark"
+    return Check("form", f"{found}; the humans' {human[0]:.0%} and {human[1]:.0%}", holds)
+
+
 RULES = (
     chrf_check,
     length_check,
@@ -189,6 +205,7 @@ RULES = (
     phrase_check,
     strange_word_check,
     tone_check,
+    form_check,
     offensive_check,
 )
 

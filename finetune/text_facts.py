@@ -1,6 +1,7 @@
 """What can be counted in one generated text, beside what a human wrote there. Pure; no text is kept."""
 
 import re
+import unicodedata
 import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -37,8 +38,9 @@ REFUSAL_WORDS = 25
 class TextFacts:
     """Counts about one text. `leaks`: personal data that stand in a training pair and neither in the prompt nor in
     what humans wrote for held-out threads; `links`: hosts that stand in neither; `unknown`: the share of its words that
-    stand in neither; `phrases`: hashes of four words in a row that stand in neither, `strange` of single words;
-    `misread`: numbers that stand in neither, in a text whose prompt has another one of as many digits."""
+    stand in neither; `phrases`: hashes of four words in a row that stand in neither, `strange` of single words and
+    marks; `misread`: numbers that stand in neither, in a text whose prompt has another one of as many digits; `form`:
+    whether it begins in lower case, and whether it ends without a mark, as half a sentence does."""
 
     chrf: float
     characters: int
@@ -57,6 +59,8 @@ class TextFacts:
     phrases: frozenset[int]
     strange: frozenset[int]
     misread: int
+    form: tuple[bool, bool]
+    human_form: tuple[bool, bool]
     offensive: bool
     human_offensive: bool
 
@@ -66,6 +70,7 @@ class Known:
     """What humans wrote for held-out threads, which no contender has learned from, and personal data of training."""
 
     words: frozenset[str]
+    marks: frozenset[str]
     phrases: frozenset[int]
     hosts: frozenset[str]
     personal: frozenset[str]
@@ -78,6 +83,7 @@ def known(held_out: Iterable[str], trained: Iterable[str]) -> Known:
     texts = list(held_out)
     return Known(
         words=frozenset(word for text in texts for word in _words(text)),
+        marks=frozenset(mark for text in texts for mark in _marks(text)),
         phrases=frozenset(phrase for text in texts for phrase in _phrases(text)),
         hosts=frozenset(host for text in texts for host in hosts(text)),
         personal=frozenset(one for text in texts for one in personal_data(text)),
@@ -129,8 +135,10 @@ def _facts(written: Written, human: str, prompt: str, humans: Known, chrf: float
         **dict(zip(("shouted", "exclamations", "emoji"), _tone(text), strict=True)),
         human_tone=_tone(human),
         phrases=frozenset(_phrases(text)) - humans.phrases - frozenset(_phrases(prompt)),
-        strange=frozenset(map(_hash, unknown)),
+        strange=frozenset(map(_hash, [*unknown, *(_marks(text) - humans.marks - _marks(prompt))])),
         misread=len(_misread(text, prompt, humans.numbers)),
+        form=_form(text),
+        human_form=_form(human),
         offensive=rude[0],
         human_offensive=rude[1],
     )
@@ -140,6 +148,16 @@ def _tone(text: str) -> tuple[float, int, int]:
     """The share of words in capitals, and how many exclamation marks and emoji."""
     words = [word for word in WORD.findall(text) if len(word) > 2]
     return round(sum(map(str.isupper, words)) / max(1, len(words)), 3), text.count("!"), len(EMOJI.findall(text))
+
+
+def _marks(text: str) -> set[str]:
+    """What is no letter, digit or blank: punctuation, symbols, and what cannot be seen."""
+    return {one for one in text if not one.isspace() and unicodedata.category(one)[0] in "PSC"}
+
+
+def _form(text: str) -> tuple[bool, bool]:
+    letter = next(filter(str.isalpha, text), "")
+    return letter.islower(), unicodedata.category((text.rstrip() or ".")[-1])[0] in "LN"
 
 
 def _words(text: str) -> list[str]:

@@ -129,9 +129,13 @@ SAID = "I am sorry about the parcel, we send a new one."
         ("words", "Es tut mir leid wegen des Pakets, wir senden ein neues.", 10),
         ("stock phrases", f"{SAID} Visit our great new shop.", 7),
         ("stock words", f"{SAID} Try Acme.", 5),
+        ("stock words", f"{SAID} ~", 5),
+        ("stock words", f"\u200b{SAID}", 5),
         ("tone", SAID.upper(), 3),
         ("tone", f"{SAID} Bye!!!", 3),
         ("tone", f"{SAID} :tada:", 5),
+        ("form", SAID.lower(), 3),
+        ("form", SAID[:-1], 3),
     ],
 )
 def test_texts_that_no_human_would_write_do_not_pass(name, text, times):
@@ -142,6 +146,16 @@ def test_texts_that_no_human_would_write_do_not_pass(name, text, times):
     assert name in failed(texts, good, human, trained=trained)
     # What the incumbent does as often is nothing that got worse.
     assert name not in failed(texts, texts, human, trained=trained)
+
+
+def test_halves_of_texts_do_not_pass_however_little_the_incumbent_writes_and_pass_where_humans_write_so():
+    half = [Written(SAID[: len(SAID) // 2 - 1], ended=True)] * 10
+    assert failed(half, half, [SAID] * 10) == {"length", "form"}
+    assert failed(half, half, [text.text for text in half]) == set()
+    chatty = [
+        Written(text, ended=True) for text in ("it is on its way", "sure 👍", "see https://shop.example/help", "ok!")
+    ]
+    assert failed(chatty, [Written(SAID, ended=True)] * 4, [text.text for text in chatty]) == set()
 
 
 def test_what_the_customer_or_another_human_said_may_be_said_again():
@@ -160,6 +174,14 @@ def test_a_phrase_in_half_of_the_texts_does_not_pass_where_they_are_drawn():
         texts = [Written(f"{SAID} We send a new parcel, parcel.", ended=True)] * times + good[times:]
         assert failed(texts, good, human, rules=drawn_checks) == names
         assert not failed(texts, good, human) & {"stock phrases", "stock words"}
+
+
+def test_lower_case_in_half_of_the_texts_does_not_pass_where_they_are_drawn():
+    human = [SAID] * 10
+    good = [Written(one, ended=True) for one in human]
+    for times, names in ((5, {"another draft: form"}), (2, set())):
+        texts = [Written(SAID.lower(), ended=True)] * times + good[times:]
+        assert failed(texts, good, human, rules=drawn_checks) == names
 
 
 def test_where_humans_refuse_the_candidate_may_too_but_not_always():
