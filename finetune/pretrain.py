@@ -24,6 +24,7 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from data.errors import BadFile
 from data.models import Message
+from finetune.base_model import training_dtype
 from finetune.corpus.rows import Corpus, Row, load, rows
 from finetune.reading_heads import keep_reading_heads, set_reading_heads
 
@@ -150,7 +151,8 @@ def loss_of(model, ids: torch.Tensor, weights: torch.Tensor, places: torch.Tenso
     """Weighted mean loss to train on, and the plain mean loss over the targets alone (nats per token)."""
     # The heavier half alone: the logits of passages' words cost as much as any, and hardly count.
     weight, kept = weights[:, 1:].flatten().topk(weights.numel() // 2, sorted=False)
-    with torch.autocast("cpu", dtype=torch.bfloat16):
+    # With AVX2 alone forth and back takes 9.6 s in bfloat16 and .9 in float32. Muon computes in bfloat16 everywhere.
+    with torch.autocast("cpu", dtype=torch.bfloat16, enabled=training_dtype() == torch.bfloat16):
         hidden = model.model(input_ids=ids, position_ids=places).last_hidden_state[:, :-1].flatten(0, 1)
         logits = model.lm_head(hidden[kept])
     each = torch.nn.functional.cross_entropy(logits.float(), ids[:, 1:].flatten()[kept], reduction="none")
