@@ -134,8 +134,8 @@ SAID = "I am sorry about the parcel, we send a new one."
         ("tone", SAID.upper(), 3),
         ("tone", f"{SAID} Bye!!!", 3),
         ("tone", f"{SAID} :tada:", 5),
-        ("form", SAID.lower(), 3),
-        ("form", SAID[:-1], 3),
+        ("form", SAID.lower(), 5),
+        ("form", SAID[:-1], 5),
     ],
 )
 def test_texts_that_no_human_would_write_do_not_pass(name, text, times):
@@ -152,10 +152,10 @@ def test_halves_of_texts_do_not_pass_however_little_the_incumbent_writes_and_pas
     half = [Written(SAID[: len(SAID) // 2 - 1], ended=True)] * 10
     assert failed(half, half, [SAID] * 10) == {"length", "form"}
     assert failed(half, half, [text.text for text in half]) == set()
-    chatty = [
-        Written(text, ended=True) for text in ("it is on its way", "sure 👍", "see https://shop.example/help", "ok!")
-    ]
-    assert failed(chatty, [Written(SAID, ended=True)] * 4, [text.text for text in chatty]) == set()
+    chatty = [Written(text, ended=True) for text in ("it is on its way", "see https://shop.example/help", "ok!")] * 4
+    assert failed(chatty, [Written(SAID, ended=True)] * 12, [text.text for text in chatty]) == set()
+    four = [Written(SAID.lower(), ended=True)] * 4
+    assert "form" not in failed(four, [Written(SAID, ended=True)] * 4, [SAID] * 4), "too few to tell"
 
 
 def test_what_the_customer_or_another_human_said_may_be_said_again():
