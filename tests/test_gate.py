@@ -154,6 +154,11 @@ def test_halves_of_texts_do_not_pass_however_little_the_incumbent_writes_and_pas
     assert failed(half, half, [text.text for text in half]) == set()
     chatty = [Written(text, ended=True) for text in ("it is on its way", "see https://shop.example/help", "ok!")] * 4
     assert failed(chatty, [Written(SAID, ended=True)] * 12, [text.text for text in chatty]) == set()
+    # Where six humans of ten begin in lower case, one who always does is like them, and one who never does is not.
+    mixed = [Written(SAID, ended=True)] * 4 + [Written(SAID.lower(), ended=True)] * 6
+    for text, refused in ((SAID.lower(), set()), (SAID, {"form"})):
+        found = failed([Written(text, ended=True)] * 10, mixed, [one.text for one in mixed])
+        assert found & {"form"} == refused
     four = [Written(SAID.lower(), ended=True)] * 4
     assert "form" not in failed(four, [Written(SAID, ended=True)] * 4, [SAID] * 4), "too few to tell"
 
