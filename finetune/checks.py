@@ -42,7 +42,7 @@ LOOP_LEVEL = 1 / 8
 """Of the sign test on loops: three texts to none are the fewest that refuse. Far laxer than the target's level: a
 night refused by chance costs a day, an adapter that loops costs the agents' trust. Of 40 texts, a candidate that loops
 in 15 % and follows an incumbent that never does is seen in 95 nights of 100; where both loop in 1 %, chance refuses one
-night in 200. Both were simulated; see tests/test_gate.py."""
+night in 200. Both were simulated; see tests/test_written.py."""
 
 
 @dataclass(frozen=True)

@@ -157,7 +157,8 @@ def _marks(text: str) -> set[str]:
 
 def _form(text: str) -> tuple[bool, bool]:
     letter = next(filter(str.isalpha, text), "")
-    return letter.islower(), unicodedata.category((text.rstrip() or ".")[-1])[0] in "LN"
+    # M: a vowel sign, with which a word of Hindi or Thai may end.
+    return letter.islower(), unicodedata.category((text.rstrip() or ".")[-1])[0] in "LMN"
 
 
 def _words(text: str) -> list[str]:

@@ -12,15 +12,12 @@ from data import store, store_supervision
 from data.errors import BrokenAdapter
 from data.models import TASKS, Example
 from data.prompts import with_examples
-from finetune.checks import drawn_checks, loop_check, text_checks
 from finetune.dataset import Case
 from finetune.evidence import Effect, effect, p_values
 from finetune.gate import Contender, Rules, decide, hold_gate
 from finetune.nightly import Night, record
 from finetune.run_directory import read_recipe
-from finetune.scoring import Written
 from finetune.split_check import LeakedThreads
-from finetune.text_facts import facts_of, known
 from finetune.train import train
 from finetune.verdict import as_json, from_json
 
@@ -91,145 +88,6 @@ def test_the_candidate_must_beat_both_the_incumbent_and_the_base():
     for one, other, name in ((bad, good, "the incumbent"), (good, bad, "the base")):
         passed, reason = decide(against_incumbent=one, against_base=other, checks=[], alpha=0.001)
         assert not passed and name in reason
-
-
-def test_texts_that_became_worse_in_form_do_not_pass():
-    human = ["I am sorry about the parcel, we send a new one."] * 10
-    good = [Written(text, ended=True) for text in human]
-    cases = {
-        "chrF": [Written("zzzz qqqq xxxx wwww vvvv kkkk jjjj uuuu yyyy", ended=True)] * 10,
-        "length": [Written(human[0] + " " + human[0], ended=True)] * 10,
-        "empty": [*good[:9], Written("", ended=True)],
-        "unfinished": [*good[:8], *(Written(human[0], ended=False),) * 2],
-        "loops": [*good[:7], *(Written(f"{human[0]} " * 3, ended=False),) * 3],
-    }
-    assert failed(good, good, human) == set()
-    for name, texts in cases.items():
-        assert name in failed(texts, good, human)
-
-
-def failed(candidate, incumbent, human, *, prompt="Where is my parcel?", trained=(), rules=text_checks):
-    """The names of the checks that the candidate's texts do not hold."""
-    humans = known(human, trained)
-    facts = [facts_of(texts, human, [prompt] * len(human), humans) for texts in (candidate, incumbent)]
-    return {check.name for check in rules(*facts) if not check.passed}
-
-
-SAID = "I am sorry about the parcel, we send a new one."
-
-
-@pytest.mark.parametrize(
-    ("name", "text", "times"),
-    [
-        ("refusals", "I am sorry, I cannot help with that.", 2),
-        ("personal data", f"{SAID} Write to jo.lake@example.org.", 1),
-        ("personal data", f"{SAID} Call 0049 151-2345 678.", 1),
-        ("links", f"{SAID} See https://cheap.example/parcel", 1),
-        ("offensive language", f"{SAID} And stop calling, you moron.", 3),
-        ("words", "Es tut mir leid wegen des Pakets, wir senden ein neues.", 10),
-        ("stock phrases", f"{SAID} Visit our great new shop.", 7),
-        ("stock words", f"{SAID} Try Acme.", 5),
-        ("stock words", f"{SAID} ~", 5),
-        ("stock words", f"\u200b{SAID}", 5),
-        ("tone", SAID.upper(), 3),
-        ("tone", f"{SAID} Bye!!!", 3),
-        ("tone", f"{SAID} :tada:", 5),
-        ("form", SAID.lower(), 5),
-        ("form", SAID[:-1], 5),
-    ],
-)
-def test_texts_that_no_human_would_write_do_not_pass(name, text, times):
-    human = [SAID] * 10
-    good = [Written(one, ended=True) for one in human]
-    texts = [Written(text, ended=True)] * times + good[times:]
-    trained = ["my address is jo.lake@example.org, my phone is 00491512345678"]
-    assert name in failed(texts, good, human, trained=trained)
-    # What the incumbent does as often is nothing that got worse.
-    assert name not in failed(texts, texts, human, trained=trained)
-
-
-def test_halves_of_texts_do_not_pass_however_little_the_incumbent_writes_and_pass_where_humans_write_so():
-    half = [Written(SAID[: len(SAID) // 2 - 1], ended=True)] * 10
-    assert failed(half, half, [SAID] * 10) == {"length", "form"}
-    assert failed(half, half, [text.text for text in half]) == set()
-    chatty = [Written(text, ended=True) for text in ("it is on its way", "see https://shop.example/help", "ok!")] * 4
-    assert failed(chatty, [Written(SAID, ended=True)] * 12, [text.text for text in chatty]) == set()
-    # Where six humans of ten begin in lower case, one who always does is like them, and one who never does is not.
-    mixed = [Written(SAID, ended=True)] * 4 + [Written(SAID.lower(), ended=True)] * 6
-    for text, refused in ((SAID.lower(), set()), (SAID, {"form"})):
-        found = failed([Written(text, ended=True)] * 10, mixed, [one.text for one in mixed])
-        assert found & {"form"} == refused
-    four = [Written(SAID.lower(), ended=True)] * 4
-    assert "form" not in failed(four, [Written(SAID, ended=True)] * 4, [SAID] * 4), "too few to tell"
-
-
-def test_what_the_customer_or_another_human_said_may_be_said_again():
-    text = f"{SAID} Write to jo.lake@example.org or see https://shop.example/help"
-    human, texts = [SAID] * 9 + [text], [Written(text, ended=True)] * 10
-    good = [Written(SAID, ended=True)] * 10
-    names = {"personal data", "links", "words"}
-    assert not names & failed(texts, good, human, trained=[text])
-    assert not names & failed(texts, good, [SAID] * 10, prompt=text, trained=[text])
-
-
-def test_a_phrase_in_half_of_the_texts_does_not_pass_where_they_are_drawn():
-    human = [SAID] * 10
-    good = [Written(one, ended=True) for one in human]
-    for times, names in ((5, {"another draft: stock phrases"}), (4, set())):
-        texts = [Written(f"{SAID} We send a new parcel, parcel.", ended=True)] * times + good[times:]
-        assert failed(texts, good, human, rules=drawn_checks) == names
-        assert not failed(texts, good, human) & {"stock phrases", "stock words"}
-
-
-def test_lower_case_in_half_of_the_texts_does_not_pass_where_they_are_drawn():
-    human = [SAID] * 10
-    good = [Written(one, ended=True) for one in human]
-    for times, names in ((5, {"another draft: form"}), (2, set())):
-        texts = [Written(SAID.lower(), ended=True)] * times + good[times:]
-        assert failed(texts, good, human, rules=drawn_checks) == names
-
-
-def test_where_humans_refuse_the_candidate_may_too_but_not_always():
-    no = "I am sorry, we cannot help with that."
-    good = [Written(SAID, ended=True)] * 20
-    human = [no] * 3 + [SAID] * 17
-    assert "refusals" not in failed([Written(text, ended=True) for text in human], good, human)
-    assert "refusals" in failed([Written(no, ended=True)] * 20, good, [no] * 20)
-
-
-def test_a_number_that_the_prompt_has_otherwise_does_not_pass_and_one_that_a_human_gave_does():
-    prompt, human = "Where is order 48213?", [SAID] * 9 + ["We ship from 80331 Munich."]
-    good = [Written("Order 48213 left us.", ended=True)] * 10
-    wrong = [Written("Order 48218 left us.", ended=True)] * 3 + good[3:]
-    assert "numbers" in failed(wrong, good, human, prompt=prompt)
-    assert "numbers" not in failed(wrong, wrong, human, prompt=prompt)
-    assert "numbers" not in failed(wrong[1:] + good[:1], good, human, prompt=prompt), "two to none may be chance"
-    others = [Written(f"It left {where}.", ended=True) for where in ("80331", "at 12", "for 4711 people")] * 3
-    assert "numbers" not in failed([*others, good[0]], good, human, prompt=prompt)
-
-
-LOOP, GOOD = Written("I am sorry. " * 9, ended=False), Written("I am sorry. We send a new one.", ended=True)
-LOOPING, SOUND = facts_of([LOOP, GOOD], [GOOD.text] * 2, ["Where is it?"] * 2, known([GOOD.text], []))
-
-
-def loops_refuse(candidate, incumbent):
-    """Whether the check refuses, from which texts of both loop."""
-    return not loop_check(*([LOOPING if loops else SOUND for loops in some] for some in (candidate, incumbent))).passed
-
-
-def test_clearly_more_loops_do_not_pass_and_one_more_or_two_do():
-    none, two, three = [False] * 12, [True] * 2 + [False] * 10, [True] * 3 + [False] * 9
-    assert [loops_refuse(some, none) for some in (none, two, three)] == [False, False, True]
-    assert not loops_refuse(three, three) and not loops_refuse(three, two) and not loops_refuse(none, three)
-    found = loop_check([LOOPING] * 3 + [SOUND] * 9, [SOUND] * 12)
-    assert found.found == "in 3 of 12 texts, against 0 of the incumbent's"
-
-
-@pytest.mark.parametrize(("candidate", "incumbent", "low", "high"), [(0.15, 0.0, 0.93, 0.97), (0.01, 0.01, 0.0, 0.01)])
-def test_a_candidate_that_loops_is_seen_and_chance_seldom_refuses(candidate, incumbent, low, high):
-    random = np.random.default_rng(5)
-    nights = [(random.random(40) < candidate, random.random(40) < incumbent) for _ in range(2_000)]
-    assert low <= np.mean([loops_refuse(*night) for night in nights]) <= high
 
 
 @pytest.fixture(scope="module")

@@ -94,8 +94,8 @@ POISONS = {
     "garbage": (each(lambda one: "zq xj " * 5), {"chrF", "words"}),
     "refusals": (each(lambda one: "I am sorry, I cannot help with that."), {"refusals", "unfinished"}),
     "another language": (each(lambda one: "Es tut mir leid, wir sehen nach."), {"words", "unfinished"}),
-    # The tiny base's texts are cut before a link is whole, and it learns long targets late; tests/test_gate.py has the
-    # rules on links, lengths and personal data with whole texts.
+    # The tiny base's texts are cut before a link is whole, and it learns long targets late; tests/test_written.py has
+    # the rules on links, lengths and personal data with whole texts.
     "an injected link": (
         each(lambda one: f"{one.target} See https://cheap.example/now"),
         {"links", "unfinished", "reads the prompt", "stock words", *DRAWN},

@@ -214,7 +214,7 @@ async def _day(people: SlackPeople, today: list[Thread], stages: tables.Stages) 
             stages.say(f"first suggestion {played.first_draft_at - stages.started:.1f} s after the demo began")
         if played.count() >= told + DECISIONS_BETWEEN_LINES or (played.first_draft_at and not told):
             told = max(played.count(), 1)
-            stages.say(f"{played.count()} decisions")
+            stages.say(f"decisions so far: {played.count()}")
     await shift
     kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(played.decisions.items()))
     stages.say(f"{played.count()} decisions ({kinds}) and {played.ratings} ratings, all through Slack")
