@@ -1,5 +1,6 @@
 """Load the base for training, scoring and writing; and say in which precision."""
 
+import warnings
 from pathlib import Path
 
 import torch
@@ -18,8 +19,10 @@ from data.errors import ModelMissing
 from data.models import Base
 from finetune import four_bits
 from finetune.attention import ATTENTION
+from serving.verification import TIED
 
 logging.disable_progress_bar()
+warnings.filterwarnings("ignore", TIED)
 
 SMALL_BASE = 50_000_000
 """Below so many parameters a base wants a far higher rate: 0.31 nats per token instead of 0.50 with 5e-3 instead of

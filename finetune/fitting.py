@@ -270,4 +270,5 @@ def _progress_line(at: Progress, planned: int, loss: float, speed: float, recipe
 
 def copy_of(model: PeftModel) -> dict[str, torch.Tensor]:
     """The adapter's weights as they are now."""
-    return {name: weight.detach().clone() for name, weight in get_peft_model_state_dict(model).items()}
+    learned = get_peft_model_state_dict(model, save_embedding_layers=False)
+    return {name: weight.detach().clone() for name, weight in learned.items()}

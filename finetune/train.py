@@ -35,6 +35,10 @@ from finetune.thumbs import counts, enough, sentence
 from serving.base import EXPERTS, parameter_count
 
 ATTENTION_LAYERS = ("q_proj", "k_proj", "v_proj", "o_proj")
+LINEAR_LAYERS = (*ATTENTION_LAYERS, "gate_proj", "up_proj", "down_proj")
+VOCABULARY_LAYER = "lm_head"
+VOCABULARY_SERVED = ("llama", "qwen3")
+"""Architectures of whose vocabulary layer vLLM takes an adapter; of Mistral's and Gemma's it refuses one."""
 
 
 def train(run_dir: Path) -> Outcome:
@@ -101,20 +105,31 @@ def encode_pairs(
 
 
 def lora(recipe: Recipe, model: PreTrainedModel) -> LoraConfig:
-    """The adapter that the recipe asks for: plain LoRA on all linear layers; of a mixture of experts on attention's."""
-    config = model.config.get_text_config()
-    # all-linear would adapt the router of some: one expert would then be asked for another's tokens.
-    experts = any(getattr(config, name, None) for name in EXPERTS)
+    """The adapter that the recipe asks for: plain LoRA."""
     found = LoraConfig(
         r=recipe.lora_r,
         lora_alpha=recipe.lora_alpha,
         lora_dropout=recipe.lora_dropout,
-        target_modules=list(ATTENTION_LAYERS) if experts else "all-linear",
+        target_modules=adapted_layers(model),
         bias="none",
         task_type="CAUSAL_LM",
     )
     found._register_custom_module({torch.nn.Linear: LowRankLinear})
     return found
+
+
+def adapted_layers(model: PreTrainedModel) -> list[str] | str:
+    """All linear layers; of a mixture of experts attention's; of a small base that of the vocabulary, too.
+
+    A small base has seen too little to know which words a team uses: docs/training.md.
+    """
+    config = model.config.get_text_config()
+    # all-linear would adapt the router of some: one expert would then be asked for another's tokens.
+    if any(getattr(config, name, None) for name in EXPERTS):
+        return list(ATTENTION_LAYERS)
+    if config.model_type in VOCABULARY_SERVED and model.num_parameters() < base_model.SMALL_BASE:
+        return [*LINEAR_LAYERS, VOCABULARY_LAYER]
+    return "all-linear"
 
 
 def _write_adapter(
@@ -123,7 +138,8 @@ def _write_adapter(
     """Beside its final place, then renamed: `adapter/` is whole whenever it is there."""
     beside = run_dir / f".{ADAPTER}.tmp"
     shutil.rmtree(beside, ignore_errors=True)
-    model.save_pretrained(beside)
+    # Else the base's own vocabulary is written beside the adapter of it.
+    model.save_pretrained(beside, save_embedding_layers=False)
     (beside / "README.md").unlink(missing_ok=True)
     thumbed, preferred = stages["thumbs"], stages["preferences"]
     manifest = {

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import math
+import warnings
 from pathlib import Path
 
 from data.errors import BrokenAdapter
@@ -15,6 +16,9 @@ MANIFEST = "nightshift.json"
 REWRITTEN = ("base_model_name_or_path", "inference_mode")
 """Of the configuration: what publishing writes anew."""
 PICKLES = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt")
+
+TIED = "Model has `tie_word_embeddings=True` and a tied layer is part of the adapter"
+"""PEFT's warning that merging such an adapter changes the embeddings as well. Adapters are served, never merged."""
 
 UNSERVED = {
     "bias": ("none",),
@@ -129,7 +133,9 @@ def _expected_shapes(directory: Path, base: Base) -> dict[str, tuple[int, ...]]:
         config = LoraConfig.from_pretrained(str(directory))
         # A name is no evidence: the base's hash was compared, and publishing writes the name anew.
         config.base_model_name_or_path = None
-        peft_model = get_peft_model(model, config, low_cpu_mem_usage=True)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", TIED)
+            peft_model = get_peft_model(model, config, low_cpu_mem_usage=True)
     except (ValueError, TypeError) as error:
         reason = str(error).split(". ")[0].rstrip(".")
         raise BrokenAdapter(f"The adapter in {directory} does not fit the base {base.model}: {reason}.") from error

@@ -114,23 +114,21 @@ def make_tiny_base(directory: Path, *, seed: int, family: str = "LlamaConfig", *
 
 
 def make_adapter(directory: Path, base: Base, *, seed: int, rank: int = 8, base_hash: str | None = None) -> Path:
-    """A random LoRA that changes what the base writes, on all linear layers but a mixture of experts' own, with the
-    manifest of a training."""
+    """A random LoRA that changes what the base writes, on the layers that a training adapts, with its manifest."""
     import torch
     from peft import LoraConfig, get_peft_model
     from transformers import AutoModelForCausalLM
 
-    from finetune.train import ATTENTION_LAYERS
-    from serving.base import has_experts
+    from finetune.train import adapted_layers
 
     model = AutoModelForCausalLM.from_pretrained(base.root, dtype=torch.float32)
     torch.manual_seed(seed)
-    layers = list(ATTENTION_LAYERS) if has_experts(base) else "all-linear"
+    layers = adapted_layers(model)
     tuned = get_peft_model(model, LoraConfig(r=rank, lora_alpha=16, target_modules=layers, task_type="CAUSAL_LM"))
     for name, weights in tuned.named_parameters():
         if "lora_B" in name:
             torch.nn.init.normal_(weights, std=0.1)
-    tuned.save_pretrained(directory)
+    tuned.save_pretrained(directory, save_embedding_layers=False)
     pairs = [{"id": f"pair-{n}", "thread_id": f"thread-{n}"} for n in (1, 2)]
     manifest = {"base_hash": base_hash or base.hash, "pairs": pairs}
     (directory / "nightshift.json").write_text(json.dumps(manifest))

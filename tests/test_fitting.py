@@ -15,7 +15,7 @@ from finetune.families import families
 from finetune.fitting import CLIP, Example, batches, step
 from finetune.norms import slice_norms
 from finetune.run_directory import recipe_for
-from finetune.train import lora
+from finetune.train import adapted_layers, lora
 from serving.base import identify
 
 RATE = 5e-3
@@ -31,7 +31,9 @@ def test_packed_updates_have_the_losses_of_padded_ones(tiny_base):
     assert len(families([e.tokens for e in examples])) == 2
     batches = [examples[first : first + 8] for first in range(0, 48, 8)]
     ours = tuned(tiny_base, ATTENTION, lambda model: lora(recipe, model), norms=True)
-    plain = tuned(tiny_base, "sdpa", lambda _: LoraConfig(r=16, lora_alpha=32, target_modules="all-linear"))
+    plain = tuned(
+        tiny_base, "sdpa", lambda model: LoraConfig(r=16, lora_alpha=32, target_modules=adapted_layers(model))
+    )
     weights, optimizer = learned(ours)
     found = [step(ours, batch, recipe, weights, optimizer) for batch in batches]
     weights, optimizer = learned(plain)
