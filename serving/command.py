@@ -58,6 +58,8 @@ def vllm_env(
     chosen = {"VLLM_LOGGING_LEVEL": "ERROR", "PYTHONWARNINGS": "ignore"}
     if not gpu:
         wanted |= {
+            # serving/vllm_plugin.py: else the base beside adapters is served with one of them.
+            "VLLM_PLUGINS": "lora_filesystem_resolver,nightshift",
             "VLLM_CPU_KVCACHE_SPACE": str(settings.cpu_kvcache_gib),
             "VLLM_CPU_OMP_THREADS_BIND": "nobind",
             # vLLM keeps to `uni` on a CPU only with this.

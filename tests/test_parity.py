@@ -134,6 +134,22 @@ async def test_two_adapters_in_one_batch_stay_apart(
     assert [completion.text for completion in found] == [expected[name] for name in asked]
 
 
+async def test_the_base_beside_two_adapters_is_served_without_them(
+    vllm_server: VllmServer, served_store: Database, engine: Engine, base: Base, tmp_path: Path
+):
+    names = [BASE]
+    for seed in (21, 22):
+        directory = make_adapter(tmp_path / f"adapter-{seed}", base, seed=seed)
+        await publish(served_store, vllm_server, engine, base, directory, f"night-{seed}")
+        names.append(f"night-{seed}")
+    expected = greedily(base, None, PROMPTS[1])[0]
+    asked = [name for name in names for _ in range(3)]
+    found = await asyncio.gather(
+        *(engine.complete(PROMPTS[1], model=n, max_tokens=LENGTH, cut_loops=False) for n in asked)
+    )
+    assert [completion.text for completion in found[:3]] == [expected] * 3
+
+
 async def test_a_penalty_on_what_was_said_chooses_as_vllm_does(vllm_server: VllmServer, base: Base):
     changed = [greedily(base, None, one)[0] != greedily(base, None, one, penalty=2.0)[0] for one in PROMPTS]
     assert any(changed)
