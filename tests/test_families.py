@@ -53,6 +53,9 @@ def test_a_family_is_trained_verified_and_published(family, tiny_base, tmp_path,
     assert any("q_proj" in name for name in learned)
     # Of a mixture of experts neither the router nor the experts: who is asked stays as it was.
     assert any("mlp" in name for name in learned) == (family != "mixtral")
+    # The vocabulary's layer where vLLM serves it, and of no layer the base's own weights.
+    assert any("lm_head" in name for name in learned) == (family == "qwen3")
+    assert all("lora_" in name for name in learned)
 
 
 def tensors(adapter):
