@@ -23,6 +23,18 @@ def test_texts_that_became_worse_in_form_do_not_pass():
         assert name in failed(texts, good, human)
 
 
+def test_a_loss_of_chrf_that_may_be_chance_is_no_loss_and_one_in_each_text_is():
+    human = [f"I am sorry about parcel {n}, we send a new one." for n in range(40)]
+    other = "Hello, what is it about?"
+    # Each has most texts word for word: the candidate one less, and not the same ones.
+    before, after = ([Written(other if n in missed else text, ended=True) for n, text in enumerate(human)]
+                     for missed in (range(5), range(5, 11)))  # fmt: skip
+    assert "chrF" not in failed(after, before, human)
+    assert "chrF" not in failed(before, after, human)
+    all_but_a_word = [Written(text.replace("parcel", ""), ended=True) for text in human]
+    assert "chrF" in failed(all_but_a_word, [Written(text, ended=True) for text in human], human)
+
+
 def failed(candidate, incumbent, human, *, prompt="Where is my parcel?", trained=(), rules=text_checks):
     """The names of the checks that the candidate's texts do not hold."""
     humans = known(human, trained)
