@@ -36,7 +36,6 @@ from serving.base import EXPERTS, parameter_count
 
 ATTENTION_LAYERS = ("q_proj", "k_proj", "v_proj", "o_proj")
 LINEAR_LAYERS = (*ATTENTION_LAYERS, "gate_proj", "up_proj", "down_proj")
-VOCABULARY_LAYER = "lm_head"
 VOCABULARY_SERVED = ("llama", "qwen3")
 """Architectures of whose vocabulary layer vLLM takes an adapter; of Mistral's and Gemma's it refuses one."""
 
@@ -128,7 +127,7 @@ def adapted_layers(model: PreTrainedModel) -> list[str] | str:
     if any(getattr(config, name, None) for name in EXPERTS):
         return list(ATTENTION_LAYERS)
     if config.model_type in VOCABULARY_SERVED and model.num_parameters() < base_model.SMALL_BASE:
-        return [*LINEAR_LAYERS, VOCABULARY_LAYER]
+        return [*LINEAR_LAYERS, "lm_head"]
     return "all-linear"
 
 

@@ -31,6 +31,9 @@ def test_a_loss_of_chrf_that_may_be_chance_is_no_loss_and_one_in_each_text_is():
                      for missed in (range(5), range(5, 11)))  # fmt: skip
     assert "chrF" not in failed(after, before, human)
     assert "chrF" not in failed(before, after, human)
+    # Four texts could prove no loss: the margin alone counts.
+    four = [Written(text, ended=True) for text in human[:4]]
+    assert "chrF" in failed([Written("zzzz qqqq xxxx wwww", ended=True)] * 4, four, human[:4])
     all_but_a_word = [Written(text.replace("parcel", ""), ended=True) for text in human]
     assert "chrF" in failed(all_but_a_word, [Written(text, ended=True) for text in human], human)
 
