@@ -16,7 +16,7 @@ PREFERENCE = [name for name, form in FORMATS.items() if form.of_preference]
 
 @pytest.fixture
 def tickets(tmp_path, monkeypatch) -> Path:
-    """Sixty closed tickets; some of their threads are held out."""
+    """A hundred closed tickets; about a third of their threads are held out, by the database's own salt."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("DATABASE_PATH", str(tmp_path / "nightshift.db"))
     turns = [
@@ -24,7 +24,7 @@ def tickets(tmp_path, monkeypatch) -> Path:
         {"role": "agent", "text": "Parcel {} comes on Monday."},
     ]
     lines = [
-        json.dumps({"id": n, "turns": [one | {"text": one["text"].format(n)} for one in turns]}) for n in range(60)
+        json.dumps({"id": n, "turns": [one | {"text": one["text"].format(n)} for one in turns]}) for n in range(100)
     ]
     (tmp_path / "h.jsonl").write_text("\n".join(lines))
     with store.connect(tmp_path / "nightshift.db") as db:
@@ -71,7 +71,7 @@ def test_the_documented_shapes_are_these(tickets):
 def test_an_edit_is_a_preferred_and_a_rejected_text(tickets, name):
     with store.connect(tickets / "nightshift.db") as db:
         store.set_consent(db, channel_id="C1", granted_by="UA", granted=True, request_key="c")
-        for n in range(30):
+        for n in range(50):
             asked = store.request_suggestion(
                 db, request_key=f"k{n}", task="answer", team_id="T1", channel_id="C1", thread_ts=f"{n}.0",
                 requested_by="U1", request={"kind": "ask"},
