@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 from backtest_conversations import conversations
 
@@ -21,10 +22,10 @@ from data.history import import_history
 from data.models import BASE, Pair
 from data.prompts import asked_thread
 from finetune import dataset as datasets
-from finetune.chat import encode
+from finetune.chat import Tokens, encode
 from finetune.dataset import Case, Dataset
 from finetune.filters import near_prompts
-from finetune.run_directory import ADAPTER, read_recipe, recipe_for, write_recipe
+from finetune.run_directory import ADAPTER, Recipe, read_recipe, recipe_for, write_recipe
 from finetune.scored import distinct
 from finetune.scoring import Stage
 from finetune.settings import FinetuneSettings
@@ -88,8 +89,18 @@ def make_run(folder: Path, threads: Sequence[list[Pair]], held_out: int, count: 
     return folder
 
 
-def measure(run_dir: Path, name: str) -> dict[str, list]:
-    """The nats of held-out targets under a contender, with their threads and tokens."""
+class Measured(NamedTuple):
+    """A contender of a run on its stage, and the held-out cases that are asked of it. `thread`: each case's place."""
+
+    stage: Stage
+    recipe: Recipe
+    cases: list[Case]
+    encoded: list[Tokens]
+    thread: list[int]
+    trained: list[str]
+
+
+def measured(run_dir: Path, name: str) -> Measured:
     recipe, built = read_recipe(run_dir), datasets.load(run_dir)
     of_thread: dict[str, list[Case]] = {}
     for case in distinct(built.held_out):
@@ -101,10 +112,18 @@ def measure(run_dir: Path, name: str) -> dict[str, list]:
         encode(stage.tokenizer, one.pair.messages, one.pair.target, limit=recipe.max_length, ends=stage.ends)
         for one in cases
     ]
-    nats = stage.nats(name, encoded, tokens_per_pass=recipe.tokens_per_pass)
+    places = [place for place, thread in enumerate(chosen) for _ in thread]
+    trained = [text for pair in built.train for text in (pair.messages[-1]["content"], pair.target)]
+    return Measured(stage, recipe, cases, encoded, places, trained)
+
+
+def measure(run_dir: Path, name: str) -> dict[str, list]:
+    """The nats of held-out targets under a contender, with their threads and tokens."""
+    run = measured(run_dir, name)
+    nats = run.stage.nats(name, run.encoded, tokens_per_pass=run.recipe.tokens_per_pass)
     return {
-        "threads": [place for place, thread in enumerate(chosen) for _ in thread],
-        "tokens": [len(one.target) for one in encoded],
+        "threads": run.thread,
+        "tokens": [len(one.target) for one in run.encoded],
         "nats": [round(one, 3) for one in nats],
     }
 
@@ -116,7 +135,7 @@ def main(folder: Path) -> None:
         for name, (count, seed) in RUNS.items():
             run_dir = make_run(folder / corpus / name, threads, HELD_OUT_THREADS, count, seed)
             found[f"{corpus} {name}"] = measure(run_dir, name)
-        found[f"{corpus} {BASE}"] = measure(run_dir, BASE)
+        found[f"{corpus} {BASE}"] = measure(folder / corpus / next(iter(RUNS)), BASE)
     for name, one in found.items():
         print(f"{name}: {sum(one['nats']) / sum(one['tokens']):.3f} nats per token, {len(one['nats'])} cases")
     # Numbers only: the conversations stay where they are.
