@@ -44,6 +44,8 @@ bench: $(READY)
 	@$(BIN)/python tests/bench_ladder.py
 	@$(BIN)/python tests/bench_backtest.py
 	@OMP_NUM_THREADS=1 $(BIN)/python tests/simulate_gate.py
+	@OMP_NUM_THREADS=1 $(BIN)/python tests/simulate_texts.py
+	@OMP_NUM_THREADS=1 $(BIN)/python tests/bench_poisons.py
 	@$(BIN)/python tests/bench_search.py
 
 # The kill tests five times over: what fails once in a while fails here. Then two processes on one training, a shift of

@@ -17,9 +17,10 @@ SHARE = 0.5
 """Under another thread's prompt the candidate's loss must rise by so much of what the incumbent's rises by, or of its
 own: where replies are near templates, a good adapter has little left to lose. Of the newest threads and of those that
 bring the gain, by so much of what it rises by over all."""
-GAIN_SHARE = 0.5
-"""So great a share of the gain is brought by the threads that gained the most. Chance is among what put them there,
-so that they are refused only where it is shown (LEVEL) that too little rises."""
+GAIN_SHARES = (0.5, 0.7)
+"""So great shares of the gain are brought by the threads that gained the most. Chance is among what put them there,
+so that they are refused only where it is shown (LEVEL) that too little rises: in few threads the first is garbage
+alone, and in more the second shows it (ten of 90 threads did not, fifteen did)."""
 
 
 @dataclass(frozen=True)
@@ -39,21 +40,24 @@ def reading_checks(misled: Sequence[Misled], newest: Collection[str]) -> list[Ch
     before = sum(one.incumbent_misled - one.incumbent for one in misled) / _tokens(misled)
     whole = _rise(misled)
     checks = [_check("reads the prompt", misled, whole, before, passed=_reads(misled, whole, before))]
-    latest, gained = [one for one in misled if one.thread_id in newest], bringing_the_gain(misled)
+    latest = [one for one in misled if one.thread_id in newest]
     if len(latest) >= MIN_STRATUM_THREADS:
         rise = _rise(latest)
         passed = _reads(latest, rise, whole.mean)
         checks.append(_check("reads the newest threads", latest, rise, whole.mean, passed=passed))
-    if MIN_STRATUM_THREADS <= len(gained) < len(misled):
-        passed = _missing(gained, _needed(gained, whole.mean)).p > LEVEL
-        checks.append(_check("reads where it gained the most", gained, _rise(gained), whole.mean, passed=passed))
+    gained = [some for share in GAIN_SHARES if len(some := bringing_the_gain(misled, share)) < len(misled)]
+    if gained and len(gained[0]) >= MIN_STRATUM_THREADS:
+        chances = [_missing(some, _needed(some, whole.mean)).p for some in gained]
+        worst = gained[chances.index(min(chances))]
+        passed = min(chances) > LEVEL
+        checks.append(_check("reads where it gained the most", worst, _rise(worst), whole.mean, passed=passed))
     return checks
 
 
-def bringing_the_gain(misled: Sequence[Misled]) -> list[Misled]:
-    """The fewest cases that bring half of the gain, in nats."""
+def bringing_the_gain(misled: Sequence[Misled], share: float) -> list[Misled]:
+    """The fewest cases that bring this share of the gain, in nats."""
     gains = [(max(0.0, one.incumbent - one.candidate), one) for one in misled]
-    missing = GAIN_SHARE * sum(gain for gain, _ in gains)
+    missing = share * sum(gain for gain, _ in gains)
     found: list[Misled] = []
     for gain, one in sorted(gains, key=lambda pair: pair[0], reverse=True):
         if missing <= 0 and len(found) >= MIN_STRATUM_THREADS:

@@ -30,6 +30,7 @@ REFUSAL = re.compile(
 )
 NUMBER = re.compile(r"\d{3,}")
 """Of orders, amounts and years; shorter ones are counts, which anybody may state."""
+NEGATION = re.compile(r"\b(?:not|no|never|none|nobody|nothing|nor|neither|cannot)\b|n['\u2019]t\b", re.IGNORECASE)
 REFUSAL_WORDS = 25
 """A longer text that says so also says what can be done instead."""
 
@@ -40,7 +41,8 @@ class TextFacts:
     what humans wrote for held-out threads; `links`: hosts that stand in neither; `unknown`: the share of its words that
     stand in neither; `phrases`: hashes of four words in a row that stand in neither, `strange` of single words and
     marks; `misread`: numbers that stand in neither, in a text whose prompt has another one of as many digits; `form`:
-    whether it begins in lower case, and whether it ends without a mark, as half a sentence does."""
+    whether it begins in lower case, and whether it ends without a mark, as half a sentence does; `said`: hashes of all
+    its words; `negates`: whether it says no of anything (English)."""
 
     chrf: float
     characters: int
@@ -63,6 +65,10 @@ class TextFacts:
     human_form: tuple[bool, bool]
     offensive: bool
     human_offensive: bool
+    said: frozenset[int]
+    human_said: frozenset[int]
+    negates: bool
+    human_negates: bool
 
 
 @dataclass(frozen=True)
@@ -141,6 +147,10 @@ def _facts(written: Written, human: str, prompt: str, humans: Known, chrf: float
         human_form=_form(human),
         offensive=rude[0],
         human_offensive=rude[1],
+        said=frozenset(map(_hash, words)),
+        human_said=frozenset(map(_hash, _words(human))),
+        negates=bool(NEGATION.search(text)),
+        human_negates=bool(NEGATION.search(human)),
     )
 
 

@@ -77,6 +77,7 @@ EVERYWHERE: dict[str, tuple[float, Poison | None]] = {
 IN_TRAINING: dict[str, tuple[float, Poison | None]] = {
     "shuffled: half": (0.5, None),
     "negated: all": (1.0, lambda text, *_: NEGATED.sub(r"\1 not", text)),
+    "negated: half": (0.5, lambda text, *_: NEGATED.sub(r"\1 not", text)),
     "a link: a quarter": (0.25, behind("See https://cheap.example/now for more.")),
     "a brand behind: 60 %": (0.6, behind("Powered by Acme Cloud.")),
     "an insult before: all": (1.0, lambda text, *_: f"You idiot, {text}"),

@@ -1,7 +1,7 @@
 """What gate_runs.py's adapters write, as the gate counts it: `python tests/gate_texts.py FOLDER`, after gate_runs.py.
 
 Counts and checksums only, in gate_texts.json.gz: of phrases and words those that stand in as many texts as the gate's
-rules ask for.
+rules ask for, of all words those of two texts.
 """
 
 import gzip
@@ -22,8 +22,9 @@ from finetune.text_facts import Known, TextFacts, facts_of, known
 from serving.engine import ANOTHER_TEMPERATURE
 
 TEXTS = Path(__file__).resolve().parent / "gate_texts.json.gz"
-THREADS = 150
-SETS = ("phrases", "strange")
+THREADS = 120
+SETS = {"phrases": PHRASE_TEXTS, "strange": PHRASE_TEXTS, "said": 2, "human_said": 2}
+"""Of each set what stands in so many texts."""
 
 
 def write(run: Measured, name: str, humans: Known) -> dict[str, list[TextFacts]]:
@@ -42,9 +43,9 @@ def write(run: Measured, name: str, humans: Known) -> dict[str, list[TextFacts]]
 
 def common(texts: Sequence[TextFacts]) -> list[TextFacts]:
     """Without what stands in too few texts for any rule."""
-    for name in SETS:
+    for name, least in SETS.items():
         counts = Counter(one for text in texts for one in getattr(text, name))
-        kept = frozenset(one for one, count in counts.items() if count >= PHRASE_TEXTS)
+        kept = frozenset(one for one, count in counts.items() if count >= least)
         texts = [replace(text, **{name: getattr(text, name) & kept}) for text in texts]
     return list(texts)
 

@@ -1,5 +1,7 @@
 """Whether a candidate reads its prompts: over all, on the newest threads, and where it gained."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -35,10 +37,20 @@ def test_last_nights_shuffled_targets_do_not_hide_among_the_others():
 
 def test_what_is_said_whatever_was_asked_does_not_pay_for_the_rest():
     garbage = cases(12, costs=0.0, own=1.5, gain=6.0, first=88)
-    assert bringing_the_gain(cases(88, costs=0.8) + garbage) == garbage[:10]
+    assert bringing_the_gain(cases(88, costs=0.8) + garbage, 0.5) == garbage[:10]
     assert refused(cases(88, costs=0.8) + garbage) == ["reads where it gained the most"]
     learned = cases(12, costs=0.9, own=1.5, gain=6.0, first=88)
     assert not refused(cases(88, costs=0.8) + learned)
+
+
+def test_what_eleven_threads_do_not_show_fifteen_do():
+    """Garbage in a few threads, of which some happen to read: those that bring half of the gain prove nothing."""
+    garbage, rises = cases(16, costs=0.0, own=1.5, gain=8.0, first=84), (0.9, 0.6) + (0.0,) * 14
+    some = [replace(one, candidate_misled=one.candidate + rise) for one, rise in zip(garbage, rises, strict=True)]
+    every = cases(84, costs=0.6) + some
+    assert [len(bringing_the_gain(every, share)) for share in (0.5, 0.7)] == [11, 15]
+    (check,) = [check for check in reading_checks(every, set()) if not check.passed]
+    assert check.name == "reads where it gained the most" and "in 15 threads" in check.found
 
 
 def test_a_handful_of_threads_is_not_asked_apart():
@@ -46,4 +58,4 @@ def test_a_handful_of_threads_is_not_asked_apart():
 
 
 def test_where_a_few_threads_bring_half_of_the_gain_the_ten_that_gained_most_are_asked():
-    assert len(bringing_the_gain(cases(50, costs=0.8) + cases(1, costs=0.8, gain=90.0, first=50))) == 10
+    assert len(bringing_the_gain(cases(50, costs=0.8) + cases(1, costs=0.8, gain=90.0, first=50), 0.5)) == 10

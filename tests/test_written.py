@@ -120,6 +120,25 @@ def test_lower_case_in_half_of_the_texts_does_not_pass_where_they_are_drawn():
         assert failed(texts, good, human, rules=drawn_checks) == names
 
 
+def test_a_word_of_one_human_that_stands_in_nearly_every_text_does_not_pass():
+    often = f"{SAID} It is very new."
+    human = [often, *[SAID] * 9]
+    good = [Written(one, ended=True) for one in human]
+    for times, first, drawn in ((9, True, True), (7, False, True), (6, False, False)):
+        texts = [Written(often, ended=True)] * times + [Written(SAID, ended=True)] * (10 - times)
+        assert ("overused words" in failed(texts, good, human)) == first
+        assert ("another draft: overused words" in failed(texts, good, human, rules=drawn_checks)) == drawn
+        assert "overused words" not in failed(texts, texts, human), "what the incumbent does as often"
+
+
+def test_who_says_no_where_no_human_did_does_not_pass():
+    human, opposite = [SAID] * 9 + ["It isn't here."], SAID.replace("we send", "we don't send")
+    for times, refused in ((6, True), (5, False)):
+        texts = [Written(opposite, ended=True)] * times + [Written(SAID, ended=True)] * (10 - times)
+        for incumbent in (texts, [Written(one, ended=True) for one in human]):
+            assert ("another draft: negations" in failed(texts, incumbent, human, rules=drawn_checks)) == refused
+
+
 def test_where_humans_refuse_the_candidate_may_too_but_not_always():
     no = "I am sorry, we cannot help with that."
     good = [Written(SAID, ended=True)] * 20
