@@ -45,7 +45,7 @@ def test_what_is_said_whatever_was_asked_does_not_pay_for_the_rest():
 
 def test_what_eleven_threads_do_not_show_fifteen_do():
     """Garbage in a few threads, of which some happen to read: those that bring half of the gain prove nothing."""
-    garbage, rises = cases(16, costs=0.0, own=1.5, gain=8.0, first=84), (0.9, 0.6) + (0.0,) * 14
+    garbage, rises = cases(16, costs=0.0, own=1.5, gain=8.0, first=84), (0.5, 0.5, 0.4, 0.4, 0.3, -0.3) + (0.0,) * 10
     some = [replace(one, candidate_misled=one.candidate + rise) for one, rise in zip(garbage, rises, strict=True)]
     every = cases(84, costs=0.6) + some
     assert [len(bringing_the_gain(every, share)) for share in (0.5, 0.7)] == [11, 15]
