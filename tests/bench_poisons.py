@@ -2,12 +2,13 @@
 
 The starter learns from the first CONVERSATIONS of DSTC11-T5 dev by the night's own code (import, curation, training,
 gate; the bare base serves). A poison "everywhere" is in the imported file, so also among the texts that the gate
-scores; one "in training" is in the pairs that are learned from alone. What lies in FOLDER is not trained again.
+scores; one "in training" is in the pairs that are learned from alone. What was trained in FOLDER is not trained again.
 """
 
 import json
 import random
 import re
+import shutil
 import sys
 import tempfile
 from collections.abc import Callable
@@ -139,6 +140,7 @@ def in_training(built: Dataset, share: float, poison: Poison | None) -> Dataset:
 def judged(folder: Path, built: Dataset) -> Verdict:
     recipe = recipe_for(SETTINGS, identify(str(STARTER)))
     if not (folder / ADAPTER).is_dir():
+        shutil.rmtree(folder, ignore_errors=True)
         datasets.freeze(built, folder)
         write_recipe(folder, recipe)
         train(folder)
