@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from gate_texts import read
 from simulate_gate import (
     ALPHA,
     HOPELESS,
@@ -12,6 +13,7 @@ from simulate_gate import (
     promoted_share,
     runs,
 )
+from simulate_texts import refused
 
 from finetune.evidence import p_values
 
@@ -48,3 +50,13 @@ def test_nights_that_are_not_tested_any_further_could_not_have_passed(found):
     gains = draw(np.random.default_rng(5), 300, threads)
     hopeless = gains[gains.mean(axis=1) * np.sqrt(threads) / gains.std(axis=1) < HOPELESS]
     assert len(hopeless) > 100 and p_values(hopeless).min() > 20 * ALPHA
+
+
+def test_the_rules_on_texts_refuse_few_who_gained_and_those_who_lost():
+    texts = read()
+    for corpus in ("star", "dstc"):
+        learned, base = texts[f"{corpus} 320"], texts[f"{corpus} base"]
+        # .6 and 0 % of 1,000 nights.
+        assert refused(learned, base, nights=60)[0] <= 0.1
+        share, rules = refused(base, learned, nights=60)
+        assert share >= 0.95 and rules["chrF"] >= 40
