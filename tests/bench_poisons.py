@@ -160,10 +160,15 @@ def main() -> int:
     if not DIALOGUES.is_dir():
         print(f"No poisoned night is played: there is no data at {DIALOGUES}, and the project holds none of it.")
         return 0
-    folder, names = Path(sys.argv[1] if len(sys.argv) > 1 else tempfile.mkdtemp()), set(sys.argv[2:])
-    print(
-        "| poison | where | pairs | nats per token won over the base | refused by |\n|---|---|---|---|---|", flush=True
-    )
+    with tempfile.TemporaryDirectory() as folder:
+        play(Path(sys.argv[1] if len(sys.argv) > 1 else folder), set(sys.argv[2:]))
+    return 0
+
+
+def play(folder: Path, names: set[str]) -> None:
+    """Prints a row for each poison, or for those of these names."""
+    print("| poison | where | pairs | nats per token won over the base | refused by |")
+    print("|---|---|---|---|---|", flush=True)
     clean = built_from(everywhere(0.0, None))
     for where, poisons in (("everywhere", EVERYWHERE), ("in training", IN_TRAINING)):
         for name, (share, poison) in poisons.items():
@@ -177,7 +182,6 @@ def main() -> int:
                 continue
             place = folder / f"{where} {name}".replace(" ", "-").replace(":", "").replace("%", "")
             print(row(where, name, len(built.train), judged(place, built)), flush=True)
-    return 0
 
 
 if __name__ == "__main__":

@@ -100,7 +100,9 @@ class Measured(NamedTuple):
     trained: list[str]
 
 
-def measured(run_dir: Path, name: str) -> Measured:
+def measured(runs: Path, name: str) -> Measured:
+    """Of a corpus's runs; the base is asked what the first one's adapter is."""
+    run_dir = runs / (name if name in RUNS else next(iter(RUNS)))
     recipe, built = read_recipe(run_dir), datasets.load(run_dir)
     of_thread: dict[str, list[Case]] = {}
     for case in distinct(built.held_out):
@@ -117,9 +119,9 @@ def measured(run_dir: Path, name: str) -> Measured:
     return Measured(stage, recipe, cases, encoded, places, trained)
 
 
-def measure(run_dir: Path, name: str) -> dict[str, list]:
+def measure(runs: Path, name: str) -> dict[str, list]:
     """The nats of held-out targets under a contender, with their threads and tokens."""
-    run = measured(run_dir, name)
+    run = measured(runs, name)
     nats = run.stage.nats(name, run.encoded, tokens_per_pass=run.recipe.tokens_per_pass)
     return {
         "threads": run.thread,
@@ -133,9 +135,9 @@ def main(folder: Path) -> None:
     for corpus in CORPORA:
         threads = pairs_by_thread(corpus)
         for name, (count, seed) in RUNS.items():
-            run_dir = make_run(folder / corpus / name, threads, HELD_OUT_THREADS, count, seed)
-            found[f"{corpus} {name}"] = measure(run_dir, name)
-        found[f"{corpus} {BASE}"] = measure(folder / corpus / next(iter(RUNS)), BASE)
+            make_run(folder / corpus / name, threads, HELD_OUT_THREADS, count, seed)
+            found[f"{corpus} {name}"] = measure(folder / corpus, name)
+        found[f"{corpus} {BASE}"] = measure(folder / corpus, BASE)
     for name, one in found.items():
         print(f"{name}: {sum(one['nats']) / sum(one['tokens']):.3f} nats per token, {len(one['nats'])} cases")
     # Numbers only: the conversations stay where they are.

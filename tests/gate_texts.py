@@ -64,7 +64,7 @@ def main(folder: Path) -> None:
     found: dict[str, dict[str, list[dict]]] = {}
     for corpus in CORPORA:
         for run_name in (*RUNS, BASE):
-            run = measured(folder / corpus / (run_name if run_name in RUNS else next(iter(RUNS))), run_name)
+            run = measured(folder / corpus, run_name)
             humans = known((case.pair.target for case in run.cases), run.trained)
             written = write(run, run_name, humans)
             found[f"{corpus} {run_name}"] = {
