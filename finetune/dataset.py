@@ -3,9 +3,9 @@
 import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from sqlite_utils import Database
 
@@ -16,6 +16,7 @@ from data.prompts import asked_thread, with_examples, without_examples
 from finetune import curation
 from finetune.filters import near_prompts, prompt_key, unusable, without_near_duplicates, without_templates
 from finetune.masked import masked_texts
+from finetune.pairs import SIDES, Case, Dataset, Shown
 from finetune.preference_pairs import real_edits
 from finetune.run_directory import DATASET, file_hash, pair_hash, read_json, read_lines, write_json, write_lines
 from finetune.split_check import check_split, without_held_out_examples
@@ -27,56 +28,6 @@ MAX_VALIDATION_PAIRS = 80
 """Validation runs eight times in a night; more pairs would cost more than they tell."""
 EXAMPLES = 2
 """As many as the desk puts into a prompt of the base."""
-
-SIDES = ("train", "validation", "held_out", "thumbs", "preferences")
-"""Of a dataset, each in a file of its own."""
-
-Kind = Literal["history", "edited", "accepted"]
-
-
-@dataclass(frozen=True)
-class Shown:
-    """A pair that stands as an example in a prompt."""
-
-    pair_id: str
-    thread_id: str
-    created_at: str
-
-
-@dataclass(frozen=True)
-class Case:
-    """A held-out pair. `base_messages` is the prompt that the base would get tonight: with `examples`, as its ladder
-    says, found among all that was decided until then, since the candidate has learned from that too.
-
-    `agent` is who decided; history does not say.
-    """
-
-    pair: Pair
-    kind: Kind
-    base_messages: list[Message]
-    agent: str = ""
-    examples: list[Shown] = field(default_factory=list)
-
-
-@dataclass(frozen=True)
-class Dataset:
-    """The pairs of one night, split by thread. `dropped` counts what was left out, by reason.
-
-    `agents` counts the pairs to be learned from by who decided.
-    """
-
-    train: list[Pair]
-    validation: list[Pair]
-    held_out: list[Case]
-    dropped: dict[str, int] = field(default_factory=dict)
-    new_pairs: int = 0
-    curation: dict[str, Any] = field(default_factory=dict)
-    """What curation.py tells of it, in plain JSON."""
-    agents: dict[str, int] = field(default_factory=dict)
-    thumbs: list[Thumb] = field(default_factory=list)
-    """Rated texts of threads that are neither held out nor stop training early; many a liked one is a pair, too."""
-    preferences: list[PreferencePair] = field(default_factory=list)
-    """Real edits; what was chosen is the target of a pair in `train`."""
 
 
 def build(

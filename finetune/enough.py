@@ -7,7 +7,7 @@ from sqlite_utils import Database
 from data import store, store_pairs
 from data.models import Base, Run
 from finetune import dataset as datasets
-from finetune.dataset import Dataset
+from finetune.pairs import Dataset
 from finetune.settings import FinetuneSettings
 
 

@@ -16,11 +16,11 @@ from finetune import closed_book, general
 from finetune.chat import encode, prompt_ids
 from finetune.checks import Check, drawn_checks, text_checks
 from finetune.closed_book import Probe
-from finetune.dataset import Case, Dataset
 from finetune.evidence import Effect
 from finetune.learned import check_manifest, learned_threads
 from finetune.likelihoods import CANDIDATE, Contender, general_nats, one_per_thread, score
 from finetune.misled import reading_checks
+from finetune.pairs import Case, Dataset
 from finetune.run_directory import Recipe
 from finetune.scored import (
     Scored,

@@ -8,8 +8,8 @@ from data import store
 from data.export import EXPORTED, write_pairs
 from data.models import Run
 from finetune import dataset as datasets
-from finetune.dataset import Dataset
 from finetune.night import Night
+from finetune.pairs import Dataset
 from finetune.run_directory import REPORT, file_hash
 
 HANDED_OVER = (

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from data.errors import BrokenAdapter
-from finetune.dataset import Dataset
+from finetune.pairs import Dataset
 from finetune.run_directory import MANIFEST, pair_hash, read_json
 from finetune.split_check import LeakedThreads
 from serving.verification import learned_rows

@@ -12,8 +12,8 @@ from data.models import BASE, Message
 from data.prompts import without_examples
 from finetune import general
 from finetune.chat import Tokens, encode
-from finetune.dataset import Case
 from finetune.misled import Misled
+from finetune.pairs import Case
 from finetune.run_directory import Recipe
 from finetune.scored import Scored
 from finetune.scoring import Stage

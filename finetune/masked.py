@@ -3,19 +3,16 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from data.masking import learn_pair, masked_messages, masked_pair, maskers
 from data.models import Pair
+from finetune.pairs import Case
 from finetune.thumbs import Thumb
-
-if TYPE_CHECKING:
-    from finetune.dataset import Case
 
 
 def masked_texts(
-    pairs: Sequence[Pair], cases: "Sequence[Case]", thumbs: Sequence[Thumb], names: Mapping[str, frozenset[str]]
-) -> "tuple[list[Pair], list[Case], list[Thumb], Counter[str]]":
+    pairs: Sequence[Pair], cases: Sequence[Case], thumbs: Sequence[Thumb], names: Mapping[str, frozenset[str]]
+) -> tuple[list[Pair], list[Case], list[Thumb], Counter[str]]:
     """All without personal data, alike within each thread; and how many values of each kind were found."""
     every = [*pairs, *(thumb.pair for thumb in thumbs)]
     masker_of = maskers((pair.thread_id for pair in every), names)

@@ -24,12 +24,12 @@ from data.store_knowledge import sampled_chunks
 from finetune import dataset as datasets
 from finetune import trial
 from finetune.child import train_in_a_process_of_its_own
-from finetune.dataset import Dataset
 from finetune.enough import last_learned, team_lines, teams_with_enough, too_little
 from finetune.forgetting import forget
 from finetune.hosted_night import export
 from finetune.interrupted import mark_interrupted, owes_report
 from finetune.night import Night, done, recorded, step
+from finetune.pairs import Dataset
 from finetune.run_directory import (
     ADAPTER,
     CANARY,

@@ -8,7 +8,7 @@ import torch
 from data.models import Base
 from finetune import base_model, memory
 from finetune.chat import prompt_ids
-from finetune.dataset import Case, Dataset
+from finetune.pairs import Case, Dataset
 from finetune.run_directory import recipe_for
 from finetune.settings import FinetuneSettings
 from serving.base import parameter_count

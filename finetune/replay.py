@@ -12,8 +12,8 @@ from data.models import Message, Pair
 from finetune import base_model
 from finetune.canary import greedy
 from finetune.chat import end_tokens, prompt_ids
-from finetune.dataset import Dataset
 from finetune.filters import near_prompts
+from finetune.pairs import Dataset
 from finetune.replay_prompts import PROMPTS
 from finetune.run_directory import REPLAY, Recipe, file_hash, read_lines, write_lines
 from finetune.split_check import LeakedPrompts

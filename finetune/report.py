@@ -9,8 +9,8 @@ from matplotlib.figure import Figure
 
 from data.models import Run
 from finetune import closed_book, curation
-from finetune.dataset import Dataset
 from finetune.evidence import Effect
+from finetune.pairs import Dataset
 from finetune.run_directory import ADAPTER, LOSSES, MANIFEST, PLOT, REPORT, read_json, read_lines
 from finetune.thumbs import counts, sentence
 from finetune.verdict import Verdict

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from finetune.checks import Check
-from finetune.dataset import Case
 from finetune.evidence import Effect, effect
 from finetune.filters import prompt_key
+from finetune.pairs import Case
 
 LEAST_GAIN = 0.02
 """Nats per token that a change must bring. Two trainings on the same pairs differ by their seed, and a large held-out

@@ -2,15 +2,12 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from data.errors import NightError
 from data.models import Pair, PreferencePair
 from data.prompts import examples_in, without_examples
 from finetune.filters import near_prompts
-
-if TYPE_CHECKING:
-    from finetune.dataset import Dataset
+from finetune.pairs import Dataset
 
 
 class Leak(NightError):
@@ -54,7 +51,7 @@ class DatedAhead(Leak):
         super().__init__(f"The pair {pair} is dated {created_at}, after the dataset was frozen at {frozen_at}")
 
 
-def check_split(dataset: "Dataset", *, frozen_at: str) -> None:
+def check_split(dataset: Dataset, *, frozen_at: str) -> None:
     """Raise LeakedThreads, LeakedPrompts, LeakedExamples or DatedAhead where the split of a dataset does not hold.
 
     Threads are held out by a hash, so many a training pair is newer than a case that the gate scores. That leaks
@@ -103,7 +100,7 @@ def without_held_out_examples(pairs: Iterable[Pair], held_out: Iterable[Pair]) -
     return [replace(pair, messages=without_examples(pair.messages)) if pair.id in near else pair for pair in found]
 
 
-def _check_threads(dataset: "Dataset", trained: Iterable[Pair]) -> None:
+def _check_threads(dataset: Dataset, trained: Iterable[Pair]) -> None:
     learned = {pair.thread_id for pair in trained}
     validating = {pair.thread_id for pair in dataset.validation}
     scored = {case.pair.thread_id for case in dataset.held_out}

@@ -15,11 +15,12 @@ from data.models import Pair
 from finetune import base_model, memory, parallel, replay
 from finetune.canary import make_canary
 from finetune.chat import encode, end_tokens
-from finetune.dataset import Dataset, load
+from finetune.dataset import load
 from finetune.fitting import Example, Outcome, fit, say
 from finetune.kto import encode_thumbs, learn_thumbs
 from finetune.low_rank import LowRankLinear
 from finetune.norms import slice_norms
+from finetune.pairs import Dataset
 from finetune.preference import MIN_PREFERENCES, encode_preferences, prefer
 from finetune.run_directory import (
     ADAPTER,

@@ -23,7 +23,8 @@ from data.models import BASE, Base, HistoryPair, Message, Pair, Turn
 from data.prompts import reply_messages, with_examples
 from finetune.backtest_metrics import Sent, gain, losses
 from finetune.chat import encode
-from finetune.dataset import EXAMPLES, VALIDATION_SHARE, Dataset, freeze
+from finetune.dataset import EXAMPLES, VALIDATION_SHARE, freeze
+from finetune.pairs import Dataset
 from finetune.run_directory import ADAPTER, read_json, recipe_for, write_json, write_recipe
 from finetune.scoring import Stage
 from finetune.settings import FinetuneSettings

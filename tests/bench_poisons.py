@@ -22,10 +22,10 @@ from data.history import import_history
 from data.models import BASE, TASKS, Pair
 from data.store_backtest import set_salt
 from finetune import dataset as datasets
-from finetune.dataset import Dataset
 from finetune.filters import unusable
 from finetune.gate import Rules, hold_gate
 from finetune.likelihoods import Contender
+from finetune.pairs import Dataset
 from finetune.run_directory import ADAPTER, recipe_for, write_recipe
 from finetune.settings import FinetuneSettings
 from finetune.train import train

@@ -43,9 +43,9 @@ from data.history import import_history
 from finetune import base_model, dataset
 from finetune.attention import ATTENTION
 from finetune.chat import end_tokens
-from finetune.dataset import Dataset
 from finetune.fitting import Example, batches, step
 from finetune.norms import slice_norms
+from finetune.pairs import Dataset
 from finetune.plan import matmul_rate
 from finetune.run_directory import LOSSES, Recipe, read_lines, recipe_for, write_recipe
 from finetune.settings import FinetuneSettings

@@ -23,8 +23,8 @@ from data.models import BASE, Pair
 from data.prompts import asked_thread
 from finetune import dataset as datasets
 from finetune.chat import Tokens, encode
-from finetune.dataset import Case, Dataset
 from finetune.filters import near_prompts
+from finetune.pairs import Case, Dataset
 from finetune.run_directory import ADAPTER, Recipe, read_recipe, recipe_for, write_recipe
 from finetune.scored import distinct
 from finetune.scoring import Stage

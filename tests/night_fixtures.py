@@ -16,7 +16,7 @@ from data.models import HistoryPair, Message, Pair, Task, Turn
 from data.prompts import reply_messages
 from data.store_backtest import set_salt
 from finetune import dataset as datasets
-from finetune.dataset import Case, Dataset
+from finetune.pairs import Case, Dataset
 from finetune.run_directory import recipe_for, write_recipe
 from finetune.settings import FinetuneSettings
 from serving.base import identify

@@ -13,9 +13,10 @@ from data.models import HistoryPair, Turn
 from data.prompts import reply_messages
 from finetune import __main__ as command_line
 from finetune import curation
-from finetune.dataset import Case, build, freeze, split_pairs
+from finetune.dataset import build, freeze, split_pairs
 from finetune.filters import language_of
 from finetune.near_duplicates import Index
+from finetune.pairs import Case
 from finetune.split_check import LeakedPrompts, check_split
 
 QUESTION = "Since the rain last week my rear brake squeals at every single stop and people turn around after me, why"

@@ -12,10 +12,10 @@ from data import store, store_supervision
 from data.errors import BrokenAdapter
 from data.models import TASKS, Example
 from data.prompts import with_examples
-from finetune.dataset import Case
 from finetune.evidence import Effect, effect, p_values
 from finetune.gate import Contender, Rules, decide, hold_gate
 from finetune.nightly import Night, record
+from finetune.pairs import Case
 from finetune.run_directory import read_recipe
 from finetune.split_check import LeakedThreads
 from finetune.train import train

@@ -14,8 +14,8 @@ from data import store
 from data.errors import BadFile, BrokenAdapter
 from data.models import TASKS
 from finetune import dataset as datasets
-from finetune.dataset import Case
 from finetune.gate import Contender, Rules, hold_gate
+from finetune.pairs import Case
 from finetune.run_directory import read_recipe
 from finetune.scored import Scored, agent_checks, case_checks, distinct
 from finetune.split_check import LeakedPrompts, LeakedThreads, check_split

@@ -8,7 +8,7 @@ from sqlite_utils import Database
 from data import store, store_supervision
 from data.models import Base
 from finetune import nightly
-from finetune.dataset import Dataset
+from finetune.pairs import Dataset
 from finetune.report import report_lines
 from serving import promotion
 

@@ -9,9 +9,10 @@ from night_fixtures import SMALL, import_tickets, pair, prepare_run, small_datas
 from data import store
 from data.models import Message
 from finetune import base_model, replay
-from finetune.dataset import Case, build
+from finetune.dataset import build
 from finetune.filters import near_prompts, prompt_key
 from finetune.general import CASES
+from finetune.pairs import Case
 from finetune.replay import general_pairs, rows_for, wanted
 from finetune.run_directory import file_hash, read_lines, read_recipe
 from finetune.settings import FinetuneSettings

@@ -2,7 +2,7 @@
 
 from night_fixtures import asked, pair
 
-from finetune.dataset import Case
+from finetune.pairs import Case
 from finetune.scored import Scored, accepted_check
 
 

@@ -13,7 +13,8 @@ from data.models import Example, HistoryPair, PreferencePair
 from data.prompts import examples_in, with_examples
 from data.store_connection import dumps
 from finetune import __main__ as command_line
-from finetune.dataset import Shown, build, freeze, load
+from finetune.dataset import build, freeze, load
+from finetune.pairs import Shown
 from finetune.split_check import DatedAhead, LeakedExamples, LeakedPrompts, LeakedThreads, check_split
 from finetune.thumbs import Thumb
 
