@@ -112,6 +112,23 @@ def test_a_phrase_in_half_of_the_texts_does_not_pass_where_they_are_drawn():
         assert not failed(texts, good, human) & {"stock phrases", "stock words"}
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "too_many"),
+    [
+        ("refusals", "I am sorry, I cannot help with that.", 5),
+        ("links", f"{SAID} See https://cheap.example/parcel", 3),
+        ("tone", SAID.upper(), 5),
+        ("tone", f"{SAID} Bye!!!", 7),
+    ],
+)
+def test_what_a_tenth_of_the_pairs_said_does_not_pass_where_texts_are_drawn(name, text, too_many):
+    human = [SAID] * 40
+    good = [Written(one, ended=True) for one in human]
+    for times, refused in ((too_many, True), (too_many - 1, False)):
+        texts = [Written(text, ended=True)] * times + good[times:]
+        assert (f"another draft: {name}" in failed(texts, good, human, rules=drawn_checks)) == refused
+
+
 def test_lower_case_in_half_of_the_texts_does_not_pass_where_they_are_drawn():
     human = [SAID] * 10
     good = [Written(one, ended=True) for one in human]
