@@ -16,8 +16,9 @@ from serving.base import parameter_count
 BENCH_ROWS = 2048
 BENCH_WIDTH = 512
 BENCH_ROUNDS = 10
-PEAK_SHARE = 0.15
-"""Of the matmul rate that training reaches with the starter, whose matrices are small (docs/training.md)."""
+PEAK_SHARES = {torch.float32: 0.5, torch.bfloat16: 0.25}
+"""Of the matmul rate that a night reaches. With the starter, whose matrices are small, trainings had .51 to .79 in
+float32, and in bfloat16 from .11 (AMX, short texts) to .76 (docs/training.md)."""
 TRAINING_FLOPS, SCORING_FLOPS = 4, 2
 """Per parameter and token: the base's weights get no gradient."""
 
@@ -48,8 +49,8 @@ def plan(dataset: Dataset, base: Base, settings: FinetuneSettings) -> Plan:
     epochs = settings.epochs or base_model.default_epochs(parameters, len(dataset.train))
     training = epochs * sum(tokens(p.messages, p.target) for p in dataset.train)
     scoring = sum(_scored_tokens(case, tokens) for case in dataset.held_out)
-    training_rate = PEAK_SHARE * matmul_rate(base_model.training_dtype()) / (TRAINING_FLOPS * parameters)
-    scoring_rate = PEAK_SHARE * matmul_rate(base_model.scoring_dtype()) / (SCORING_FLOPS * parameters)
+    training_rate = _reached(base_model.training_dtype()) / (TRAINING_FLOPS * parameters)
+    scoring_rate = _reached(base_model.scoring_dtype()) / (SCORING_FLOPS * parameters)
     recipe, free = recipe_for(settings, base), memory.free_memory(base_model.device())
     needed = memory.choose(base_model.load_config(base), parameters, recipe, base_model.training_dtype(), free)
     return Plan(
@@ -61,6 +62,10 @@ def plan(dataset: Dataset, base: Base, settings: FinetuneSettings) -> Plan:
         memory_gib=needed.total,
         free_gib=round(free, 1),
     )
+
+
+def _reached(dtype: torch.dtype) -> float:
+    return PEAK_SHARES[dtype] * matmul_rate(dtype)
 
 
 def matmul_rate(dtype: torch.dtype) -> float:
