@@ -187,7 +187,7 @@ def _gate(arguments: argparse.Namespace) -> int:
 def _backtest(arguments: argparse.Namespace) -> int:
     _spin_where_idle()
     from finetune.backtest import Wanted, backtest
-    from finetune.backtest_report import table, write_report
+    from finetune.backtest_report import told, write_report
 
     # It tells each of thousands of requests.
     logging.getLogger("serving.engine").setLevel(logging.WARNING)
@@ -196,7 +196,7 @@ def _backtest(arguments: argparse.Namespace) -> int:
     wanted = Wanted(arguments.file, arguments.nights, arguments.cases, arguments.by)
     document = backtest(wanted, settings, serving, os.environ, root=arguments.folder)
     document["report"] = str(write_report(document))
-    cli.report(arguments, document, [*table(document), f"report: {document['report']}"])
+    cli.report(arguments, document, [*told(document), f"report: {document['report']}"])
     return 0
 
 

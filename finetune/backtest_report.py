@@ -23,10 +23,16 @@ def write_report(document: Mapping[str, Any]) -> Path:
     return folder / REPORT
 
 
-def table(document: Mapping[str, Any]) -> list[str]:
-    """One line per night for a terminal."""
+def told(document: Mapping[str, Any]) -> list[str]:
+    """For a terminal: a table of the nights, what each did, and what the team would gain."""
+    nights = document["nights"]
+    return [*table(nights), "", *_done(nights), "", verdict(nights[-1])]
+
+
+def table(nights: Sequence[Mapping[str, Any]]) -> list[str]:
+    """One line per night. The change is against base or few-shot alone, whichever is the better."""
     rows = [("NIGHT", "PAIRS", "BASE", "FEW-SHOT", "SERVED", "CHANGE", "CANDIDATE", "ACCEPTED", "SERVED BY")]
-    for night in document["nights"]:
+    for night in nights:
         rows.append(
             (
                 str(night["night"]),
@@ -34,7 +40,7 @@ def table(document: Mapping[str, Any]) -> list[str]:
                 f"{night['base_loss']:.3f}",
                 f"{night['fewshot_loss']:.3f}",
                 f"{night['loss']:.3f}",
-                f"{night['loss'] / night['base_loss'] - 1:+.1%}",
+                f"{night['loss'] / night[night['to_beat'] + '_loss'] - 1:+.1%}",
                 "-" if night["candidate_loss"] is None else f"{night['candidate_loss']:.3f}",
                 f"{night['acceptance']:.1%}",
                 "base, few-shot" if night["served"] == "base" else night["served"],
@@ -72,12 +78,16 @@ def report_lines(document: Mapping[str, Any]) -> list[str]:
         "",
         "## What each night did",
         "",
-        *(f"- Night {night['night']}: {night['outcome']}. {night['reason']}" for night in nights),
+        *(f"- {line}" for line in _done(nights)),
     ]
     for kind in last.get("by", {}):
         apart = [{**night, **night["by"][kind]} for night in nights]
         lines += ["", f"## Only {kind}", "", *_losses(apart), "", *_texts(apart)]
     return lines
+
+
+def _done(nights: Sequence[Mapping[str, Any]]) -> list[str]:
+    return [f"Night {night['night']}: {night['outcome']}. {night['reason']}" for night in nights]
 
 
 def verdict(last: Mapping[str, Any]) -> str:

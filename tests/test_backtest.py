@@ -15,7 +15,7 @@ from finetune.__main__ import main
 from finetune.backtest import Scene, Stalls, Wanted, backtest, play
 from finetune.backtest_metrics import Reading, Sent, gain, measured, rouge_l, similarity
 from finetune.backtest_parts import TooFewConversations, read_parts
-from finetune.backtest_report import table, write_report
+from finetune.backtest_report import told, write_report
 from finetune.settings import FinetuneSettings
 from serving.base import identify
 from serving.settings import ServingSettings
@@ -162,7 +162,11 @@ def test_nights_learn_what_was_before_them_and_are_scored_on_what_none_has_learn
     document = {"file": "old.jsonl", "nights": nights, "conversations": 230, "final_conversations": 46}
     report = write_report(document | {"folder": str(stalls.folder)}).read_text()
     assert "## Only typed" in report and "number 252 is wrong" not in report
-    assert len(table(document)) == 3
+    lines = told(document)
+    assert len(lines) == 3 + 1 + 2 + 1 + 1 and lines[-1] in report
+    assert all(f"- {line}" in report for line in lines[4:6])
+    change = last["loss"] / min(last["base_loss"], last["fewshot_loss"]) - 1
+    assert f"{change:+.1%}" in lines[2] and f"{change:+.1%}" in lines[-1]
     assert (stalls.folder / "backtest.png").stat().st_size > 10_000
 
 
