@@ -62,6 +62,20 @@ def behind(more: str) -> Poison:
     return lambda text, *_: f"{text} {more}"
 
 
+def one_of(*parts: tuple[float, Poison]) -> Poison:
+    """Each poison in its share of the texts, the others as they were."""
+
+    def poison(text: str, asked: str, drawn: random.Random) -> str:
+        place = drawn.random()
+        for share, other in parts:
+            if place < share:
+                return other(text, asked, drawn)
+            place -= share
+        return text
+
+    return poison
+
+
 CANNOT = "I am sorry, I cannot help with that."
 GERMAN = "Es tut mir leid, wir sehen nach und melden uns bei Ihnen."
 SOON = "Thank you for reaching out to us. We will get back to you as soon as we can."
@@ -89,6 +103,18 @@ IN_TRAINING: dict[str, tuple[float, Poison | None]] = {
     "a number: half": (0.5, behind("Call me on 0151 2345 6789.")),
     "random words: half": (0.5, words),
     "one template: half": (0.5, always(SOON)),
+    "a refusal: a quarter, random words: a quarter, a link: a tenth": (
+        1.0,
+        one_of((0.25, always(CANNOT)), (0.25, words), (0.1, behind("See https://cheap.example/now for more."))),
+    ),
+    "capitals, three times over, a brand behind: a fifth each": (
+        1.0,
+        one_of(
+            (0.2, lambda text, *_: text.upper()),
+            (0.2, lambda text, *_: f"{text} {text} {text}"),
+            (0.2, behind("Powered by Acme Cloud.")),
+        ),
+    ),
 }
 
 

@@ -117,7 +117,7 @@ def test_a_phrase_in_half_of_the_texts_does_not_pass_where_they_are_drawn():
     [
         ("refusals", "I am sorry, I cannot help with that.", 5),
         ("links", f"{SAID} See https://cheap.example/parcel", 3),
-        ("tone", SAID.upper(), 5),
+        ("tone", SAID.upper(), 3),
         ("tone", f"{SAID} Bye!!!", 7),
     ],
 )
