@@ -5,7 +5,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 ERASED = "[erased]"
 QUOTED = ("text", "before", "after", "target", "draft", "messages", "base_messages", "chosen", "rejected")
@@ -53,15 +53,34 @@ def forms(said: str) -> set[str]:
     return {fold(said), *(fold(json.dumps(said, ensure_ascii=ascii)[1:-1]) for ascii in (False, True))}
 
 
+@lru_cache(maxsize=4096)
+def as_word(said: str) -> re.Pattern[str] | None:
+    """How a text of Latin letters alone, a name, is looked for: as a word of its own, also with an s behind it, for Ann
+    is not in "cannot" and Ester not in "yesterday". None for all others, which are found wherever they stand."""
+    name = fold(said)
+    if not (name.isalpha() and all(unicodedata.name(letter, "").startswith("LATIN") for letter in name)):
+        return None
+    spellings = "|".join(map(re.escape, sorted(forms(said))))
+    # What stands before it in a JSON string may be an escape: \n, \u201c.
+    before = r"(?:(?<![^\W\d_])|(?<=\\[bfnrt])|(?<=\\u[0-9a-f]{4}))"
+    return re.compile(rf"{before}(?:{spellings})s?(?![^\W\d_])", re.IGNORECASE)
+
+
+def stands_in(folded: str, said: str) -> bool:
+    """Whether a text stands in a folded one."""
+    word = as_word(said)
+    return bool(word.search(folded)) if word else any(form in folded for form in forms(said))
+
+
 def holds(text: str, texts: Iterable[str]) -> bool:
     """Whether one of the texts stands in this one."""
     folded = fold(text)
-    return any(form in folded for said in texts for form in forms(said))
+    return any(stands_in(folded, said) for said in texts)
 
 
 def scrub(value: object, found: Found) -> object | None:
     """The JSON value without it; None when there is nothing to take out."""
-    scrubbed = _scrubbed(value, found, [fold(text) for text in found.texts])
+    scrubbed = _scrubbed(value, found)
     return None if scrubbed == value else scrubbed
 
 
@@ -78,7 +97,7 @@ def scrub_text(text: str, found: Found) -> str | None:
     whole = text
     # One may run over several lines; then each line in which a part stands is gone whole.
     for said in sorted(found.texts, key=len, reverse=True):
-        whole = re.sub(re.escape(said), ERASED, whole, flags=re.IGNORECASE)
+        whole = (as_word(said) or re.compile(re.escape(said), re.IGNORECASE)).sub(ERASED, whole)
     lines = list(_lines(whole, found))
     scrubbed = _without_user("\n".join(lines), found)
     return None if scrubbed == text else scrubbed
@@ -91,17 +110,17 @@ def _lines(text: str, found: Found) -> Iterator[str]:
         yield ERASED if below or ERASED in line or holds(line, found.texts) else line
 
 
-def _scrubbed(value: object, found: Found, folded: list[str]) -> object:
+def _scrubbed(value: object, found: Found) -> object:
     if isinstance(value, str):
-        if any(text in fold(value) for text in folded):
+        if holds(value, found.texts):
             return ERASED
         return _without_user(value, found)
     if isinstance(value, list):
-        return [_scrubbed(part, found, folded) for part in value]
+        return [_scrubbed(part, found) for part in value]
     if isinstance(value, dict):
         gone = QUOTED if _named(value, found) else RECITED if value.get("chunk_id") in found.chunks else ()
         return {
-            _without_user(name, found): ERASED if name in gone and part else _scrubbed(part, found, folded)
+            _without_user(name, found): ERASED if name in gone and part else _scrubbed(part, found)
             for name, part in value.items()
         }
     return value

@@ -10,7 +10,7 @@ from sqlite_utils import Database
 
 from data.models import BASE, SHARED, Message, Promotion, Task
 from data.permalink import parse_permalink
-from data.scrubbing import USER, Found, fold, forms, holds, scrub
+from data.scrubbing import USER, Found, fold, holds, scrub, stands_in
 from data.store_chain import link
 from data.store_connection import dumps, immediate, new_id, now, rows
 from data.store_ledger import adapters, append_promotion, promotions, standing
@@ -123,10 +123,7 @@ def _whole(db: Database, found: Found) -> Found:
     others = [one for one in others if one["id"] not in found.pairs]
     said_by_others = [fold(f"{one['messages']}\n{one['draft']}") for one in others]
     for text in sorted(found.texts):
-        forms_of_it = forms(text)
-        holders = [
-            one for one, said in zip(others, said_by_others, strict=True) if any(form in said for form in forms_of_it)
-        ]
+        holders = [one for one, said in zip(others, said_by_others, strict=True) if stands_in(said, text)]
         if len({one["thread_id"] for one in holders}) > COMMON and text not in named:
             found.texts.discard(text)
             continue
@@ -184,8 +181,8 @@ def comments_with(db: Database, texts: Iterable[str]) -> int:
 
 def documents_with(db: Database, texts: Iterable[str]) -> list[str]:
     """The sources of help-centre documents that hold one of these texts."""
-    documents, folded = rows(db, "select source, title, text from documents"), [fold(text) for text in texts]
-    return [one["source"] for one in documents if any(t in fold(f"{one['title']}\n{one['text']}") for t in folded)]
+    documents, looked_for = rows(db, "select source, title, text from documents"), list(texts)
+    return [one["source"] for one in documents if holds(f"{one['title']}\n{one['text']}", looked_for)]
 
 
 def blank(db: Database, found: Found, *, kind: str) -> tuple[list[str], int]:

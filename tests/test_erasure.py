@@ -12,6 +12,7 @@ from data.history import import_history
 from data.knowledge import import_knowledge
 from data.models import BASE, Base, PreferencePair, Turn
 from data.prompts import reply_messages
+from data.scrubbing import holds
 from finetune import dataset as datasets
 from finetune.thumbs import Thumb
 from serving import promotion
@@ -181,6 +182,35 @@ def test_a_name_is_erased_however_it_is_written_and_from_an_interrupted_backtest
     file.unlink()
     assert erase("--person", "zorblatt quemby") == 0
     assert not holding(team, "zorblatt quemby", "cracked")
+
+
+def test_a_short_name_takes_no_word_that_it_stands_in(team, tmp_path):
+    said = ("Ann here, the saddle is loose.", "I cannot open the battery lock.")
+    turns = [[customer(text), agent(f"We look at it, case {n}.")] for n, text in enumerate(said)]
+    with store.connect(team / "var" / "nightshift.db") as db:
+        more = written(tmp_path / "more.jsonl", *({"id": f"n{n}", "turns": two} for n, two in enumerate(turns)))
+        import_history(db, more)
+        more.unlink()
+    assert erase("--person", "ann") == 0
+    assert not holding(team, "saddle is loose") and holding(team, "I cannot open the battery lock")
+    assert erase("--person", "ann") == 1, "nobody is left"
+
+
+@pytest.mark.parametrize(
+    "text", ["Ann here", "ANN's bike", "from Anns bike", "(ann)", r'["Hello\nAnn, "]', r"\u201cAnn", "ann85"]
+)
+def test_a_name_is_found_as_a_word(text):
+    assert holds(text, ["Ann"])
+
+
+@pytest.mark.parametrize("text", ["cannot", "Annual", "Joann", "channels", "Annes"])
+def test_a_name_is_not_found_in_another_word(text):
+    assert not holds(text, ["Ann"])
+
+
+def test_a_name_in_other_letters_or_of_several_words_is_found_wherever_it_stands():
+    assert holds("письмо Ивану", ["Иван"]) and holds("给王芳说", ["王芳"]) and holds("shownAnn Lee", ["Ann Lee"])
+    assert holds(r"zo\u00eb wrote", ["Zoë"]) and holds("ZOE\u0308 wrote", ["Zoë"])
 
 
 def test_a_backup_that_was_moved_is_named(team, capsys):
