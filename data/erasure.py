@@ -122,7 +122,8 @@ def erase(db: Database, find: Finder, *, kind: str, database: Path, folders: Seq
     erased.elsewhere = [str(path) for path in _beside(database.parent, folders) if _holds(path, found)]
     files = [*_text_files(folders), *(database.with_name(database.name + end) for end in ("", "-wal", "-journal"))]
     files += [Path(backup) for backup, what in erased.backups.items() if what == "erased"]
-    erased.remaining = [str(path) for path in files if _holds(path, found)]
+    says = {database} if store_erasure.still_says(db, found.texts) else set()
+    erased.remaining = [str(path) for path in files if path in says or _holds(path, found)]
     return erased
 
 
@@ -143,6 +144,8 @@ def _erase_backup(path: Path, find: Finder, kind: str) -> str:
             found = find(db)
             if found.pairs or store_erasure.documents_with(db, found.texts):
                 store_erasure.blank(db, found, kind=kind)
+            if store_erasure.still_says(db, found.texts):
+                return "not erased: a name still stands in it; delete it, or make a new one"
     except StoreError as error:
         return f"not erased: {error}"
     return "erased"

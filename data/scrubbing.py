@@ -48,9 +48,10 @@ def fold(text: str) -> str:
     return unicodedata.normalize("NFC", text).casefold()
 
 
-def forms(said: str) -> set[str]:
+@lru_cache(maxsize=4096)
+def forms(said: str) -> frozenset[str]:
     """A text as it may stand in a file, folded: as it is, and as JSON writes it, with and without escapes."""
-    return {fold(said), *(fold(json.dumps(said, ensure_ascii=ascii)[1:-1]) for ascii in (False, True))}
+    return frozenset({fold(said), *(fold(json.dumps(said, ensure_ascii=ascii)[1:-1]) for ascii in (False, True))})
 
 
 @lru_cache(maxsize=4096)

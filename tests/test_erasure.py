@@ -196,6 +196,16 @@ def test_a_short_name_takes_no_word_that_it_stands_in(team, tmp_path):
     assert erase("--person", "ann") == 1, "nobody is left"
 
 
+def test_a_name_that_is_left_in_a_value_is_told_though_its_bytes_run_into_the_value_before(team, capsys):
+    with store.connect(team / "var" / "nightshift.db") as db, store.immediate(db):
+        db.execute(
+            "insert into consents (channel_id, granted_by, granted, created_at) values ('CHELP', 'Zorblatt', 1, '')"
+        )
+        assert not store_erasure.still_says(db, ["chel", "blatt"]) and store_erasure.still_says(db, ["zorblatt"])
+    assert erase("--person", "Zorblatt") == 1
+    assert "still stands in" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     "text", ["Ann here", "ANN's bike", "from Anns bike", "(ann)", r'["Hello\nAnn, "]', r"\u201cAnn", "ann85"]
 )
