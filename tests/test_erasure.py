@@ -196,13 +196,17 @@ def test_a_short_name_takes_no_word_that_it_stands_in(team, tmp_path):
     assert erase("--person", "ann") == 1, "nobody is left"
 
 
-def test_a_name_that_is_left_in_a_value_is_told_though_its_bytes_run_into_the_value_before(team, capsys):
-    with store.connect(team / "var" / "nightshift.db") as db, store.immediate(db):
-        db.execute(
-            "insert into consents (channel_id, granted_by, granted, created_at) values ('CHELP', 'Zorblatt', 1, '')"
-        )
-        assert not store_erasure.still_says(db, ["chel", "blatt"]) and store_erasure.still_says(db, ["zorblatt"])
-    assert erase("--person", "Zorblatt") == 1
+def test_a_name_that_is_left_in_a_value_is_told_though_its_bytes_run_into_the_value_before(team, tmp_path, capsys):
+    with store.connect(team / "var" / "nightshift.db") as db:
+        said = [customer("Quillon here, the saddle is loose."), agent("We look at it.")]
+        more = written(tmp_path / "more.jsonl", {"id": "n1", "turns": said})
+        import_history(db, more)
+        more.unlink()
+        with store.immediate(db):
+            consent = "insert into consents (channel_id, granted_by, granted, created_at) values (?, ?, 1, '')"
+            db.execute(consent, ["CHELP", "Quillon"])
+        assert not store_erasure.still_says(db, ["chel", "quill"])
+    assert erase("--person", "quillon") == 1
     assert "still stands in" in capsys.readouterr().err
 
 
