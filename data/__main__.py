@@ -16,7 +16,7 @@ from data.errors import DatabaseUnusable, EmbedderMissing, NotAllImported
 from data.export_formats import FORMATS
 from data.history import MOST_REPLIES, import_history
 from data.knowledge import Imported, import_knowledge
-from data.models import AUDIENCES, TASKS, pointer_name
+from data.models import AUDIENCES, TASKS
 from data.readers.files import SUFFIXES
 from data.search import search
 from data.search_evaluation import evaluate_search
@@ -283,21 +283,7 @@ def _erase(arguments: argparse.Namespace) -> int:
             erased = erasure.erase(
                 db, find, kind=kind, database=settings.database_path, folders=folders, at_once=arguments.now
             )
-    verb = "would erase" if arguments.dry_run else "erased"
-    lines = [
-        f"{verb} {erased.suggestions} suggestions, {erased.history_pairs} imported pairs in {erased.threads} threads, "
-        f"{erased.comments} comments of supervisors",
-        *(f"{verb} from {path}" for path in erased.files),
-        *(f"{verb} from the help centre: {source} (mend it where it comes from)" for source in erased.documents),
-        *(f"learned from it, {'out of service' if arguments.now else 'out of service at the next night'}: {adapter}"
-          for adapter in erased.adapters),
-        *([f"learned from it, out of service: {erased.tunings} tunings of search"] if erased.tunings else []),
-        *(f"now serving {pointer_name(one.task, one.team)}: {one.adapter}" for one in erased.now_serving),
-        *(f"backup {path}: {what}" for path, what in erased.backups.items()),
-    ]  # fmt: skip
-    lines += [f"still in {path}, which was not written here: remove it there" for path in erased.elsewhere]
-    if not (arguments.dry_run or erased.remaining or erased.elsewhere):
-        lines.append("looked for the text in every file afterwards: it is in none")
+    lines = erasure.told(erased, dry_run=arguments.dry_run, at_once=arguments.now)
     cli.report(arguments, {"dry_run": arguments.dry_run} | asdict(erased), lines)
     if erased.remaining:
         raise erasure.StillThere(erased.remaining)

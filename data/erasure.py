@@ -9,10 +9,10 @@ from pathlib import Path
 
 from sqlite_utils import Database
 
-from data import store, store_erasure
+from data import store, store_erasure, store_texts
 from data.errors import NightshiftError, StoreError
 from data.export import EXPORTED
-from data.models import Promotion
+from data.models import Promotion, pointer_name
 from data.scrubbing import Found, holds, scrub, scrub_lines, scrub_text
 
 Finder = Callable[[Database], Found]
@@ -22,6 +22,8 @@ STORE = b"SQLite format 3\0"
 """How a store's file begins."""
 BESIDE = (".json", ".jsonl", ".csv", ".md", ".txt", ".html", ".log", ".gz")
 """Files that are looked into beside the store."""
+FEW = 12
+"""Longer words that the terminal shows; --json has all."""
 LONG_ID = 9
 """Characters of a Slack user's id, at least."""
 
@@ -56,6 +58,8 @@ class Erased:
     comments: int = 0
     """Words of supervisors beside a thumb that hold the text."""
     files: list[str] = field(default_factory=list)
+    longer: list[str] = field(default_factory=list)
+    """Words of other letters before or behind that a name stands in: not erased, but one may be the same person's."""
     documents: list[str] = field(default_factory=list)
     """Sources that held the text: gone from search, and to be mended where they come from."""
     adapters: list[str] = field(default_factory=list)
@@ -78,6 +82,7 @@ def look(db: Database, find: Finder, folders: Sequence[Path]) -> Erased:
         history_pairs=len(found.history),
         threads=len(found.threads),
         comments=store_erasure.comments_with(db, found.texts),
+        longer=store_texts.words_around(db, found.name),
         documents=store_erasure.documents_with(db, found.texts),
         files=[str(path) for path in _text_files(folders) if _scrubbed(path, found) is not None],
         backups=dict.fromkeys(_other_stores(db, folders), "not looked at"),
@@ -119,12 +124,36 @@ def erase(db: Database, find: Finder, *, kind: str, database: Path, folders: Seq
     erased.adapters, erased.tunings = store_erasure.blank(db, found, kind=kind)
     if at_once:
         erased.now_serving = store_erasure.leave_erased(db)
+    erased.longer = store_texts.words_around(db, found.name)
     erased.elsewhere = [str(path) for path in _beside(database.parent, folders) if _holds(path, found)]
     files = [*_text_files(folders), *(database.with_name(database.name + end) for end in ("", "-wal", "-journal"))]
     files += [Path(backup) for backup, what in erased.backups.items() if what == "erased"]
-    says = {database} if store_erasure.still_says(db, found.texts) else set()
+    says = {database} if store_texts.still_says(db, found.texts) else set()
     erased.remaining = [str(path) for path in files if path in says or _holds(path, found)]
     return erased
+
+
+def told(erased: Erased, *, dry_run: bool, at_once: bool) -> list[str]:
+    """What the terminal says of it."""
+    verb, when = "would erase" if dry_run else "erased", "out of service" + ("" if at_once else " at the next night")
+    lines = [
+        f"{verb} {erased.suggestions} suggestions, {erased.history_pairs} imported pairs in {erased.threads} threads, "
+        f"{erased.comments} comments of supervisors",
+        *(f"{verb} from {path}" for path in erased.files),
+        *(f"{verb} from the help centre: {source} (mend it where it comes from)" for source in erased.documents),
+        *(f"learned from it, {when}: {adapter}" for adapter in erased.adapters),
+        *([f"learned from it, out of service: {erased.tunings} tunings of search"] if erased.tunings else []),
+        *(f"now serving {pointer_name(one.task, one.team)}: {one.adapter}" for one in erased.now_serving),
+        *(f"backup {path}: {what}" for path, what in erased.backups.items()),
+        *(f"still in {path}, which was not written here: remove it there" for path in erased.elsewhere),
+    ]
+    if erased.longer:
+        more = len(erased.longer) - len(some := erased.longer[:FEW])
+        behind = f" and {more} more" if more else ""
+        lines.append(f"longer words are not erased: {', '.join(some)}{behind}; if one of them is the same person's, erase that, too")
+    if not (dry_run or erased.remaining or erased.elsewhere):
+        lines.append("looked for the text in every file afterwards: it is in none")
+    return lines
 
 
 def _other_stores(db: Database, folders: Iterable[Path]) -> list[str]:
@@ -144,7 +173,7 @@ def _erase_backup(path: Path, find: Finder, kind: str) -> str:
             found = find(db)
             if found.pairs or store_erasure.documents_with(db, found.texts):
                 store_erasure.blank(db, found, kind=kind)
-            if store_erasure.still_says(db, found.texts):
+            if store_texts.still_says(db, found.texts):
                 return "not erased: a name still stands in it; delete it, or make a new one"
     except StoreError as error:
         return f"not erased: {error}"

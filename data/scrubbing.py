@@ -3,6 +3,7 @@
 import json
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
@@ -16,12 +17,19 @@ NAME = re.compile(r"[^\s(),;]+")
 """What may be the id of a pair or of a thread in a line."""
 USER = re.compile(r"[UW][A-Z0-9]+")
 """A Slack user's id."""
+LATIN = "0-9A-Za-z\u00aa\u00ba\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u024f\u1e00-\u1eff"
+"""Digits and Latin letters: what words are made of that are written with spaces between them."""
+LONG = 20
+"""Characters from which on a text of several words stands for itself."""
+CODE = re.compile(r"[0-9a-f-]{8,}")
+"""A hash, or a part of one."""
 
 
 @dataclass
 class Found:
     """What holds the text: suggestions (and history pairs) by id, threads, chunks of the help centre, and texts by
-    which copies are known. `user` is the Slack id of who is erased, for which `alias` stands from now on.
+    which copies are known. `user` is the Slack id of who is erased, for which `alias` stands from now on; `name` is
+    what somebody without one is looked for by.
     """
 
     suggestions: set[str] = field(default_factory=set)
@@ -29,6 +37,7 @@ class Found:
     threads: set[str] = field(default_factory=set)
     texts: set[str] = field(default_factory=set)
     chunks: set[int] = field(default_factory=set)
+    name: str = ""
     user: str = ""
     alias: str = ERASED
 
@@ -56,21 +65,39 @@ def forms(said: str) -> frozenset[str]:
 
 @lru_cache(maxsize=4096)
 def as_word(said: str) -> re.Pattern[str] | None:
-    """How a text of Latin letters alone, a name, is looked for: as a word of its own, also with an s behind it, for Ann
-    is not in "cannot" and Ester not in "yesterday". None for all others, which are found wherever they stand."""
-    name = fold(said)
-    if not (name.isalpha() and all(unicodedata.name(letter, "").startswith("LATIN") for letter in name)):
+    """How a name, an address or a number is looked for: where it begins and ends in a Latin letter or a digit, no more
+    of them may stand there, for Ann is not in "cannot", ann@home.example not in joann@home.example, and Ada in no
+    sha256; but "Anns" and "ann85" are hers. None for what is long and of several words: it is found wherever it stands.
+    """
+    if len(said) >= LONG and " " in said:
         return None
-    spellings = "|".join(map(re.escape, sorted(forms(said))))
+    name, spellings = fold(said), "|".join(map(re.escape, sorted(forms(said))))
     # What stands before it in a JSON string may be an escape: \n, \u201c.
-    before = r"(?:(?<![^\W\d_])|(?<=\\[bfnrt])|(?<=\\u[0-9a-f]{4}))"
-    return re.compile(rf"{before}(?:{spellings})s?(?![^\W\d_])", re.IGNORECASE)
+    before = rf"(?:(?<![{LATIN}])|(?<=\\[bfnrt])|(?<=\\u[0-9a-f]{{4}}))" if re.match(rf"[{LATIN}]", name) else ""
+    number = r"s?[0-9]*" if re.search(rf"(?![0-9])[{LATIN}]$", name) else ""
+    after = rf"{number}(?![{LATIN}])" if re.search(rf"[{LATIN}]$", name) else ""
+    return re.compile(f"{before}(?:{spellings}){after}", re.IGNORECASE)
 
 
 def stands_in(folded: str, said: str) -> bool:
     """Whether a text stands in a folded one."""
+    if not any(form in folded for form in forms(said)):
+        return False
     word = as_word(said)
-    return bool(word.search(folded)) if word else any(form in folded for form in forms(said))
+    return word is None or word.search(folded) is not None
+
+
+def longer_words(values: Iterable[str], name: str) -> list[str]:
+    """Words, addresses and the like that a name stands in without being it, the rarest first: "annika", of Ann."""
+    word, counted = as_word(name), Counter[str]()
+    if not name or " " in name or word is None:
+        return []
+    around = re.compile(rf"[\w.+@'-]*{re.escape(fold(name))}[\w.+@'-]*")
+    for value in values:
+        folded = fold(value)
+        if fold(name) in folded:
+            counted.update(one.strip(".+@'-_") for one in around.findall(folded) if not word.search(one))
+    return [one for one, _ in sorted(counted.items(), key=lambda item: (item[1], item[0])) if not CODE.fullmatch(one)]
 
 
 def holds(text: str, texts: Iterable[str]) -> bool:

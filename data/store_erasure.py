@@ -10,10 +10,11 @@ from sqlite_utils import Database
 
 from data.models import BASE, SHARED, Message, Promotion, Task
 from data.permalink import parse_permalink
-from data.scrubbing import USER, Found, as_word, fold, holds, scrub, stands_in
+from data.scrubbing import USER, Found, fold, holds, scrub, stands_in
 from data.store_chain import link
 from data.store_connection import dumps, immediate, new_id, now, rows
 from data.store_ledger import adapters, append_promotion, promotions, standing
+from data.store_texts import tables
 from data.store_tunings import learned_tunings, leave_tunings
 
 SHORTEST, SENTENCE = 20, 40
@@ -64,7 +65,7 @@ def find_person(db: Database, name: str) -> Found:
             """
         found.threads = {one["thread_id"] for one in rows(db, spoke, {"name": name}) if one["thread_id"]}
     else:
-        found = Found(texts={name})
+        found = Found(texts={name}, name=name)
     return _whole(db, replace(found, threads=found.threads | _threads_that_say(db, name)))
 
 
@@ -280,26 +281,9 @@ def _scrub_rows(db: Database, found: Found) -> None:
                 db.execute(f"update {table} set {column} = null where {column} = ?", [one["text"]])
 
 
-def still_says(db: Database, texts: Iterable[str]) -> bool:
-    """Whether a value of any table holds one of the names that are looked for as words. In the bytes of the file values
-    stand side by side, so that such a name may run into the letters of the one before."""
-    names = [text for text in texts if as_word(text)]
-    return bool(names) and any(
-        isinstance(value, str) and holds(value, names)
-        for table in _tables(db)
-        for row in rows(db, f'select * from "{table}"')
-        for value in row.values()
-    )
-
-
-def _tables(db: Database) -> list[str]:
-    found = rows(db, "select name from pragma_table_list where schema = 'main' and type = 'table'")
-    return [table["name"] for table in found if not table["name"].startswith("sqlite_")]
-
-
 def _rename(db: Database, found: Found) -> None:
     """Put the alias in the place of the user's id, in every column of every table: counts and caps stay true."""
-    for table in _tables(db):
+    for table in tables(db):
         if table in CHAINED:
             continue
         for column in rows(db, "select name from pragma_table_info(?)", [table]):

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from data import __main__ as data_commands
-from data import store, store_erasure, store_replies
+from data import store, store_erasure, store_replies, store_texts
 from data.history import import_history
 from data.knowledge import import_knowledge
 from data.models import BASE, Base, PreferencePair, Turn
@@ -205,25 +205,57 @@ def test_a_name_that_is_left_in_a_value_is_told_though_its_bytes_run_into_the_va
         with store.immediate(db):
             consent = "insert into consents (channel_id, granted_by, granted, created_at) values (?, ?, 1, '')"
             db.execute(consent, ["CHELP", "Quillon"])
-        assert not store_erasure.still_says(db, ["chel", "quill"])
+        assert not store_texts.still_says(db, ["chel", "quill"])
     assert erase("--person", "quillon") == 1
     assert "still stands in" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
-    "text", ["Ann here", "ANN's bike", "from Anns bike", "(ann)", r'["Hello\nAnn, "]', r"\u201cAnn", "ann85"]
+    "text", ["Ann here", "ANN's bike", "from Anns bike", "(ann)", r'["Hello\nAnn, "]', r"\u201cAnn", "ann85", "给Ann说"]
 )
 def test_a_name_is_found_as_a_word(text):
     assert holds(text, ["Ann"])
 
 
-@pytest.mark.parametrize("text", ["cannot", "Annual", "Joann", "channels", "Annes"])
+@pytest.mark.parametrize("text", ["cannot", "Annual", "Joann", "channels", "Annes", "U07ANN3"])
 def test_a_name_is_not_found_in_another_word(text):
     assert not holds(text, ["Ann"])
 
 
+def test_an_address_a_number_and_a_whole_name_are_not_found_in_longer_ones():
+    assert holds("to ann@home.example.", ["ann@home.example"]) and not holds("joann@home.example", ["ann@home.example"])
+    assert holds("order #10234, late", ["10234"]) and not holds("sha 9f10234c and 102345", ["10234"])
+    assert holds("Dear Ann Lee,", ["Ann Lee"]) and not holds("Joann Lee and Ann Leeson", ["Ann Lee"])
+    assert holds("He said:We met at the north pole, Annes", ["We met at the north pole, Ann"]), "long"
+
+
+def test_a_name_that_hashes_have_too_changes_none_of_them(team, tmp_path):
+    hashes = team / "var" / "runs" / "run1" / "hashes.json"
+    hashes.write_text(json.dumps({"sha256": "0f3ada9c" * 8, "of": "Ada here, the saddle is loose."}))
+    with store.connect(team / "var" / "nightshift.db") as db:
+        more = written(tmp_path / "more.jsonl", {"id": "3ada9", "turns": [customer("Ada here."), agent("We look.")]})
+        import_history(db, more)
+        more.unlink()
+    assert erase("--person", "Ada") == 0
+    assert json.loads(hashes.read_text()) == {"sha256": "0f3ada9c" * 8, "of": "[erased]"}
+
+
+def test_longer_words_that_may_be_hers_are_told(team, tmp_path, capsys):
+    said = ("Ann here, annika@home.example", "I cannot open it, and Annika cannot.", "Hello\nhannes, cannot you?")
+    turns = [[customer(text), agent(f"We look at it, case {n}.")] for n, text in enumerate(said)]
+    with store.connect(team / "var" / "nightshift.db") as db:
+        more = written(tmp_path / "more.jsonl", *({"id": f"n{n}", "turns": two} for n, two in enumerate(turns)))
+        import_history(db, more)
+        more.unlink()
+    assert erase("--person", "Ann", "--dry-run") == 0
+    assert "annika, " in capsys.readouterr().out
+    assert erase("--person", "Ann") == 0
+    told = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("longer words"))
+    assert told == "longer words are not erased: annika, hannes, cannot; if one of them is the same person's, erase that, too"
+
+
 def test_a_name_in_other_letters_or_of_several_words_is_found_wherever_it_stands():
-    assert holds("письмо Ивану", ["Иван"]) and holds("给王芳说", ["王芳"]) and holds("shownAnn Lee", ["Ann Lee"])
+    assert holds("письмо Ивану", ["Иван"]) and holds("给王芳说", ["王芳"])
     assert holds(r"zo\u00eb wrote", ["Zoë"]) and holds("ZOE\u0308 wrote", ["Zoë"])
 
 
