@@ -150,7 +150,7 @@ def told(erased: Erased, *, dry_run: bool, at_once: bool) -> list[str]:
     if erased.longer:
         more = len(erased.longer) - len(some := erased.longer[:FEW])
         behind = f" and {more} more" if more else ""
-        lines.append(f"longer words are not erased: {', '.join(some)}{behind}; if one of them is the same person's, erase that, too")
+        lines.append(f"not erased, being longer words: {', '.join(some)}{behind} (erase what is the same person's)")
     if not (dry_run or erased.remaining or erased.elsewhere):
         lines.append("looked for the text in every file afterwards: it is in none")
     return lines

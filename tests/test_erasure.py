@@ -250,8 +250,8 @@ def test_longer_words_that_may_be_hers_are_told(team, tmp_path, capsys):
     assert erase("--person", "Ann", "--dry-run") == 0
     assert "annika, " in capsys.readouterr().out
     assert erase("--person", "Ann") == 0
-    told = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("longer words"))
-    assert told == "longer words are not erased: annika, hannes, cannot; if one of them is the same person's, erase that, too"
+    told = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("not erased"))
+    assert told == "not erased, being longer words: annika, hannes, cannot (erase what is the same person's)"
 
 
 def test_a_name_in_other_letters_or_of_several_words_is_found_wherever_it_stands():
