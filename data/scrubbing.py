@@ -19,8 +19,12 @@ USER = re.compile(r"[UW][A-Z0-9]+")
 """A Slack user's id."""
 LATIN = "0-9A-Za-z\u00aa\u00ba\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u024f\u1e00-\u1eff"
 """Digits and Latin letters: what words are made of that are written with spaces between them."""
-LONG = 20
-"""Characters from which on a text of several words stands for itself."""
+SPACE = r"(?:\s|\\[nrt]|\\u00a0)+"
+"""What may stand between two words of a name, in a JSON string, too."""
+SIGNS = str.maketrans({"\u2018": "'", "\u2019": "'", "\u02bc": "'", "\u2010": "-", "\u2011": "-"})
+"""Apostrophes and hyphens as a phone or a mail writes them."""
+WORDS = 4
+"""Words of a name, at most: what is longer is somebody's text, and found wherever it stands."""
 CODE = re.compile(r"[0-9a-f-]{8,}")
 """A hash, or a part of one."""
 
@@ -53,44 +57,48 @@ class Found:
 
 
 def fold(text: str) -> str:
-    """A text without differences of case and of how its accents are stored."""
-    return unicodedata.normalize("NFC", text).casefold()
+    """A text without differences of case, of apostrophes, and of how its accents are stored."""
+    return unicodedata.normalize("NFC", text).casefold().translate(SIGNS)
 
 
 @lru_cache(maxsize=4096)
 def forms(said: str) -> frozenset[str]:
     """A text as it may stand in a file, folded: as it is, and as JSON writes it, with and without escapes."""
-    return frozenset({fold(said), *(fold(json.dumps(said, ensure_ascii=ascii)[1:-1]) for ascii in (False, True))})
+    spelled = {said, said.replace("'", "\u2019").replace("-", "\u2011")}
+    written = {json.dumps(one, ensure_ascii=ascii)[1:-1] for one in spelled for ascii in (False, True)}
+    return frozenset(map(fold, spelled | written))
 
 
 @lru_cache(maxsize=4096)
-def as_word(said: str) -> re.Pattern[str] | None:
+def as_name(said: str) -> re.Pattern[str] | None:
     """How a name, an address or a number is looked for: where it begins and ends in a Latin letter or a digit, no more
     of them may stand there, for Ann is not in "cannot", ann@home.example not in joann@home.example, and Ada in no
-    sha256; but "Anns" and "ann85" are hers. None for what is long and of several words: it is found wherever it stands.
-    """
-    if len(said) >= LONG and " " in said:
+    sha256; but "Anns" and "ann85" are hers. Between its words any space may stand. None for what is no name."""
+    parts = said.split()
+    if not 0 < len(parts) <= WORDS:
         return None
-    name, spellings = fold(said), "|".join(map(re.escape, sorted(forms(said))))
+    name = SPACE.join(f"(?:{'|'.join(map(re.escape, sorted(forms(part))))})" for part in parts)
+    first, last = fold(parts[0])[0], fold(parts[-1])[-1]
     # What stands before it in a JSON string may be an escape: \n, \u201c.
-    before = rf"(?:(?<![{LATIN}])|(?<=\\[bfnrt])|(?<=\\u[0-9a-f]{{4}}))" if re.match(rf"[{LATIN}]", name) else ""
-    number = r"s?[0-9]*" if re.search(rf"(?![0-9])[{LATIN}]$", name) else ""
-    after = rf"{number}(?![{LATIN}])" if re.search(rf"[{LATIN}]$", name) else ""
-    return re.compile(f"{before}(?:{spellings}){after}", re.IGNORECASE)
+    before = rf"(?:(?<![{LATIN}])|(?<=\\[bfnrt])|(?<=\\u[0-9a-f]{{4}}))" if re.match(f"[{LATIN}]", first) else ""
+    after = rf"(?![{LATIN}])" if re.match(f"[{LATIN}]", last) else ""
+    number = "s?[0-9]*" if after and last.isalpha() else ""
+    return re.compile(f"{before}{name}{number}{after}", re.IGNORECASE)
 
 
 def stands_in(folded: str, said: str) -> bool:
     """Whether a text stands in a folded one."""
-    if not any(form in folded for form in forms(said)):
+    name = as_name(said)
+    # The words are found at once where the pattern looks at every letter.
+    if not all(any(form in folded for form in forms(part)) for part in (said.split() if name else [said])):
         return False
-    word = as_word(said)
-    return word is None or word.search(folded) is not None
+    return name is None or name.search(folded) is not None
 
 
 def longer_words(values: Iterable[str], name: str) -> list[str]:
     """Words, addresses and the like that a name stands in without being it, the rarest first: "annika", of Ann."""
-    word, counted = as_word(name), Counter[str]()
-    if not name or " " in name or word is None:
+    word, counted = as_name(name), Counter[str]()
+    if word is None or len(name.split()) > 1:
         return []
     around = re.compile(rf"[\w.+@'-]*{re.escape(fold(name))}[\w.+@'-]*")
     for value in values:
@@ -125,7 +133,7 @@ def scrub_text(text: str, found: Found) -> str | None:
     whole = text
     # One may run over several lines; then each line in which a part stands is gone whole.
     for said in sorted(found.texts, key=len, reverse=True):
-        whole = (as_word(said) or re.compile(re.escape(said), re.IGNORECASE)).sub(ERASED, whole)
+        whole = (as_name(said) or re.compile(re.escape(said), re.IGNORECASE)).sub(ERASED, whole)
     lines = list(_lines(whole, found))
     scrubbed = _without_user("\n".join(lines), found)
     return None if scrubbed == text else scrubbed

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 
 from sqlite_utils import Database
 
-from data.scrubbing import as_word, holds, longer_words
+from data.scrubbing import as_name, holds, longer_words
 from data.store_connection import rows
 
 
@@ -16,9 +16,9 @@ def tables(db: Database) -> list[str]:
 
 
 def still_says(db: Database, texts: Iterable[str]) -> bool:
-    """Whether a value of any table holds one of the texts that are looked for as words. In the bytes of the file values
-    stand side by side, so that such a text may run into the letters of the one before."""
-    names = [text for text in texts if as_word(text)]
+    """Whether a value of any table holds one of the texts that are looked for as names. In the bytes of the file values
+    stand side by side, so that such a one may run into the letters of the one before."""
+    names = [text for text in texts if as_name(text)]
     return bool(names) and any(holds(value, names) for value in _values(db))
 
 

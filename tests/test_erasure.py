@@ -12,7 +12,7 @@ from data.history import import_history
 from data.knowledge import import_knowledge
 from data.models import BASE, Base, PreferencePair, Turn
 from data.prompts import reply_messages
-from data.scrubbing import holds
+from data.scrubbing import Found, holds, scrub_text
 from finetune import dataset as datasets
 from finetune.thumbs import Thumb
 from serving import promotion
@@ -227,6 +227,13 @@ def test_an_address_a_number_and_a_whole_name_are_not_found_in_longer_ones():
     assert holds("order #10234, late", ["10234"]) and not holds("sha 9f10234c and 102345", ["10234"])
     assert holds("Dear Ann Lee,", ["Ann Lee"]) and not holds("Joann Lee and Ann Leeson", ["Ann Lee"])
     assert holds("He said:We met at the north pole, Annes", ["We met at the north pole, Ann"]), "long"
+
+
+@pytest.mark.parametrize("text", ["O\u2019Brien", "o'brien's", r"O\u2019Brien", "(O\u02bcBrien)", "Mary\u00a0 O'Brien"])
+def test_an_apostrophe_and_a_space_are_found_however_they_are_written(text):
+    name = "Mary O'Brien" if "Mary" in text else "O'Brien"
+    assert holds(text, [name]) and scrub_text(f"{text} wrote", Found(texts={name})) == "[erased]"
+    assert holds(r"Mary\nO\u2019Brien", ["Mary O'Brien"]) and holds("Jean\u2011Luc", ["Jean-Luc"])
 
 
 def test_a_name_that_hashes_have_too_changes_none_of_them(team, tmp_path):
