@@ -48,11 +48,11 @@ bench: $(READY)
 	@OMP_NUM_THREADS=1 $(BIN)/python tests/bench_poisons.py
 	@$(BIN)/python tests/bench_search.py
 
-# The kill tests five times over: what fails once in a while fails here. Then two processes on one training, a shift of
-# 50 agents, and the attacks.
+# The kill tests five times over: what fails once in a while fails here. Then two processes on one training, the
+# starter's own, a shift of 50 agents, and the attacks.
 soak: $(READY)
 	@for n in 1 2 3 4 5; do OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/test_desk_crash.py tests/test_nightly.py tests/test_store.py tests/test_up.py || exit 1; done
-	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/soak_parallel.py
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/soak_parallel.py tests/soak_pretrain.py
 	@OMP_NUM_THREADS=1 $(BIN)/python tests/soak_shift.py
 	@OMP_NUM_THREADS=1 $(BIN)/python tests/injection.py
 

@@ -39,7 +39,6 @@ later, and meanwhile any other server or connection of the suite could have got 
 LONG = (
     "test_nightly.py",
     "test_team_nights.py",
-    "test_pretrain.py",
     "test_families_served.py",
     "test_shift.py",
     "test_poisoned_nights.py",
