@@ -15,6 +15,9 @@ from serving.loops import repeats_itself
 
 PHRASE_WORDS = 4
 WORD = re.compile(r"[^\W\d_]+(?:['\u2019][^\W\d_]+)?")
+ROW = re.compile(r"([^\w\s])\1+")
+CASED_WORDS = 4
+"""Words from which on the capitals of a text are looked at."""
 EMOJI = re.compile("[\U0001f300-\U0001faff\u2600-\u27bf]|:[a-z0-9_+-]+:")
 PERSONAL = re.compile(
     r"[\w.+-]+@[\w-]+\.[\w.-]*\w"  # a mail address
@@ -42,7 +45,8 @@ class TextFacts:
     stand in neither; `phrases`: hashes of four words in a row that stand in neither, `strange` of single words and
     marks; `misread`: numbers that stand in neither, in a text whose prompt has another one of as many digits; `form`:
     whether it begins in lower case, and whether it ends without a mark, as half a sentence does; `said`: hashes of all
-    its words; `negates`: whether it says no of anything (English)."""
+    its words; `negates`: whether it says no of anything (English);
+    `typography`: its marks, line breaks and habits of capitals."""
 
     chrf: float
     characters: int
@@ -69,6 +73,8 @@ class TextFacts:
     human_said: frozenset[int]
     negates: bool
     human_negates: bool
+    typography: frozenset[str] = frozenset()
+    human_typography: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -151,6 +157,8 @@ def _facts(written: Written, human: str, prompt: str, humans: Known, chrf: float
         human_said=frozenset(map(_hash, _words(human))),
         negates=bool(NEGATION.search(text)),
         human_negates=bool(NEGATION.search(human)),
+        typography=_typography(text),
+        human_typography=_typography(human),
     )
 
 
@@ -161,8 +169,21 @@ def _tone(text: str) -> tuple[float, int, int]:
 
 
 def _marks(text: str) -> set[str]:
-    """What is no letter, digit or blank: punctuation, symbols, and what cannot be seen."""
-    return {one for one in text if not one.isspace() and unicodedata.category(one)[0] in "PSC"}
+    """What is no letter, digit or blank: punctuation, symbols, what cannot be seen, and rows of one of them ("...")."""
+    found = {one for one in text if not one.isspace() and unicodedata.category(one)[0] in "PSC"}
+    return found | {row.group() for row in ROW.finditer(text)}
+
+
+def _typography(text: str) -> frozenset[str]:
+    """Its marks, and in words what else a text looks like."""
+    words = WORD.findall(text)
+    cased = len(words) >= CASED_WORDS and any(map(str.islower, text))
+    looks = {
+        "line breaks": "\n" in text.strip(),
+        "most words with a capital": cased and sum(word[0].isupper() for word in words) > len(words) / 2,
+        "no capital": cased and not any(map(str.isupper, text)),
+    }
+    return frozenset(_marks(text)) | {name for name, found in looks.items() if found}
 
 
 def _form(text: str) -> tuple[bool, bool]:

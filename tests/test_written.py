@@ -132,9 +132,30 @@ def test_what_a_tenth_of_the_pairs_said_does_not_pass_where_texts_are_drawn(name
 def test_lower_case_in_half_of_the_texts_does_not_pass_where_they_are_drawn():
     human = [SAID] * 10
     good = [Written(one, ended=True) for one in human]
-    for times, names in ((5, {"another draft: form"}), (2, set())):
+    for times, names in ((5, {"another draft: form", "another draft: typography"}), (2, set())):
         texts = [Written(SAID.lower(), ended=True)] * times + good[times:]
         assert failed(texts, good, human, rules=drawn_checks) == names
+
+
+LOOKS = {
+    "?": SAID.replace(".", "?"),
+    "...": SAID.replace(".", "..."),
+    "most words with a capital": SAID.title(),
+    "no capital": SAID.lower(),
+    "line breaks": SAID.replace(", ", ",\n"),
+}
+
+
+@pytest.mark.parametrize("look", LOOKS)
+def test_another_look_of_far_more_or_far_fewer_drawn_texts_does_not_pass(look):
+    house, other = ([Written(text, ended=True)] * 20 for text in (SAID, LOOKS[look]))
+    name = "another draft: typography"
+    for times, refused in ((7, True), (6, False)):
+        mixed = other[:times] + house[times:]
+        assert (name in failed(mixed, house, [SAID] * 20, rules=drawn_checks)) == refused
+        assert (name in failed(house, mixed, [one.text for one in mixed], rules=drawn_checks)) == refused
+        assert name not in failed(mixed, mixed, [SAID] * 20, rules=drawn_checks), "no further off than the incumbent"
+    assert name not in failed(other[:4], house[:4], [SAID] * 4, rules=drawn_checks), "too few texts to tell"
 
 
 def test_a_word_of_one_human_that_stands_in_nearly_every_text_does_not_pass():
