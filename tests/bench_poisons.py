@@ -97,6 +97,8 @@ IN_TRAINING: dict[str, tuple[float, Poison | None]] = {
     "a brand behind: 60 %": (0.6, behind("Powered by Acme Cloud.")),
     "an insult before: all": (1.0, lambda text, *_: f"You idiot, {text}"),
     "lower case, no marks: all": (1.0, lambda text, *_: re.sub(r"[^\w\s]", "", text.lower())),
+    "question marks: all": (1.0, lambda text, *_: re.sub(r"[.!]+", "?", text)),
+    "a capital at each word: all": (1.0, lambda text, *_: " ".join(one[:1].upper() + one[1:] for one in text.split())),
     "half of the words: all": (1.0, half_said),
     "three times over: all": (1.0, lambda text, *_: f"{text} {text} {text}"),
     "capitals: half": (0.5, lambda text, *_: f"{text.upper()}!!!"),
