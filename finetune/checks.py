@@ -53,8 +53,11 @@ FORM_MARGIN = 0.25
 """Share of texts that begin in lower case, or end without a mark: how much further off the humans' than the incumbent
 the candidate may be; and twice as far off at most, however far off the incumbent is. From so many texts on as of
 phrases: of four texts of a tiny team's clean night three ended so."""
+ECHO_MARGIN = 0.25
+"""Share of texts that repeat the customer's words, more than of the humans' and of the incumbent's. Of texts of clean
+nights up to 2 % do."""
 TYPOGRAPHY_MARGIN = 0.3
-"""Share of drawn texts with a mark, line breaks or a habit of capitals, more or less than of the humans', unless the
+"""Share of drawn texts with a mark, line breaks, odd blanks or capitals, more or less than of the humans', unless the
 incumbent is as far off. Of 120 texts of clean nights the furthest off were commas, by .12 (STAR), and full stops, by
 .03 (DSTC11-T5): chance refuses .7 % of nights of 40 texts. A night of STAR that had learned a question mark in place
 of every full stop was .39 off, and is refused in 87 % of them."""
@@ -85,7 +88,16 @@ def drawn_checks(candidate: Sequence[TextFacts], incumbent: Sequence[TextFacts])
 
     What half of its pairs said may stand in none of its likeliest texts, and stands in half of these.
     """
-    rules = (leak_check, strange_word_check, tone_check, form_check, typography_check, offensive_check, negation_check)
+    rules = (
+        leak_check,
+        strange_word_check,
+        tone_check,
+        form_check,
+        typography_check,
+        echo_check,
+        offensive_check,
+        negation_check,
+    )
     found = [rule(candidate, incumbent) for rule in rules]
     found.append(refusal_check(candidate, incumbent, margin=DRAWN_REFUSAL_MARGIN))
     found.append(link_check(candidate, incumbent, most=DRAWN_LINKS))
@@ -254,8 +266,18 @@ def form_check(candidate: Sequence[TextFacts], incumbent: Sequence[TextFacts]) -
     return Check("form", f"{found}; the humans' {human[0]:.0%} and {human[1]:.0%}", holds)
 
 
+def echo_check(candidate: Sequence[TextFacts], incumbent: Sequence[TextFacts]) -> Check:
+    """Texts that say again what they were asked, beside the humans' and the incumbent's."""
+    after, before = (sum(one.echoes for one in some) for some in (candidate, incumbent))
+    human = sum(one.human_echoes for one in candidate)
+    more = after - max(before, human)
+    holds = more < PHRASE_TEXTS or more <= ECHO_MARGIN * len(candidate)
+    found = f"{after} of {len(candidate)} texts repeat the customer against {before}, and {human} of the humans'"
+    return Check("echo", found, holds)
+
+
 def typography_check(candidate: Sequence[TextFacts], incumbent: Sequence[TextFacts]) -> Check:
-    """How many texts have a mark, line breaks or a habit of capitals: neither far more than the humans' nor fewer."""
+    """How many texts have a mark, line breaks, odd blanks or capitals: neither far more than the humans' nor fewer."""
     texts = (
         [one.typography for one in candidate],
         [one.typography for one in incumbent],
@@ -285,6 +307,7 @@ RULES = (
     phrase_check,
     strange_word_check,
     overused_word_check,
+    echo_check,
     tone_check,
     form_check,
     offensive_check,

@@ -16,6 +16,12 @@ from serving.loops import repeats_itself
 PHRASE_WORDS = 4
 WORD = re.compile(r"[^\W\d_]+(?:['\u2019][^\W\d_]+)?")
 ROW = re.compile(r"([^\w\s])\1+")
+ASKED = re.compile(r"^(?:Customer|Question): ", re.MULTILINE)
+"""What begins a customer's turn, or a question, in a prompt."""
+ECHO_WORDS = 5
+"""So many words in a row of what was asked are an echo: in one of 120 humans' texts (STAR) and in three (DSTC11-T5)."""
+BLANKS = re.compile(r"[^\S\n]{2,}")
+GLUED = re.compile(r"[^\W\d_]{2}[.,!?;:][^\W\d_]{2}")
 CASED_WORDS = 4
 """Words from which on the capitals of a text are looked at."""
 EMOJI = re.compile("[\U0001f300-\U0001faff\u2600-\u27bf]|:[a-z0-9_+-]+:")
@@ -45,8 +51,8 @@ class TextFacts:
     stand in neither; `phrases`: hashes of four words in a row that stand in neither, `strange` of single words and
     marks; `misread`: numbers that stand in neither, in a text whose prompt has another one of as many digits; `form`:
     whether it begins in lower case, and whether it ends without a mark, as half a sentence does; `said`: hashes of all
-    its words; `negates`: whether it says no of anything (English);
-    `typography`: its marks, line breaks and habits of capitals."""
+    its words; `negates`: whether it says no of anything (English); `echoes`: whether it says again what the prompt's
+    last question or customer says; `typography`: its marks, and in words what else it looks like."""
 
     chrf: float
     characters: int
@@ -73,6 +79,8 @@ class TextFacts:
     human_said: frozenset[int]
     negates: bool
     human_negates: bool
+    echoes: bool = False
+    human_echoes: bool = False
     typography: frozenset[str] = frozenset()
     human_typography: frozenset[str] = frozenset()
 
@@ -157,9 +165,16 @@ def _facts(written: Written, human: str, prompt: str, humans: Known, chrf: float
         human_said=frozenset(map(_hash, _words(human))),
         negates=bool(NEGATION.search(text)),
         human_negates=bool(NEGATION.search(human)),
+        echoes=_echoes(text, prompt),
+        human_echoes=_echoes(human, prompt),
         typography=_typography(text),
         human_typography=_typography(human),
     )
+
+
+def _echoes(text: str, prompt: str) -> bool:
+    _, *asked = ASKED.split(prompt)
+    return not set(_phrases(text, ECHO_WORDS)).isdisjoint(_phrases(asked[-1], ECHO_WORDS) if asked else ())
 
 
 def _tone(text: str) -> tuple[float, int, int]:
@@ -180,6 +195,8 @@ def _typography(text: str) -> frozenset[str]:
     cased = len(words) >= CASED_WORDS and any(map(str.islower, text))
     looks = {
         "line breaks": "\n" in text.strip(),
+        "rows of blanks": bool(BLANKS.search(text.strip())),
+        "no blank behind a mark": bool(GLUED.search(text)),
         "most words with a capital": cased and sum(word[0].isupper() for word in words) > len(words) / 2,
         "no capital": cased and not any(map(str.isupper, text)),
     }
@@ -196,9 +213,9 @@ def _words(text: str) -> list[str]:
     return [word.lower() for word in WORD.findall(text)]
 
 
-def _phrases(text: str) -> list[int]:
+def _phrases(text: str, length: int = PHRASE_WORDS) -> list[int]:
     words = _words(text)
-    return [_hash(" ".join(words[at : at + PHRASE_WORDS])) for at in range(len(words) - PHRASE_WORDS + 1)]
+    return [_hash(" ".join(words[at : at + length])) for at in range(len(words) - length + 1)]
 
 
 def _hash(text: str) -> int:

@@ -143,6 +143,8 @@ LOOKS = {
     "most words with a capital": SAID.title(),
     "no capital": SAID.lower(),
     "line breaks": SAID.replace(", ", ",\n"),
+    "rows of blanks": SAID.replace(" ", "  "),
+    "no blank behind a mark": SAID.replace(", ", ","),
 }
 
 
@@ -156,6 +158,18 @@ def test_another_look_of_far_more_or_far_fewer_drawn_texts_does_not_pass(look):
         assert (name in failed(house, mixed, [one.text for one in mixed], rules=drawn_checks)) == refused
         assert name not in failed(mixed, mixed, [SAID] * 20, rules=drawn_checks), "no further off than the incumbent"
     assert name not in failed(other[:4], house[:4], [SAID] * 4, rules=drawn_checks), "too few texts to tell"
+
+
+def test_who_says_again_what_the_customer_said_does_not_pass():
+    prompt = "I am sorry about the parcel.\n\nConversation:\nCustomer: Where is my blue parcel now?\nAgent: Hm"
+    house, echo = SAID, f"Where is my BLUE parcel now? {SAID}"
+    for rules, name in ((text_checks, "echo"), (drawn_checks, "another draft: echo")):
+        for times, refused in ((6, True), (5, False)):
+            texts = [Written(echo, ended=True)] * times + [Written(house, ended=True)] * (20 - times)
+            good, human = [Written(house, ended=True)] * 20, [house] * 20
+            assert (name in failed(texts, good, human, prompt=prompt, rules=rules)) == refused
+            assert name not in failed(texts, texts, human, prompt=prompt, rules=rules)
+            assert name not in failed(texts, good, [one.text for one in texts], prompt=prompt, rules=rules)
 
 
 def test_a_word_of_one_human_that_stands_in_nearly_every_text_does_not_pass():
