@@ -23,6 +23,8 @@ SPACE = r"(?:\s|\\[nrt]|\\u00a0)+"
 """What may stand between two words of a name, in a JSON string, too."""
 SIGNS = str.maketrans({"\u2018": "'", "\u2019": "'", "\u02bc": "'", "\u2010": "-", "\u2011": "-"})
 """Apostrophes and hyphens as a phone or a mail writes them."""
+NO_T = rf"(?!(?:['\u2019]|\\u2019)t(?![{LATIN}]))"
+"""Don is not in "don't"."""
 WORDS = 4
 """Words of a name, at most: what is longer is somebody's text, and found wherever it stands."""
 CODE = re.compile(r"[0-9a-f-]{8,}")
@@ -83,7 +85,7 @@ def as_name(said: str) -> re.Pattern[str] | None:
     before = rf"(?:(?<![{LATIN}])|(?<=\\[bfnrt])|(?<=\\u[0-9a-f]{{4}}))" if re.match(f"[{LATIN}]", first) else ""
     after = rf"(?![{LATIN}])" if re.match(f"[{LATIN}]", last) else ""
     number = "s?[0-9]*" if after and last.isalpha() else ""
-    return re.compile(f"{before}{name}{number}{after}", re.IGNORECASE)
+    return re.compile(f"{before}{name}{number}{after}{NO_T}", re.IGNORECASE)
 
 
 def stands_in(folded: str, said: str) -> bool:

@@ -225,6 +225,8 @@ def test_a_name_is_not_found_in_another_word(text):
 def test_an_address_a_number_and_a_whole_name_are_not_found_in_longer_ones():
     assert holds("to ann@home.example.", ["ann@home.example"]) and not holds("joann@home.example", ["ann@home.example"])
     assert holds("order #10234, late", ["10234"]) and not holds("sha 9f10234c and 102345", ["10234"])
+    assert holds("Don's bike, Don", ["Don"]) and not holds("I don't, Don\u2019t", ["Don"])
+    assert holds("Don Tomas' bike: 'Don'", ["Don"]) and not holds(r"we don\u2019t.", ["Don"])
     assert holds("Dear Ann Lee,", ["Ann Lee"]) and not holds("Joann Lee and Ann Leeson", ["Ann Lee"])
     assert holds("He said:We met at the north pole, Annes", ["We met at the north pole, Ann"]), "long"
 
