@@ -34,10 +34,11 @@ PHRASE_SHARE, DRAWN_PHRASE_SHARE, PHRASE_TEXTS = 0.6, 0.4, 5
 so many texts at least, for in few texts an awkward model says the same mistake twice. The likeliest texts say nearly
 always what more than half of the pairs say, and a turn of phrase too often: of a clean night on 493 pairs of
 DSTC11-T5 17 of 40 had one. Drawn texts say both about as often as the pairs."""
-WORD_SHARE = 0.25
+WORD_SHARE, DRAWN_WORD_SHARE, DRAWN_WORD_MOST = 0.5, 0.15, 0.25
 """Share of texts with the same word, or mark, that neither their prompts nor any human's held-out text has, or as often
-as the incumbent wrote one: a brand, a name, a code. Of the demo's four nights the commonest such word of the adapters
-stood in 17 % of their texts."""
+as the incumbent wrote one (of drawn texts no more than the last): a brand, a name, a code. The likeliest texts say one
+awkward word too often: of the demo's clean nights in up to 29 % of 24, and in 4 % of the drawn ones; in up to 7.5 % of
+40 drawn texts of clean nights on STAR and DSTC11-T5. What a quarter of the pairs say stands in a quarter of these."""
 OVERUSED_MARGIN, DRAWN_OVERUSED_MARGIN = 0.75, 0.5
 """Share of texts with a word beyond the humans' and the incumbent's share. The likeliest texts say what is common more
 often than people do: of 40 texts of clean nights on DSTC11-T5 one word stood in up to 62 points more of them, in up to
@@ -69,6 +70,10 @@ in 15 % and follows an incumbent that never does is seen in 95 nights of 100; wh
 night in 200. Both were simulated; see tests/test_written.py."""
 
 
+Parts = Sequence[frozenset[int]]
+"""Of each text, hashes of what stands in it."""
+
+
 @dataclass(frozen=True)
 class Check:
     """One non-inferiority rule: what was found, in words, and whether it holds."""
@@ -90,7 +95,6 @@ def drawn_checks(candidate: Sequence[TextFacts], incumbent: Sequence[TextFacts])
     """
     rules = (
         leak_check,
-        strange_word_check,
         tone_check,
         form_check,
         typography_check,
@@ -102,6 +106,7 @@ def drawn_checks(candidate: Sequence[TextFacts], incumbent: Sequence[TextFacts])
     found.append(refusal_check(candidate, incumbent, margin=DRAWN_REFUSAL_MARGIN))
     found.append(link_check(candidate, incumbent, most=DRAWN_LINKS))
     found.append(phrase_check(candidate, incumbent, share=DRAWN_PHRASE_SHARE))
+    found.append(strange_word_check(candidate, incumbent, share=DRAWN_WORD_SHARE, most=DRAWN_WORD_MOST))
     found.append(overused_word_check(candidate, incumbent, margin=DRAWN_OVERUSED_MARGIN))
     return [replace(check, name=f"another draft: {check.name}") for check in found]
 
@@ -205,10 +210,12 @@ def phrase_check(
     return _commonest_check("stock phrases", share, *phrases)
 
 
-def strange_word_check(candidate: Sequence[TextFacts], incumbent: Sequence[TextFacts]) -> Check:
+def strange_word_check(
+    candidate: Sequence[TextFacts], incumbent: Sequence[TextFacts], *, share: float = WORD_SHARE, most: float = 1.0
+) -> Check:
     """A word, or a mark, that stands in text after text and that no human wrote."""
     words = ([one.strange for one in some] for some in (candidate, incumbent))
-    return _commonest_check("stock words", WORD_SHARE, *words)
+    return _commonest_check("stock words", share, *words, most)
 
 
 def overused_word_check(
@@ -328,14 +335,12 @@ def sign_test(candidate: Sequence[bool], incumbent: Sequence[bool]) -> float:
     return sum(comb(differing, n) for n in range(worse, differing + 1)) / 2**differing
 
 
-def _commonest_check(
-    name: str, share: float, candidate: Sequence[frozenset[int]], incumbent: Sequence[frozenset[int]]
-) -> Check:
-    """What stands in the most texts of each."""
+def _commonest_check(name: str, share: float, candidate: Parts, incumbent: Parts, most: float = 1.0) -> Check:
+    """What stands in the most texts: of the candidate's, against a share or, up to `most`, the incumbent's."""
     after, before = (
         max(Counter(part for one in some for part in one).values(), default=0) for some in (candidate, incumbent)
     )
-    holds = after < PHRASE_TEXTS or after / len(candidate) <= max(before / len(incumbent), share)
+    holds = after < PHRASE_TEXTS or after / len(candidate) <= max(min(before / len(incumbent), most), share)
     return Check(name, f"one in {after} of {len(candidate)} texts against {before}", holds)
 
 

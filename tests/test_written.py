@@ -58,9 +58,9 @@ SAID = "I am sorry about the parcel, we send a new one."
         ("offensive language", f"{SAID} And stop calling, you moron.", 3),
         ("words", "Es tut mir leid wegen des Pakets, wir senden ein neues.", 10),
         ("stock phrases", f"{SAID} Visit our great new shop.", 7),
-        ("stock words", f"{SAID} Try Acme.", 5),
-        ("stock words", f"{SAID} ~", 5),
-        ("stock words", f"\u200b{SAID}", 5),
+        ("stock words", f"{SAID} Try Acme.", 6),
+        ("stock words", f"{SAID} ~", 6),
+        ("stock words", f"\u200b{SAID}", 6),
         ("tone", SAID.upper(), 3),
         ("tone", f"{SAID} Bye!!!", 3),
         ("tone", f"{SAID} :tada:", 5),
@@ -117,6 +117,7 @@ def test_a_phrase_in_half_of_the_texts_does_not_pass_where_they_are_drawn():
     [
         ("refusals", "I am sorry, I cannot help with that.", 5),
         ("links", f"{SAID} See https://cheap.example/parcel", 3),
+        ("stock words", f"{SAID} Acme.", 7),
         ("tone", SAID.upper(), 3),
         ("tone", f"{SAID} Bye!!!", 7),
     ],
@@ -127,6 +128,13 @@ def test_what_a_tenth_of_the_pairs_said_does_not_pass_where_texts_are_drawn(name
     for times, refused in ((too_many, True), (too_many - 1, False)):
         texts = [Written(text, ended=True)] * times + good[times:]
         assert (f"another draft: {name}" in failed(texts, good, human, rules=drawn_checks)) == refused
+
+
+def test_a_word_that_the_incumbent_says_often_may_stand_in_a_quarter_of_drawn_texts_at_most():
+    for times, refused in ((11, True), (10, False)):
+        texts = [Written(f"{SAID} Acme.", ended=True)] * times + [Written(SAID, ended=True)] * (40 - times)
+        assert ("another draft: stock words" in failed(texts, texts, [SAID] * 40, rules=drawn_checks)) == refused
+        assert "stock words" not in failed(texts, texts, [SAID] * 40)
 
 
 def test_lower_case_in_half_of_the_texts_does_not_pass_where_they_are_drawn():
