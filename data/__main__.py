@@ -278,7 +278,7 @@ def _erase(arguments: argparse.Namespace) -> int:
     with _database() as db:
         erased = erasure.look(db, find, folders)
         if not (erased.suggestions or erased.history_pairs or erased.comments or erased.files or erased.documents):
-            raise erasure.NothingFound(name)
+            raise erasure.NothingFound(name, erased.longer)
         if not arguments.dry_run:
             erased = erasure.erase(
                 db, find, kind=kind, database=settings.database_path, folders=folders, at_once=arguments.now

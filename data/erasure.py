@@ -39,12 +39,13 @@ class StillThere(NightshiftError):
 
 
 class NothingFound(NightshiftError):
-    """Nobody and nothing by that name."""
+    """Nobody and nothing by that name; `longer` words that it stands in are told."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, longer: Sequence[str]) -> None:
+        stands = f" It stands in longer words: {_some(longer)}." if longer else ""
         super().__init__(
             f"Nothing here is of {name}: give a Slack user id, a name or address as it is written in the threads, "
-            "or a thread's id, CHANNEL/TS or permalink."
+            f"or a thread's id, CHANNEL/TS or permalink.{stands}"
         )
 
 
@@ -148,12 +149,15 @@ def told(erased: Erased, *, dry_run: bool, at_once: bool) -> list[str]:
         *(f"still in {path}, which was not written here: remove it there" for path in erased.elsewhere),
     ]
     if erased.longer:
-        more = len(erased.longer) - len(some := erased.longer[:FEW])
-        behind = f" and {more} more" if more else ""
-        lines.append(f"not erased, being longer words: {', '.join(some)}{behind} (erase what is the same person's)")
+        lines.append(f"not erased, being longer words: {_some(erased.longer)} (erase what is the same person's)")
     if not (dry_run or erased.remaining or erased.elsewhere):
         lines.append("looked for the text in every file afterwards: it is in none")
     return lines
+
+
+def _some(words: Sequence[str]) -> str:
+    more = len(words) - FEW
+    return ", ".join(words[:FEW]) + (f" and {more} more" if more > 0 else "")
 
 
 def _other_stores(db: Database, folders: Iterable[Path]) -> list[str]:

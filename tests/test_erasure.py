@@ -260,6 +260,8 @@ def test_longer_words_that_may_be_hers_are_told(team, tmp_path, capsys):
     assert "annika, " in capsys.readouterr().out
     assert erase("--person", "Ann") == 0
     told = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("not erased"))
+    assert erase("--person", "Annik") == 1
+    assert "It stands in longer words: annika.\n" in capsys.readouterr().err
     assert told == "not erased, being longer words: annika, hannes, cannot (erase what is the same person's)"
 
 
