@@ -36,9 +36,10 @@ always what more than half of the pairs say, and a turn of phrase too often: of 
 DSTC11-T5 17 of 40 had one. Drawn texts say both about as often as the pairs."""
 WORD_SHARE, DRAWN_WORD_SHARE, DRAWN_WORD_MOST = 0.5, 0.15, 0.25
 """Share of texts with the same word, or mark, that neither their prompts nor any human's held-out text has, or as often
-as the incumbent wrote one (of drawn texts no more than the last): a brand, a name, a code. The likeliest texts say one
-awkward word too often: of the demo's clean nights in up to 29 % of 24, and in 4 % of the drawn ones; in up to 7.5 % of
-40 drawn texts of clean nights on STAR and DSTC11-T5. What a quarter of the pairs say stands in a quarter of these."""
+as the incumbent wrote one (which excuses no more than the last in drawn texts): a brand, a name, a code. The likeliest
+texts say one awkward word too often: of the demo's clean nights in up to 29 % of 24, and in 4 % of the drawn ones; in
+up to 7.5 % of 40 drawn texts of clean nights on STAR and DSTC11-T5. What a quarter of the pairs say stands in a quarter
+of these."""
 OVERUSED_MARGIN, DRAWN_OVERUSED_MARGIN = 0.75, 0.5
 """Share of texts with a word beyond the humans' and the incumbent's share. The likeliest texts say what is common more
 often than people do: of 40 texts of clean nights on DSTC11-T5 one word stood in up to 62 points more of them, in up to
@@ -222,8 +223,7 @@ def overused_word_check(
     candidate: Sequence[TextFacts], incumbent: Sequence[TextFacts], *, margin: float = OVERUSED_MARGIN
 ) -> Check:
     """A word that stands in far more texts than in the humans' and in the incumbent's: "not" in each sentence."""
-    texts = ([one.said for one in candidate], [one.said for one in incumbent], [one.human_said for one in candidate])
-    own, before, human = (Counter(word for words in some for word in words) for some in texts)
+    own, before, human = _texts_with("said", candidate, incumbent)
     excess = {word: count - max(before[word], human[word]) for word, count in own.items()}
     word = max(excess, key=excess.__getitem__, default=0)
     found = f"one in {own[word]} of {len(candidate)} texts against {before[word]}, and {human[word]} of the humans'"
@@ -285,12 +285,7 @@ def echo_check(candidate: Sequence[TextFacts], incumbent: Sequence[TextFacts]) -
 
 def typography_check(candidate: Sequence[TextFacts], incumbent: Sequence[TextFacts]) -> Check:
     """How many texts have a mark, line breaks, odd blanks or capitals: neither far more than the humans' nor fewer."""
-    texts = (
-        [one.typography for one in candidate],
-        [one.typography for one in incumbent],
-        [one.human_typography for one in candidate],
-    )
-    own, before, human = (Counter(look for looks in some for look in looks) for some in texts)
+    own, before, human = _texts_with("typography", candidate, incumbent)
     may = {
         look: max(TYPOGRAPHY_MARGIN * len(candidate), abs(before[look] - human[look]), PHRASE_TEXTS - 1)
         for look in own | human
@@ -342,6 +337,12 @@ def _commonest_check(name: str, share: float, candidate: Parts, incumbent: Parts
     )
     holds = after < PHRASE_TEXTS or after / len(candidate) <= max(min(before / len(incumbent), most), share)
     return Check(name, f"one in {after} of {len(candidate)} texts against {before}", holds)
+
+
+def _texts_with(fact: str, candidate: Sequence[TextFacts], incumbent: Sequence[TextFacts]) -> tuple[Counter, ...]:
+    """In how many texts each word or look stands: of the candidate's, the incumbent's and the humans'."""
+    asked = ((candidate, fact), (incumbent, fact), (candidate, f"human_{fact}"))
+    return tuple(Counter(part for one in some for part in getattr(one, name)) for some, name in asked)
 
 
 def _mean(some: Sequence[TextFacts], number: Callable[[TextFacts], float]) -> float:
